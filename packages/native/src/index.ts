@@ -1,0 +1,6 @@
+export * from './constants'
+export * from './errors'
+export type { Clock, FileDescriptor, Kernel, LiveCounters, Watch, WatchListener } from './kernel'
+export { linuxKernel } from './linux-kernel'
+export type { MemoryMapping, MmapOptions } from './memory-mapping'
+export type { BoundRegister, RegisterWindow } from './register-window'

@@ -1,0 +1,123 @@
+import type { MemoryMapping, MmapOptions } from './memory-mapping'
+import type { RegisterWindow } from './register-window'
+
+/** A file descriptor of a {@link Kernel}: an integer that only the kernel which returned it understands. */
+export type FileDescriptor = number
+
+/**
+ * What the packages ask of an operating system, and the only way they reach it.
+ *
+ * `linuxKernel()` is the real one; the testkit's fake machine is the other. A verb is one system call and no
+ * policy. Every failure is a {@link DmaError} whose `code` is the errno's name and whose `syscall` names the call.
+ */
+export interface Kernel {
+  /** `linux`, or the fake's name: for messages, never for decisions. */
+  readonly name: string
+  /** Bytes in a base page. */
+  readonly pageSize: number
+  readonly clock: Clock
+
+  /** open(2). `flags` are Linux's (see `constants`); close-on-exec is always added. */
+  open(path: string, flags: number): FileDescriptor
+  /** close(2). */
+  close(fd: FileDescriptor): void
+  /** read(2), or pread(2) where `position` is given. Returns the bytes read; 0 at the end of the file. */
+  read(fd: FileDescriptor, bytes: Uint8Array, position?: number): number
+  /** write(2), or pwrite(2) where `position` is given. Returns the bytes written. */
+  write(fd: FileDescriptor, bytes: Uint8Array, position?: number): number
+  /**
+   * ioctl(2). The kernel reads and writes `argument` in place where it is bytes; a number is passed by value.
+   * `name` is what an error calls the request.
+   */
+  ioctl(fd: FileDescriptor, request: number, argument?: Uint8Array | number, name?: string): number
+
+  /** eventfd(2), non-blocking: a counter that starts at `initialCount` (0 to 2^32-1). */
+  eventfd(initialCount?: number): FileDescriptor
+  /** poll(2) without a thread: resolves with the `POLL…` bits that came true, any of `events` or an error bit. */
+  poll(fd: FileDescriptor, events: number, options?: { signal?: AbortSignal }): Promise<number>
+  /**
+   * Reads a counter each time it becomes readable, on this thread's own event loop, and hands on its value: the
+   * eight bytes of an eventfd (events since the last call), or the four of a UIO node (events in total).
+   * One watch for each descriptor (`EBUSY` else). Keeps the process alive until closed, unless `unref()` was called.
+   */
+  watch(fd: FileDescriptor, byteLength: 4 | 8, listener: WatchListener): Watch
+
+  /**
+   * memfd_create(2) and ftruncate(2), allowing seals; `F_SEAL_SHRINK` is set before it is returned, since a file
+   * that can shrink under a mapping ends the process with SIGBUS.
+   * @param options.hugePageSize bytes in a huge page (2 MiB: `0x200000`), to take hugetlb pages.
+   */
+  memfd(name: string, options: { byteLength: number; hugePageSize?: number }): FileDescriptor
+  /** fcntl(F_ADD_SEALS): `seals` are the `F_SEAL_…` bits. */
+  addSeals(fd: FileDescriptor, seals: number): void
+  /** fcntl(F_GET_SEALS). `EINVAL` for a file that takes no seals. */
+  getSeals(fd: FileDescriptor): number
+  /** mmap(2), shared: plain memory. The mapping is kept out of forked children (MADV_DONTFORK). */
+  mmap(fd: FileDescriptor, options: MmapOptions): MemoryMapping
+  /** mmap(2), shared: device registers, reachable only by accesses of an exact width. */
+  mapRegisters(fd: FileDescriptor, options: MmapOptions): RegisterWindow
+  /** mlock(2) of a part of a mapping. Keeps pages resident; it does **not** pin them in place. */
+  mlock(mapping: MemoryMapping, byteOffset?: number, byteLength?: number): void
+  /** munlock(2). */
+  munlock(mapping: MemoryMapping, byteOffset?: number, byteLength?: number): void
+  /**
+   * Raw `/proc/self/pagemap` entries for the pages from process address `address` on, in one read.
+   * Returns how many entries were filled. The frame number reads as 0 without CAP_SYS_ADMIN.
+   */
+  readPagemap(address: number, entries: BigUint64Array): number
+
+  /** The text of a file in sysfs or procfs, whole. */
+  readText(path: string): string
+  /** Writes text to a sysfs file in one write(2). */
+  writeText(path: string, text: string): void
+  /** Names in a directory, sorted. */
+  list(path: string): string[]
+  /** readlink(2). */
+  readLink(path: string): string
+
+  /** socketpair(AF_UNIX, SOCK_SEQPACKET): two connected ends, non-blocking, over which descriptors can travel. */
+  socketPair(): [FileDescriptor, FileDescriptor]
+  /** sendmsg(2) with SCM_RIGHTS: bytes (at least one) and descriptors in one message. Returns the bytes sent. */
+  sendMessage(fd: FileDescriptor, bytes: Uint8Array, descriptors?: readonly FileDescriptor[]): number
+  /** recvmsg(2), close-on-exec. `EAGAIN` when nothing has arrived: `poll` first. */
+  receiveMessage(fd: FileDescriptor, bytes: Uint8Array): { byteLength: number; descriptors: FileDescriptor[] }
+
+  /** What is open now through this kernel: equal before and after a program that leaks nothing. */
+  live(): LiveCounters
+}
+
+/** Time as the packages see it: the machine's own monotonic clock, or a fake machine's virtual one. */
+export interface Clock {
+  /** Milliseconds since an arbitrary start, monotonic, with fractions. */
+  now(): number
+  /** Resolves `milliseconds` (0 or more) later; rejects with the signal's reason as soon as it is aborted. */
+  sleep(milliseconds: number, options?: { signal?: AbortSignal }): Promise<void>
+}
+
+/** Told of each value that a watched counter had; of the error that ended the watch, once. */
+export interface WatchListener {
+  onCount(count: number): void
+  onError(error: Error): void
+}
+
+/** A running {@link Kernel.watch}. */
+export interface Watch {
+  /** Stops watching; the descriptor stays open. No call to the listener follows. Idempotent. */
+  close(): void
+  /** Lets the process end while this watch runs. */
+  unref(): void
+  /** Undoes `unref()`. */
+  ref(): void
+}
+
+/** Counts of what a {@link Kernel} has handed out and not yet taken back. */
+export interface LiveCounters {
+  /** Open descriptors. */
+  descriptors: number
+  /** Memory mappings and register windows that are neither closed nor parked. */
+  mappings: number
+  /** Bytes in those mappings. */
+  mappedBytes: number
+  /** Watches and polls under way. */
+  watches: number
+}

@@ -1,0 +1,251 @@
+import { type Addon, loadAddon, type MappingHandle } from './addon'
+import { newDescriptor } from './descriptor-requests'
+import { DmaError } from './errors'
+import type { Clock, FileDescriptor, Kernel, LiveCounters, Watch, WatchListener } from './kernel'
+import { LinuxMapping, viewOf } from './linux-mapping'
+import { memfdHint, mmapHint } from './memory-hints'
+import type { MemoryMapping, MmapOptions } from './memory-mapping'
+import { checkMmapOptions, type Range } from './mmap-options'
+import { OrderedRegisterWindow } from './ordered-register-window'
+import { readPagemap } from './pagemap'
+import type { RegisterWindow } from './register-window'
+import { systemClock } from './system-clock'
+import { type ErrorContext, toDmaError } from './system-error'
+import { list, readLink, readText, writeText } from './system-files'
+import { TypedRegisterWindow } from './typed-register-window'
+import {
+  checkBytes,
+  checkDescriptor,
+  checkInteger,
+  checkOptions,
+  checkText,
+  invalidArgument,
+} from './validate'
+import { pollOnce, startWatch } from './watch'
+
+const UINT32_MAX = 0xffffffff
+const INT32_MAX = 0x7fffffff
+const NO_POSITION = -1
+const MAXIMUM_DESCRIPTORS = 253
+/** A window's offsets are 32-bit integers. */
+const LARGEST_WINDOW = 2 ** 32
+
+let kernel: Kernel | undefined
+
+/**
+ * The Linux that this process runs on. One object for each thread; the compiled addon is loaded at the first call.
+ *
+ * What a thread opens through it is closed at that thread's end, whatever way it ends.
+ * @throws DMA_NATIVE_UNAVAILABLE where this is not Linux, or no addon fits this machine
+ */
+export function linuxKernel(): Kernel {
+  kernel ??= createLinuxKernel(loadAddon())
+  return kernel
+}
+
+/**
+ * A kernel over a given addon. Internal: for tests.
+ * @param orderedRegisters whether the machine orders device accesses only by barriers; default: as it is known to be
+ */
+export function createLinuxKernel(addon: Addon, { orderedRegisters = !ordersDeviceAccesses() } = {}): Kernel {
+  return new LinuxKernel(addon, orderedRegisters)
+}
+
+function ordersDeviceAccesses(): boolean {
+  return process.arch === 'x64' || process.arch === 'ia32'
+}
+
+function call<Value>(native: () => Value, context?: ErrorContext): Value {
+  try {
+    return native()
+  } catch (error) {
+    throw toDmaError(error, context)
+  }
+}
+
+class LinuxKernel implements Kernel {
+  readonly name = 'linux'
+  readonly pageSize: number
+  readonly clock: Clock = systemClock
+  readonly readText = readText
+  readonly writeText = writeText
+  readonly list = list
+  readonly readLink = readLink
+  readonly #addon: Addon
+  readonly #orderedRegisters: boolean
+
+  constructor(addon: Addon, orderedRegisters: boolean) {
+    this.#addon = addon
+    this.#orderedRegisters = orderedRegisters
+    this.pageSize = addon.pageSize
+  }
+
+  open(path: string, flags: number): FileDescriptor {
+    checkText('path', path)
+    checkInteger('flags', flags, 0, INT32_MAX)
+    return call(() => this.#addon.open(path, flags), { path })
+  }
+
+  close(fd: FileDescriptor): void {
+    checkDescriptor(fd)
+    call(() => this.#addon.close(fd))
+  }
+
+  read(fd: FileDescriptor, bytes: Uint8Array, position?: number): number {
+    const place = checkTransfer(fd, bytes, position)
+    return call(() => this.#addon.read(fd, bytes, place))
+  }
+
+  write(fd: FileDescriptor, bytes: Uint8Array, position?: number): number {
+    const place = checkTransfer(fd, bytes, position)
+    return call(() => this.#addon.write(fd, bytes, place))
+  }
+
+  ioctl(fd: FileDescriptor, request: number, argument: Uint8Array | number = 0, name?: string): number {
+    checkDescriptor(fd)
+    checkInteger('request', request, 0, UINT32_MAX)
+    if (typeof argument === 'number') checkInteger('argument', argument, 0, Number.MAX_SAFE_INTEGER)
+    else checkBytes('argument', argument)
+    const syscall = `ioctl(${name ?? `0x${request.toString(16)}`})`
+    const result = call(() => this.#addon.ioctl(fd, request, argument), { syscall })
+    const made = newDescriptor(request, result, argument)
+    if (made !== undefined) call(() => this.#addon.adopt(made), { syscall })
+    return result
+  }
+
+  eventfd(initialCount = 0): FileDescriptor {
+    checkInteger('initialCount', initialCount, 0, UINT32_MAX)
+    return call(() => this.#addon.eventfd(initialCount))
+  }
+
+  async poll(fd: FileDescriptor, events: number, options?: { signal?: AbortSignal }): Promise<number> {
+    return pollOnce(this.#addon, checkDescriptor(fd), events, options)
+  }
+
+  watch(fd: FileDescriptor, byteLength: 4 | 8, listener: WatchListener): Watch {
+    return startWatch(this.#addon, checkDescriptor(fd), byteLength, listener)
+  }
+
+  memfd(name: string, options: { byteLength: number; hugePageSize?: number }): FileDescriptor {
+    checkText('name', name)
+    const { byteLength, hugePageSize = 0 } = checkOptions('memfd', options, ['byteLength', 'hugePageSize'])
+    checkInteger('byteLength', byteLength, 1, Number.MAX_SAFE_INTEGER)
+    const shift = Math.log2(checkInteger('hugePageSize', hugePageSize, 0, Number.MAX_SAFE_INTEGER) || 1)
+    if (!Number.isInteger(shift)) throw invalidArgument('hugePageSize', hugePageSize, 'a power of two')
+    return call(() => this.#addon.memfd(name, byteLength, shift), {
+      hint: (code) => memfdHint(code, hugePageSize),
+    })
+  }
+
+  addSeals(fd: FileDescriptor, seals: number): void {
+    checkDescriptor(fd)
+    checkInteger('seals', seals, 0, INT32_MAX)
+    call(() => this.#addon.addSeals(fd, seals))
+  }
+
+  getSeals(fd: FileDescriptor): number {
+    checkDescriptor(fd)
+    return call(() => this.#addon.getSeals(fd))
+  }
+
+  mmap(fd: FileDescriptor, options: MmapOptions): MemoryMapping {
+    const range = checkMmapOptions('mmap', options, this.pageSize)
+    return new LinuxMapping(this.#addon, this.#map(fd, range), range.byteLength)
+  }
+
+  mapRegisters(fd: FileDescriptor, options: MmapOptions): RegisterWindow {
+    const range = checkMmapOptions('mapRegisters', options, this.pageSize)
+    if (range.byteLength > LARGEST_WINDOW) {
+      throw new DmaError('DMA_TOO_LARGE', `a register window has at most ${LARGEST_WINDOW} bytes`, {
+        hint: 'map the registers in parts: mapRegisters(fd, { byteLength, position })',
+      })
+    }
+    const addon = this.#addon
+    const handle = this.#map(fd, range)
+    try {
+      const mapping = {
+        addon,
+        handle,
+        buffer: viewOf(addon, handle, range.byteLength),
+        writable: range.writable,
+      }
+      return this.#orderedRegisters ? new OrderedRegisterWindow(mapping) : new TypedRegisterWindow(mapping)
+    } catch (error) {
+      addon.closeMapping(handle)
+      throw error
+    }
+  }
+
+  mlock(mapping: MemoryMapping, byteOffset?: number, byteLength?: number): void {
+    checkMapping(mapping).lock(true, byteOffset, byteLength)
+  }
+
+  munlock(mapping: MemoryMapping, byteOffset?: number, byteLength?: number): void {
+    checkMapping(mapping).lock(false, byteOffset, byteLength)
+  }
+
+  readPagemap(address: number, entries: BigUint64Array): number {
+    return readPagemap(this.#addon, address, entries)
+  }
+
+  socketPair(): [FileDescriptor, FileDescriptor] {
+    return call(() => this.#addon.socketPair())
+  }
+
+  sendMessage(fd: FileDescriptor, bytes: Uint8Array, descriptors: readonly FileDescriptor[] = []): number {
+    checkDescriptor(fd)
+    checkMessage(bytes)
+    if (!Array.isArray(descriptors) || descriptors.length > MAXIMUM_DESCRIPTORS) {
+      throw invalidArgument(
+        'descriptors',
+        descriptors,
+        `an array of at most ${MAXIMUM_DESCRIPTORS} descriptors`,
+      )
+    }
+    const numbers = Int32Array.from(descriptors, (descriptor, index) =>
+      checkDescriptor(descriptor, `descriptors[${index}]`),
+    )
+    return call(() => this.#addon.sendMessage(fd, bytes, numbers))
+  }
+
+  receiveMessage(
+    fd: FileDescriptor,
+    bytes: Uint8Array,
+  ): { byteLength: number; descriptors: FileDescriptor[] } {
+    checkDescriptor(fd)
+    checkMessage(bytes)
+    const [byteLength, descriptors] = call(() => this.#addon.receiveMessage(fd, bytes), {
+      hint: (code) =>
+        code === 'EMSGSIZE' ? 'the message was longer than the bytes: receive into more' : undefined,
+    })
+    return { byteLength, descriptors }
+  }
+
+  live(): LiveCounters {
+    const { descriptors, mappings, mappedBytes, watches } = this.#addon.live()
+    return { descriptors, mappings, mappedBytes, watches }
+  }
+
+  #map(fd: FileDescriptor, { byteLength, position, writable }: Range): MappingHandle {
+    checkDescriptor(fd)
+    return call(() => this.#addon.map(fd, byteLength, position, writable), {
+      hint: (code) => mmapHint(this.#addon, code, fd, byteLength),
+    })
+  }
+}
+
+function checkTransfer(fd: FileDescriptor, bytes: Uint8Array, position: number | undefined): number {
+  checkDescriptor(fd)
+  checkBytes('bytes', bytes)
+  return position === undefined ? NO_POSITION : checkInteger('position', position, 0, Number.MAX_SAFE_INTEGER)
+}
+
+function checkMapping(mapping: MemoryMapping): LinuxMapping {
+  if (mapping instanceof LinuxMapping) return mapping
+  throw invalidArgument('mapping', mapping, 'a mapping that mmap() of this kernel returned')
+}
+
+function checkMessage(bytes: Uint8Array): void {
+  // A stream of records has no other way to tell an empty one from the end.
+  if (checkBytes('bytes', bytes).byteLength === 0) throw invalidArgument('bytes', 'empty', 'one byte or more')
+}
