@@ -1,0 +1,95 @@
+// npm test: sets up, builds, checks and tests all that needs no emulator, and then the lab, where its parts can be had.
+//   --require-lab   fail where they cannot
+//   --no-lab        leave the lab out
+import { spawn } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { parseArgs } from 'node:util'
+import { bin, build, buildAddon, ensureDependencies, root } from './steps.mjs'
+
+/** Exit status of the lab where emulator or kernel cannot be had on this machine: sysexits' EX_UNAVAILABLE. */
+const UNAVAILABLE = 69
+
+const { values: options } = parseArgs({
+  options: { 'require-lab': { type: 'boolean' }, 'no-lab': { type: 'boolean' } },
+})
+
+ensureDependencies()
+build()
+buildAddon()
+
+const scratch = mkdtempSync(path.join(tmpdir(), 'linux-dma-test-'))
+const unitReport = path.join(scratch, 'unit.json')
+const totals = { passed: 0, failed: 0, skipped: 0 }
+const failures = []
+
+await step('Formatting and lint', bin('biome'), ['check', '.'])
+await step('Types', bin('turbo'), ['run', 'typecheck', '--output-logs=errors-only', '--no-update-notifier'])
+await step('Unused code', bin('knip'), [])
+await step(
+  'Unit and conformance tests',
+  bin('vitest'),
+  ['run', '--reporter=default', '--reporter=json', `--outputFile.json=${unitReport}`],
+  countUnitTests,
+)
+await step('Packed packages', process.execPath, ['scripts/pack-check.mjs'])
+if (options['no-lab']) console.log('\nLab: left out, as --no-lab asks')
+else await step('Lab: a real kernel', process.execPath, ['scripts/lab.mjs'], countLabTests)
+rmSync(scratch, { recursive: true, force: true })
+
+console.log('')
+for (const failure of failures) console.log(`failed: ${failure}`)
+const skipped = totals.skipped > 0 ? `, ${totals.skipped} skipped` : ''
+console.log(`${totals.passed} passed, ${totals.failed} failed${skipped}`)
+process.exit(failures.length > 0 || totals.failed > 0 ? 1 : 0)
+
+/** Runs one step and adds what it counts: its tests, or 1 for the step itself. */
+async function step(title, command, args, count = () => undefined) {
+  console.log(`\n== ${title}`)
+  const { status, output } = await tee(command, args)
+  if (status === UNAVAILABLE && !options['require-lab']) {
+    totals.skipped += 1
+    return
+  }
+  const counted = count(output)
+  if (counted) {
+    totals.passed += counted.passed
+    totals.failed += counted.failed
+    totals.skipped += counted.skipped
+  }
+  if (status === 0) {
+    if (!counted) totals.passed += 1
+    return
+  }
+  failures.push(title)
+  if (!counted || counted.failed === 0) totals.failed += 1
+}
+
+function tee(command, args) {
+  return new Promise((resolve) => {
+    const env = { ...process.env, TURBO_TELEMETRY_DISABLED: '1', DO_NOT_TRACK: '1' }
+    const child = spawn(command, args, { cwd: root, stdio: ['ignore', 'pipe', 'inherit'], env })
+    let output = ''
+    child.stdout.on('data', (chunk) => {
+      output += chunk
+      process.stdout.write(chunk)
+    })
+    child.on('error', (error) => {
+      console.error(`${command}: ${error.message}`)
+      resolve({ status: 1, output })
+    })
+    child.on('close', (status) => resolve({ status: status ?? 1, output }))
+  })
+}
+
+function countUnitTests() {
+  const report = JSON.parse(readFileSync(unitReport, 'utf8'))
+  return { passed: report.numPassedTests, failed: report.numFailedTests, skipped: report.numPendingTests }
+}
+
+/** The lab's last line: N passed, N failed[, N skipped]. */
+function countLabTests(output) {
+  const match = [...output.matchAll(/^(\d+) passed, (\d+) failed(?:, (\d+) skipped)?$/gm)].pop()
+  return match && { passed: Number(match[1]), failed: Number(match[2]), skipped: Number(match[3] ?? 0) }
+}

@@ -1,0 +1,18 @@
+import { fileURLToPath } from 'node:url'
+import { defineConfig } from 'vitest/config'
+
+const source = (name: string) => fileURLToPath(new URL(`./packages/${name}/src/index.ts`, import.meta.url))
+
+export default defineConfig({
+  resolve: {
+    // Tests run on the sources, so that a red test points at a line of TypeScript and needs no build.
+    alias: ['native', 'core', 'vfio', 'testkit'].map((name) => ({
+      find: new RegExp(`^@linux-dma/${name}$`),
+      replacement: source(name),
+    })),
+  },
+  test: {
+    include: ['packages/*/src/**/*.test.ts', 'conformance/src/**/*.test.ts', 'examples/*/src/**/*.test.ts', 'lab/**/*.test.ts', 'bench/**/*.test.ts'],
+    testTimeout: 20_000,
+  },
+})
