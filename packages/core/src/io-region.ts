@@ -1,0 +1,224 @@
+import { type BoundRegister, type Clock, DmaError, type RegisterWindow } from '@linux-dma/native'
+import { type DmaAddress, dmaAddress, lowerHalf, upperHalf } from './address'
+import { type PollOptions, pollUntil } from './poll-until'
+import { assertRange } from './validate'
+
+const TWO_TO_32 = 0x1_0000_0000
+/** Offsets must stay positive as 32-bit integers for the one-compare check below. */
+const LARGEST_WINDOW = 0x8000_0000
+
+/**
+ * A device's registers: reads and writes of an exact width, at byte offsets that are multiples of it. Not memory: there
+ * is no buffer behind it to slice or to make a `DataView` of. Little-endian, as PCI is.
+ *
+ * Reads and writes are ordered as the kernel's `readl()` and `writel()`; `relaxed` gives those of `readl_relaxed()`.
+ */
+export class IoRegion implements Disposable {
+  /** What errors call it, for example `0000:00:04.0 BAR 0`. */
+  readonly name: string
+  readonly #window: RegisterWindow
+  readonly #clock: Clock
+  readonly #start: number
+  readonly #ownsWindow: boolean
+  /** Sub-regions and relaxed twins, which close with this one. */
+  readonly #parts: IoRegion[] = []
+  #byteLength: number
+
+  /** @internal made by the package that opened the device */
+  constructor(
+    window: RegisterWindow,
+    options: { name: string; clock: Clock; byteOffset?: number; byteLength?: number; ownsWindow?: boolean },
+  ) {
+    this.name = options.name
+    this.#window = window
+    this.#clock = options.clock
+    this.#start = options.byteOffset ?? 0
+    this.#byteLength = Math.min(options.byteLength ?? window.byteLength, LARGEST_WINDOW)
+    this.#ownsWindow = options.ownsWindow ?? true
+  }
+
+  /** Bytes in the region: 0 after `close()`. */
+  get byteLength(): number {
+    return this.#byteLength
+  }
+
+  /** @throws DMA_RANGE for an offset outside the region; DMA_CLOSED */
+  read8(byteOffset: number): number {
+    this.#check(byteOffset, 1, byteOffset | 0)
+    return this.#window.read8(this.#start + byteOffset)
+  }
+
+  /** @throws DMA_RANGE for an offset outside the region or not a multiple of 2; DMA_CLOSED */
+  read16(byteOffset: number): number {
+    this.#check(byteOffset, 2, (byteOffset >> 1) << 1)
+    return this.#window.read16(this.#start + byteOffset)
+  }
+
+  /** Mirrors `readl()`. @throws DMA_RANGE for an offset outside the region or not a multiple of 4; DMA_CLOSED */
+  read32(byteOffset: number): number {
+    this.#check(byteOffset, 4, (byteOffset >> 2) << 2)
+    return this.#window.read32(this.#start + byteOffset)
+  }
+
+  /** Mirrors `readq()`: one 64-bit load. @throws DMA_RANGE for an offset outside or not a multiple of 8; DMA_CLOSED */
+  read64(byteOffset: number): bigint {
+    this.#check(byteOffset, 8, (byteOffset >> 3) << 3)
+    return this.#window.read64(this.#start + byteOffset)
+  }
+
+  /** @param value 0 to 255. @throws DMA_RANGE, DMA_VALUE_RANGE, DMA_CLOSED */
+  write8(byteOffset: number, value: number): void {
+    this.#check(byteOffset, 1, byteOffset | 0)
+    if ((value & 0xff) !== value) this.#valueError(value, 8)
+    this.#window.write8(this.#start + byteOffset, value)
+  }
+
+  /** @param value 0 to 65,535. @throws DMA_RANGE, DMA_VALUE_RANGE, DMA_CLOSED */
+  write16(byteOffset: number, value: number): void {
+    this.#check(byteOffset, 2, (byteOffset >> 1) << 1)
+    if ((value & 0xffff) !== value) this.#valueError(value, 16)
+    this.#window.write16(this.#start + byteOffset, value)
+  }
+
+  /** Mirrors `writel()`. @param value 0 to 2^32 - 1. @throws DMA_RANGE, DMA_VALUE_RANGE, DMA_CLOSED */
+  write32(byteOffset: number, value: number): void {
+    this.#check(byteOffset, 4, (byteOffset >> 2) << 2)
+    if (value >>> 0 !== value) this.#valueError(value, 32)
+    this.#window.write32(this.#start + byteOffset, value)
+  }
+
+  /** Mirrors `writeq()`: one 64-bit store. @param value 0n to 2^64 - 1. @throws DMA_RANGE, DMA_VALUE_RANGE, DMA_CLOSED */
+  write64(byteOffset: number, value: bigint): void {
+    this.#check(byteOffset, 8, (byteOffset >> 3) << 3)
+    if (typeof value !== 'bigint' || BigInt.asUintN(64, value) !== value) this.#valueError(value, 64)
+    this.#window.write64(this.#start + byteOffset, Number(value & 0xffff_ffffn), Number(value >> 32n))
+  }
+
+  /**
+   * Writes an address with one 64-bit store, as `writeq()`. A device that takes only 32-bit accesses needs
+   * {@link writeAddressLowHigh} or {@link writeAddressHighLow}.
+   * @throws DMA_RANGE, DMA_CLOSED
+   */
+  writeAddress(byteOffset: number, address: DmaAddress): void {
+    this.#check(byteOffset, 8, (byteOffset >> 3) << 3)
+    this.#window.write64(this.#start + byteOffset, lowerHalf(address), upperHalf(address))
+  }
+
+  /** Writes an address as two 32-bit stores, the lower half first. Mirrors `lo_hi_writeq()`. @throws DMA_RANGE, DMA_CLOSED */
+  writeAddressLowHigh(byteOffset: number, address: DmaAddress): void {
+    this.write32(byteOffset, lowerHalf(address))
+    this.write32(byteOffset + 4, upperHalf(address))
+  }
+
+  /** Writes an address as two 32-bit stores, the upper half first. Mirrors `hi_lo_writeq()`. @throws DMA_RANGE, DMA_CLOSED */
+  writeAddressHighLow(byteOffset: number, address: DmaAddress): void {
+    this.write32(byteOffset + 4, upperHalf(address))
+    this.write32(byteOffset, lowerHalf(address))
+  }
+
+  /** Reads back an address with two 32-bit loads. @throws DMA_ADDRESS_RANGE above 2^53 - 1; DMA_RANGE, DMA_CLOSED */
+  readAddress(byteOffset: number): DmaAddress {
+    const low = this.read32(byteOffset)
+    return dmaAddress(this.read32(byteOffset + 4) * TWO_TO_32 + low)
+  }
+
+  /**
+   * One register with its offset bound in, for hot loops: as fast as a C pointer, since range and alignment are checked
+   * here and not at each access. A value that is written is cut to the register's width.
+   * @throws DMA_RANGE, DMA_CLOSED; the accessors throw DMA_CLOSED after `close()`
+   */
+  register32(byteOffset: number): BoundRegister {
+    this.#check(byteOffset, 4, (byteOffset >> 2) << 2)
+    return this.#window.bind(this.#start + byteOffset, 32)
+  }
+
+  /** As {@link register32}, 16 bits wide. */
+  register16(byteOffset: number): BoundRegister {
+    this.#check(byteOffset, 2, (byteOffset >> 1) << 1)
+    return this.#window.bind(this.#start + byteOffset, 16)
+  }
+
+  /** As {@link register32}, 8 bits wide. */
+  register8(byteOffset: number): BoundRegister {
+    this.#check(byteOffset, 1, byteOffset | 0)
+    return this.#window.bind(this.#start + byteOffset, 8)
+  }
+
+  /**
+   * Reads a 32-bit register until `condition` holds. Mirrors `readl_poll_timeout()`: sleeps between reads, and reads
+   * once more after the time is up.
+   * @returns the value that met the condition
+   * @throws ETIMEDOUT with the last value; the signal's reason; DMA_RANGE, DMA_CLOSED
+   * @example
+   * ```ts
+   * await registers.pollUntil(STATUS, (status) => (status & BUSY) === 0, { timeoutMilliseconds: 100 })
+   * ```
+   */
+  pollUntil(
+    byteOffset: number,
+    condition: (value: number) => boolean,
+    options: PollOptions,
+  ): Promise<number> {
+    const what = () => `${this.name} register 0x${byteOffset.toString(16)}`
+    return pollUntil(() => this.read32(byteOffset), condition, what, this.#clock, options)
+  }
+
+  /** A part of this region, whose offsets begin at 0 again. It closes with this one. @throws DMA_RANGE */
+  subRegion(
+    byteOffset: number,
+    byteLength: number,
+    name = `${this.name}+0x${byteOffset.toString(16)}`,
+  ): IoRegion {
+    assertRange(this.name, byteOffset, byteLength, this.#byteLength)
+    const start = this.#start + byteOffset
+    return this.#part(this.#window, { name, byteOffset: start, byteLength })
+  }
+
+  /** The same registers without ordering against other memory accesses: `readl_relaxed()`, `writel_relaxed()`. */
+  get relaxed(): IoRegion {
+    if (this.#window.relaxed === this.#window) return this
+    const whole = { name: this.name, byteOffset: this.#start, byteLength: this.#byteLength }
+    return this.#part(this.#window.relaxed, whole)
+  }
+
+  /** Unmaps the registers. Idempotent. */
+  close(): void {
+    this.#byteLength = 0
+    for (const part of this.#parts) part.close()
+    if (this.#ownsWindow) this.#window.close()
+  }
+
+  [Symbol.dispose](): void {
+    this.close()
+  }
+
+  #part(window: RegisterWindow, options: { name: string; byteOffset: number; byteLength: number }): IoRegion {
+    const part = new IoRegion(window, { ...options, clock: this.#clock, ownsWindow: false })
+    this.#parts.push(part)
+    return part
+  }
+
+  /** `aligned` is the offset with its low bits and fraction cut off: fractions, NaN, strings and negatives all differ. */
+  #check(byteOffset: number, width: number, aligned: number): void {
+    if (aligned !== byteOffset || byteOffset < 0 || byteOffset > this.#byteLength - width) {
+      this.#rangeError(byteOffset, width)
+    }
+  }
+
+  #rangeError(byteOffset: number, width: number): never {
+    if (this.#byteLength === 0) throw new DmaError('DMA_CLOSED', `${this.name} is closed`)
+    const offset = typeof byteOffset === 'number' ? `0x${byteOffset.toString(16)}` : String(byteOffset)
+    throw new DmaError('DMA_RANGE', `${this.name}: no ${width * 8}-bit access at offset ${offset}`, {
+      hint: `offsets are multiples of ${width} from 0 to 0x${(this.#byteLength - width).toString(16)}`,
+    })
+  }
+
+  #valueError(value: unknown, bits: number): never {
+    throw new DmaError('DMA_VALUE_RANGE', `${this.name}: ${String(value)} is no unsigned ${bits}-bit value`, {
+      hint:
+        bits === 64
+          ? 'pass a bigint from 0n to 2n ** 64n - 1n'
+          : `use value >>> 0 to keep the lower 32 bits, & to mask fewer`,
+    })
+  }
+}

@@ -1,0 +1,207 @@
+import {
+  DmaError,
+  type FileDescriptor,
+  type Kernel,
+  linuxKernel,
+  type MemoryMapping,
+} from '@linux-dma/native'
+import type { DmaRegion } from './region'
+import { assertByteLength, assertOptions } from './validate'
+
+/** What to allocate: see {@link allocateDmaMemory}. */
+export interface DmaMemoryOptions {
+  /** Bytes that are needed, 1 or more; rounded up to whole pages. */
+  byteLength: number
+  /** Where from. Default: the real kernel. */
+  kernel?: Kernel
+  /** Bytes in a huge page, for example `0x200000`, to take memory from the hugetlb pool. Default: base pages. */
+  hugePageSize?: number
+  /** What /proc calls the memory. Default `linux-dma`. */
+  name?: string
+}
+
+/** Which memory a buffer belongs to, so that a view that went through other hands is still recognised. */
+const owners = new WeakMap<ArrayBufferLike, DmaMemory>()
+
+/**
+ * Memory that devices can be given: a sealed memfd, mapped shared and kept out of forked children, so that its
+ * pages stay where they are once a device has them. The same pages can be mapped for several devices.
+ */
+export class DmaMemory implements Disposable {
+  readonly kernel: Kernel
+  /** Bytes, a multiple of the page size. */
+  readonly byteLength: number
+  readonly #fd: FileDescriptor
+  readonly #mapping: MemoryMapping
+  readonly #regions = new Set<DmaRegion>()
+  #state: 'open' | 'quarantined' | 'closed' = 'open'
+
+  /** @internal use {@link allocateDmaMemory} */
+  constructor(kernel: Kernel, fd: FileDescriptor, mapping: MemoryMapping) {
+    this.kernel = kernel
+    this.byteLength = mapping.byteLength
+    this.#fd = fd
+    this.#mapping = mapping
+    owners.set(mapping.bytes.buffer, this)
+  }
+
+  /**
+   * All of the memory. After `close()` an old view reads zeros and its writes go nowhere.
+   * @throws DMA_CLOSED
+   */
+  get bytes(): Uint8Array {
+    this.assertOpen()
+    return this.#mapping.bytes
+  }
+
+  /** Process address of the first byte: what a system call that takes a `vaddr` wants. */
+  get address(): number {
+    return this.#mapping.address
+  }
+
+  /**
+   * The memfd behind the memory, for system calls that take one. Owned by this object.
+   * @throws DMA_CLOSED
+   */
+  get fd(): FileDescriptor {
+    this.assertOpen()
+    return this.#fd
+  }
+
+  get closed(): boolean {
+    return this.#state !== 'open'
+  }
+
+  /** Whether a device could not be proven to have let go of the pages, which are then kept until the process ends. */
+  get quarantined(): boolean {
+    return this.#state === 'quarantined'
+  }
+
+  /** Where devices have this memory now. */
+  get regions(): ReadonlySet<DmaRegion> {
+    return this.#regions
+  }
+
+  /** @throws DMA_CLOSED */
+  assertOpen(): void {
+    if (this.#state === 'open') return
+    throw new DmaError('DMA_CLOSED', 'the DMA memory is closed', {
+      hint: 'allocate new memory with allocateDmaMemory()',
+    })
+  }
+
+  /** Registers a device mapping of this memory, to be closed before the pages go. */
+  attach(region: DmaRegion): void {
+    this.assertOpen()
+    this.#regions.add(region)
+  }
+
+  /** Forgets a device mapping that was closed. */
+  detach(region: DmaRegion): void {
+    this.#regions.delete(region)
+  }
+
+  /** Never gives these pages back: a device may still reach them. */
+  quarantine(): void {
+    this.#state = 'quarantined'
+  }
+
+  /**
+   * Takes the memory from every device that has it, then gives the pages back. Idempotent.
+   * @param options.detach also detach the ArrayBuffer, so that late use of a view shows (its length is 0). On
+   *   Node 20 the first detach in a process halves the speed of all of its typed arrays.
+   * @throws what taking it from a device threw; the memory is then quarantined
+   */
+  close(options: { detach?: boolean } = {}): void {
+    assertOptions('close', options, ['detach'])
+    if (this.#state !== 'open') return
+    for (const region of [...this.#regions].reverse()) region.close()
+    this.#state = 'closed'
+    this.#mapping.close(options)
+    this.kernel.close(this.#fd)
+  }
+
+  [Symbol.dispose](): void {
+    this.close()
+  }
+}
+
+/**
+ * Allocates zeroed memory that devices can be given.
+ *
+ * It costs one memfd and one mapping, whatever its size: allocate one large piece and cut it up. Nothing is pinned
+ * until the memory is mapped for a device.
+ * @throws DMA_INVALID_ARGUMENT for a length that is not a positive integer
+ * @throws ENOMEM, EMFILE and what else memfd_create, ftruncate and mmap answer; nothing is left behind
+ * @example
+ * ```ts
+ * using memory = allocateDmaMemory({ byteLength: 8192, kernel })
+ * memory.bytes.fill(0xa5)
+ * ```
+ */
+export function allocateDmaMemory(options: DmaMemoryOptions): DmaMemory {
+  assertOptions('allocateDmaMemory', options, ['byteLength', 'kernel', 'hugePageSize', 'name'])
+  assertByteLength('byteLength', options.byteLength)
+  const { kernel = linuxKernel(), hugePageSize, name = 'linux-dma' } = options
+  const unit = hugePageSize ?? kernel.pageSize
+  const byteLength = Math.ceil(options.byteLength / unit) * unit
+  const fd = kernel.memfd(name, hugePageSize === undefined ? { byteLength } : { byteLength, hugePageSize })
+  try {
+    return new DmaMemory(kernel, fd, kernel.mmap(fd, { byteLength }))
+  } catch (error) {
+    kernel.close(fd)
+    throw error
+  }
+}
+
+/**
+ * The DMA memory that a view lies in.
+ * @throws DMA_INVALID_ARGUMENT for what is no view; DMA_DETACHED, DMA_RESIZABLE, DMA_NOT_DMA_MEMORY, DMA_CLOSED
+ */
+export function memoryOf(view: ArrayBufferView): DmaMemory {
+  if (!ArrayBuffer.isView(view)) {
+    throw new DmaError('DMA_INVALID_ARGUMENT', `${describe(view)} is not a view of bytes`, {
+      hint: 'pass a Uint8Array (or another typed array) over DMA memory, for example region.bytes.subarray(0, 4096)',
+    })
+  }
+  const memory = owners.get(view.buffer)
+  if (memory) {
+    memory.assertOpen()
+    return memory
+  }
+  if (isDetached(view.buffer)) {
+    throw new DmaError('DMA_DETACHED', 'the view’s ArrayBuffer is detached', {
+      hint: 'it was transferred to a worker or closed with { detach: true }; take a new view from the memory',
+    })
+  }
+  if ((view.buffer as ArrayBuffer & { resizable?: boolean }).resizable) {
+    throw new DmaError('DMA_RESIZABLE', 'the view’s ArrayBuffer is resizable, so its memory can move or go', {
+      hint: 'allocate with allocateDmaMemory() and copy into it',
+    })
+  }
+  throw new DmaError(
+    'DMA_NOT_DMA_MEMORY',
+    'the view lies in JavaScript’s own heap, which can not be pinned for a device',
+    {
+      hint: 'allocate with allocateDmaMemory() or createDmaRegion() and copy into it',
+    },
+  )
+}
+
+function isDetached(buffer: ArrayBufferLike): boolean {
+  if (buffer.byteLength !== 0) return false
+  try {
+    new Uint8Array(buffer)
+    return false
+  } catch {
+    return true
+  }
+}
+
+function describe(value: unknown): string {
+  return value === null
+    ? 'null'
+    : typeof value === 'object'
+      ? (value.constructor?.name ?? 'an object')
+      : String(value)
+}

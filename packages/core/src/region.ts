@@ -1,0 +1,300 @@
+import { DmaError } from '@linux-dma/native'
+import { type DmaAddress, formatDmaAddress, toNumber } from './address'
+import { assertTransferDirection, DmaDirection, directionName, type TransferDirection } from './direction'
+import type { DmaDevice } from './dma-device'
+import { MAX_LIVE_MAPPINGS, type MappingHandle, MappingTable } from './mapping-table'
+import { allocateDmaMemory, type DmaMemory } from './memory'
+import { assertOptions, assertRange } from './validate'
+
+/** What to register: see {@link createDmaRegion}. One of `byteLength` and `memory` is needed. */
+export interface DmaRegionOptions {
+  /** Allocate this many bytes for the region, which then owns them. */
+  byteLength?: number
+  /** Register existing memory, which outlives the region. */
+  memory?: DmaMemory
+  /** Which way the device may move bytes in all of it. Default: both. */
+  direction?: TransferDirection
+  /** Make room for this many live mappings at once, so that the table never has to grow. Default 256. */
+  expectedMappings?: number
+  /** Bytes in a huge page, for a region that allocates. */
+  hugePageSize?: number
+}
+
+/**
+ * One arena that is pinned and mapped for a device once; mapping a part of it is then a bounds check and an addition,
+ * with no system call, no native call and no allocation.
+ *
+ * The functions that take numbers and handles are for hot loops; `dmaMapSingle` gives the same as an object.
+ */
+export class DmaRegion implements Disposable {
+  readonly device: DmaDevice
+  readonly memory: DmaMemory
+  /** Where the device finds the region's first byte. */
+  readonly dmaAddress: DmaAddress
+  readonly byteLength: number
+  readonly direction: TransferDirection
+
+  /** Offset of the region's first byte in its memory. */
+  readonly memoryOffset: number
+  /** Made for one mapping of memory that is not registered, and closed with it. */
+  readonly temporary: boolean
+  readonly #table: MappingTable
+  readonly #start: number
+  readonly #ownsMemory: boolean
+  /** Not coherent: ownership changes have work to do. */
+  readonly #needsSync: boolean
+  #closed = false
+
+  /** @internal use {@link createDmaRegion} */
+  constructor(
+    device: DmaDevice,
+    memory: DmaMemory,
+    memoryOffset: number,
+    byteLength: number,
+    direction: TransferDirection,
+    options: { ownsMemory: boolean; capacity: number; mask?: bigint; temporary?: boolean },
+  ) {
+    this.device = device
+    this.memory = memory
+    this.memoryOffset = memoryOffset
+    this.byteLength = byteLength
+    this.direction = direction
+    this.#ownsMemory = options.ownsMemory
+    this.temporary = options.temporary ?? false
+    this.#needsSync = device.ops.syncForCpu !== undefined || device.ops.syncForDevice !== undefined
+    this.#table = new MappingTable(options.capacity)
+    const mask = options.mask ?? device.dmaMask
+    this.dmaAddress = device.ops.mapPages(device, memory, memoryOffset, byteLength, direction, mask)
+    this.#start = toNumber(this.dmaAddress)
+    device.adopt(this)
+    memory.attach(this)
+  }
+
+  /** Whether this region holds [memoryOffset, memoryOffset + byteLength) of its memory, for `direction`. */
+  covers(device: DmaDevice, memoryOffset: number, byteLength: number, direction: TransferDirection): boolean {
+    return (
+      device === this.device &&
+      !this.temporary &&
+      memoryOffset >= this.memoryOffset &&
+      memoryOffset + byteLength <= this.memoryOffset + this.byteLength &&
+      (this.direction === DmaDirection.Bidirectional || this.direction === direction)
+    )
+  }
+
+  /** All of the region's bytes, whoever owns them now. A part that is mapped belongs to the device. */
+  get bytes(): Uint8Array {
+    return this.memory.bytes.subarray(this.memoryOffset, this.memoryOffset + this.byteLength)
+  }
+
+  get closed(): boolean {
+    return this.#closed
+  }
+
+  /** Mappings that are live now. */
+  get liveMappings(): number {
+    return this.#table.live
+  }
+
+  /**
+   * Gives a part of the region to the device. Mirrors `dma_map_single()`; the handle takes the place of the address
+   * in every later call.
+   * @param byteOffset bytes from the region's start
+   * @param byteLength 1 to 2^32 - 1
+   * @param direction one that the region's own direction includes
+   * @throws DMA_RANGE, DMA_INVALID_ARGUMENT, DMA_DIRECTION, DMA_TOO_MANY_MAPPINGS; DMA_BUS_MASTER_OFF; DMA_CLOSED
+   */
+  mapSingle(byteOffset: number, byteLength: number, direction: TransferDirection): MappingHandle {
+    this.#check(byteOffset, byteLength)
+    if (direction !== this.direction) this.#checkDirection(direction)
+    const handle = this.#table.insert(byteOffset, byteLength, direction)
+    if (this.#needsSync) this.#sync('syncForDevice', byteOffset, byteLength, direction)
+    return handle
+  }
+
+  /**
+   * Takes a part back from the device. Mirrors `dma_unmap_single()`.
+   * @throws DMA_NOT_MAPPED for a handle whose mapping has ended
+   */
+  unmapSingle(handle: MappingHandle): void {
+    if (this.#needsSync) this.#syncMapping('syncForCpu', handle)
+    this.#table.remove(handle)
+  }
+
+  /**
+   * Where the device finds a mapping's first byte.
+   * @throws DMA_NOT_MAPPED; DMA_BUS_MASTER_OFF; DMA_CLOSED
+   */
+  addressOf(handle: MappingHandle): DmaAddress {
+    if (!this.device.dmaReady) this.device.assertReady()
+    return (this.#start + this.#table.byteOffset(handle)) as unknown as DmaAddress
+  }
+
+  /**
+   * Where the device finds a part of the region, without recording a mapping: for rings that do their own book-keeping.
+   * @throws DMA_RANGE; DMA_BUS_MASTER_OFF; DMA_CLOSED
+   */
+  addressAt(byteOffset: number, byteLength: number): DmaAddress {
+    this.#check(byteOffset, byteLength)
+    return (this.#start + byteOffset) as unknown as DmaAddress
+  }
+
+  /** Lends a mapping to the CPU. Mirrors `dma_sync_single_for_cpu()`. @throws DMA_NOT_MAPPED */
+  syncForCpu(handle: MappingHandle): void {
+    if (this.#needsSync) this.#syncMapping('syncForCpu', handle)
+    this.#table.giveToCpu(handle)
+  }
+
+  /** Gives a mapping back to the device. Mirrors `dma_sync_single_for_device()`. @throws DMA_NOT_MAPPED */
+  syncForDevice(handle: MappingHandle): void {
+    if (this.#needsSync) this.#syncMapping('syncForDevice', handle)
+    this.#table.giveToDevice(handle)
+  }
+
+  /** As `syncForCpu` for a part of a mapping: offset and length within it, already checked. @internal */
+  syncRange(
+    verb: 'syncForCpu' | 'syncForDevice',
+    handle: MappingHandle,
+    byteOffset: number,
+    byteLength: number,
+  ): void {
+    const start = this.#table.byteOffset(handle)
+    if (this.#needsSync) this.#sync(verb, start + byteOffset, byteLength, this.#table.direction(handle))
+    if (verb === 'syncForCpu') this.#table.giveToCpu(handle)
+    else this.#table.giveToDevice(handle)
+  }
+
+  /** Whether a mapping is lent to the CPU now. @throws DMA_NOT_MAPPED */
+  isCpuOwned(handle: MappingHandle): boolean {
+    return this.#table.isCpuOwned(handle)
+  }
+
+  /** Whether a mapping is live. */
+  isMapped(handle: MappingHandle): boolean {
+    return this.#table.has(handle)
+  }
+
+  /**
+   * Ends all mappings, takes the pages from the device and, where the region allocated its memory, gives that back.
+   * Idempotent.
+   * @throws what the device's DMA path threw; the memory is then quarantined: it stays pinned and is never reused
+   */
+  close(): void {
+    if (this.#closed) return
+    this.#closed = true
+    this.device.disown(this)
+    this.memory.detach(this)
+    try {
+      this.device.ops.unmapPages(this.device, this.dmaAddress, this.byteLength)
+    } catch (error) {
+      this.memory.quarantine()
+      throw error
+    }
+    if (this.#ownsMemory) this.memory.close()
+  }
+
+  [Symbol.dispose](): void {
+    this.close()
+  }
+
+  /** Range and readiness in as few compares as catch everything: fractions, NaN and negatives fail `>>> 0`. */
+  #check(byteOffset: number, byteLength: number): void {
+    if (this.#closed || !this.device.dmaReady) this.#refuse()
+    if (
+      byteLength >>> 0 !== byteLength ||
+      byteLength === 0 ||
+      (byteOffset >>> 0 !== byteOffset && !(Number.isSafeInteger(byteOffset) && byteOffset >= 0)) ||
+      byteOffset + byteLength > this.byteLength
+    ) {
+      assertRange(
+        `DMA region of ${this.device.name}`,
+        byteOffset,
+        byteLength,
+        Math.min(this.byteLength, 0xffff_ffff),
+      )
+    }
+  }
+
+  #refuse(): never {
+    this.device.assertReady()
+    throw new DmaError('DMA_CLOSED', `the DMA region at ${formatDmaAddress(this.dmaAddress)} is closed`)
+  }
+
+  #checkDirection(direction: TransferDirection): void {
+    assertTransferDirection(direction)
+    if (this.direction === DmaDirection.Bidirectional) return
+    throw new DmaError(
+      'DMA_DIRECTION',
+      `a ${directionName(direction)} mapping does not fit a region registered ${directionName(this.direction)}`,
+      { hint: 'create the region with direction: DmaDirection.Bidirectional' },
+    )
+  }
+
+  #syncMapping(verb: 'syncForCpu' | 'syncForDevice', handle: MappingHandle): void {
+    const table = this.#table
+    this.#sync(verb, table.byteOffset(handle), table.byteLength(handle), table.direction(handle))
+  }
+
+  #sync(
+    verb: 'syncForCpu' | 'syncForDevice',
+    byteOffset: number,
+    byteLength: number,
+    direction: TransferDirection,
+  ): void {
+    const address = (this.#start + byteOffset) as unknown as DmaAddress
+    this.device.ops[verb]?.(this.device, address, byteLength, direction)
+  }
+}
+
+/**
+ * Registers memory with a device, whole and once, so that mapping parts of it needs no system call.
+ *
+ * Set the device's mask first: the region's address is chosen below it.
+ * @throws DMA_INVALID_ARGUMENT; DMA_BUS_MASTER_OFF; DMA_CLOSED; what the device's DMA path answers, for VFIO ENOMEM at
+ *   the memory-lock limit and ENOSPC where no address below the mask is free. Nothing stays mapped then.
+ * @example
+ * ```ts
+ * using region = createDmaRegion(device, { byteLength: 1 << 20 })
+ * const handle = region.mapSingle(0, 4096, DmaDirection.ToDevice)
+ * registers.writeAddress(0x80, region.addressOf(handle))
+ * ```
+ */
+export function createDmaRegion(device: DmaDevice, options: DmaRegionOptions): DmaRegion {
+  assertOptions('createDmaRegion', options, [
+    'byteLength',
+    'memory',
+    'direction',
+    'expectedMappings',
+    'hugePageSize',
+  ])
+  const { direction = DmaDirection.Bidirectional, expectedMappings = 256, byteLength, hugePageSize } = options
+  assertTransferDirection(direction)
+  if (!Number.isInteger(expectedMappings) || expectedMappings < 1 || expectedMappings > MAX_LIVE_MAPPINGS) {
+    throw new DmaError(
+      'DMA_INVALID_ARGUMENT',
+      `expectedMappings is ${expectedMappings}, not 1 to ${MAX_LIVE_MAPPINGS}`,
+    )
+  }
+  if ((options.memory === undefined) === (byteLength === undefined)) {
+    throw new DmaError('DMA_INVALID_ARGUMENT', 'createDmaRegion: give either byteLength or memory', {
+      hint: '{ byteLength } allocates and owns the memory, { memory } registers what allocateDmaMemory() gave',
+    })
+  }
+  device.assertReady()
+  const memory =
+    options.memory ??
+    allocateDmaMemory({
+      byteLength: byteLength!,
+      kernel: device.kernel,
+      ...(hugePageSize ? { hugePageSize } : {}),
+    })
+  try {
+    memory.assertOpen()
+    return new DmaRegion(device, memory, 0, memory.byteLength, direction, {
+      ownsMemory: options.memory === undefined,
+      capacity: expectedMappings,
+    })
+  } catch (error) {
+    if (options.memory === undefined) memory.close()
+    throw error
+  }
+}

@@ -1,0 +1,251 @@
+import { DmaError } from '@linux-dma/native'
+import type { DmaAddress } from './address'
+import { assertTransferDirection, directionName, type TransferDirection } from './direction'
+import type { DmaDevice } from './dma-device'
+import type { MappingHandle } from './mapping-table'
+import { type DmaMemory, memoryOf } from './memory'
+import { DmaRegion } from './region'
+import { assertRange } from './validate'
+
+/**
+ * A buffer that belongs to a device from `dmaMapSingle` to `dmaUnmapSingle`, except between a sync for the CPU and
+ * the next sync for the device. Its bytes are reachable here only while the CPU owns them.
+ */
+export class StreamingMapping implements Disposable {
+  readonly device: DmaDevice
+  readonly byteLength: number
+  readonly direction: TransferDirection
+
+  readonly #region: DmaRegion
+  readonly #handle: MappingHandle
+  /** Offset of the first byte in the memory. */
+  readonly #memoryOffset: number
+  /** The part that the CPU owns: all of it, or the range of a range sync. */
+  #cpuOffset = 0
+  #cpuLength = 0
+
+  /** @internal use {@link dmaMapSingle} */
+  constructor(region: DmaRegion, memoryOffset: number, byteLength: number, direction: TransferDirection) {
+    this.device = region.device
+    this.byteLength = byteLength
+    this.direction = direction
+    this.#region = region
+    this.#memoryOffset = memoryOffset
+    this.#handle = region.mapSingle(memoryOffset - region.memoryOffset, byteLength, direction)
+  }
+
+  /**
+   * Where the device finds the first byte.
+   * @throws DMA_NOT_MAPPED after the unmap; DMA_BUS_MASTER_OFF; DMA_CLOSED
+   */
+  get dmaAddress(): DmaAddress {
+    return this.#region.addressOf(this.#handle)
+  }
+
+  /** Whether the mapping is live. */
+  get mapped(): boolean {
+    return !this.#region.closed && this.#region.isMapped(this.#handle)
+  }
+
+  /** Who may touch the bytes now. After the unmap it is the CPU, through the buffer that was mapped. */
+  get owner(): 'cpu' | 'device' {
+    return this.mapped && !this.#region.isCpuOwned(this.#handle) ? 'device' : 'cpu'
+  }
+
+  /**
+   * The bytes that the CPU owns now: all, or the range of the last range sync.
+   * @throws DMA_DEVICE_OWNS while the device owns them; DMA_NOT_MAPPED after the unmap
+   */
+  get bytes(): Uint8Array {
+    this.#assertMapped()
+    if (!this.#region.isCpuOwned(this.#handle)) {
+      throw new DmaError('DMA_DEVICE_OWNS', 'the device owns these bytes now', {
+        hint: 'call dmaSyncSingleForCpu(device, mapping) first, or dmaUnmapSingle(device, mapping) when it is done',
+      })
+    }
+    const start = this.#memoryOffset + this.#cpuOffset
+    return this.#region.memory.bytes.subarray(start, start + this.#cpuLength)
+  }
+
+  /**
+   * Lends the bytes, or a range of them, to the CPU: see {@link dmaSyncSingleForCpu}.
+   * @returns the bytes that the CPU owns now
+   */
+  syncForCpu(byteOffset = 0, byteLength = this.byteLength - byteOffset): Uint8Array {
+    this.#sync('syncForCpu', byteOffset, byteLength)
+    this.#cpuOffset = byteOffset
+    this.#cpuLength = byteLength
+    return this.bytes
+  }
+
+  /** Gives the bytes back to the device: see {@link dmaSyncSingleForDevice}. */
+  syncForDevice(byteOffset = 0, byteLength = this.byteLength - byteOffset): void {
+    this.#sync('syncForDevice', byteOffset, byteLength)
+  }
+
+  /** Lends the bytes to `use` for the length of the call and gives them back to the device, also when it throws. */
+  withCpu<Result>(use: (bytes: Uint8Array) => Result): Result {
+    const bytes = this.syncForCpu()
+    try {
+      return use(bytes)
+    } finally {
+      this.syncForDevice()
+    }
+  }
+
+  /**
+   * Takes the bytes back from the device for good: see {@link dmaUnmapSingle}.
+   * @throws DMA_NOT_MAPPED the second time
+   */
+  unmap(): void {
+    this.#assertMapped()
+    this.#region.unmapSingle(this.#handle)
+    if (this.#region.temporary) this.#region.close()
+  }
+
+  /** Unmaps where that has not been done. */
+  [Symbol.dispose](): void {
+    if (this.mapped) this.unmap()
+  }
+
+  #sync(verb: 'syncForCpu' | 'syncForDevice', byteOffset: number, byteLength: number): void {
+    this.#assertMapped()
+    assertRange(
+      `${directionName(this.direction)} mapping of ${this.device.name}`,
+      byteOffset,
+      byteLength,
+      this.byteLength,
+    )
+    this.#region.syncRange(verb, this.#handle, byteOffset, byteLength)
+  }
+
+  #assertMapped(): void {
+    if (this.mapped) return
+    throw new DmaError(
+      'DMA_NOT_MAPPED',
+      `the ${this.byteLength}-byte mapping of ${this.device.name} has ended`,
+      {
+        hint: 'it was unmapped, or its region, memory or device was closed; map the buffer again',
+      },
+    )
+  }
+}
+
+/**
+ * Gives a buffer to a device. Mirrors `dma_map_single()`; a failure throws, so it cannot go unchecked.
+ *
+ * In a region of this device (`createDmaRegion`) this is arithmetic. Elsewhere it pins and maps the pages that the
+ * buffer touches, with one system call; the device can then reach all of those pages.
+ * @param buffer a view of DMA memory, of 1 byte to 4 GiB - 1
+ * @param direction which way the bytes travel
+ * @throws DMA_INVALID_ARGUMENT; DMA_DETACHED, DMA_RESIZABLE, DMA_NOT_DMA_MEMORY for memory that cannot be pinned;
+ *   DMA_BUS_MASTER_OFF, DMA_CLOSED for the device; ENOMEM, ENOSPC from its DMA path. Nothing stays mapped then.
+ * @example
+ * ```ts
+ * using mapping = dmaMapSingle(device, memory.bytes.subarray(0, 4096), DmaDirection.ToDevice)
+ * registers.writeAddress(0x80, mapping.dmaAddress)
+ * ```
+ */
+export function dmaMapSingle(
+  device: DmaDevice,
+  buffer: ArrayBufferView,
+  direction: TransferDirection,
+): StreamingMapping {
+  assertTransferDirection(direction)
+  device.assertReady()
+  const memory = memoryOf(buffer)
+  const { byteLength } = buffer
+  if (byteLength === 0) {
+    throw new DmaError('DMA_INVALID_ARGUMENT', 'the buffer is empty: there is nothing to map')
+  }
+  const offset = buffer.byteOffset - memory.bytes.byteOffset
+  const region = regionFor(device, memory, offset, byteLength, direction)
+  try {
+    return new StreamingMapping(region, offset, byteLength, direction)
+  } catch (error) {
+    if (region.temporary) region.close()
+    throw error
+  }
+}
+
+function regionFor(
+  device: DmaDevice,
+  memory: DmaMemory,
+  offset: number,
+  byteLength: number,
+  direction: TransferDirection,
+): DmaRegion {
+  for (const region of memory.regions) {
+    if (region.covers(device, offset, byteLength, direction)) return region
+  }
+  const { pageSize } = device.kernel
+  const start = Math.floor(offset / pageSize) * pageSize
+  const end = Math.ceil((offset + byteLength) / pageSize) * pageSize
+  return new DmaRegion(device, memory, start, end - start, direction, {
+    ownsMemory: false,
+    capacity: 1,
+    temporary: true,
+  })
+}
+
+/**
+ * Ends a mapping: the CPU owns the buffer again. Mirrors `dma_unmap_single()`, whose size and direction the mapping
+ * knows itself.
+ * @throws DMA_NOT_MAPPED the second time; DMA_WRONG_DEVICE
+ */
+export function dmaUnmapSingle(device: DmaDevice, mapping: StreamingMapping): void {
+  assertSameDevice(device, mapping)
+  mapping.unmap()
+}
+
+/**
+ * Lends a mapped buffer to the CPU until the next sync for the device. Mirrors `dma_sync_single_for_cpu()`.
+ * @returns the bytes
+ * @throws DMA_NOT_MAPPED, DMA_WRONG_DEVICE
+ */
+export function dmaSyncSingleForCpu(device: DmaDevice, mapping: StreamingMapping): Uint8Array {
+  assertSameDevice(device, mapping)
+  return mapping.syncForCpu()
+}
+
+/** Gives a mapped buffer back to the device. Mirrors `dma_sync_single_for_device()`. @throws DMA_NOT_MAPPED, DMA_WRONG_DEVICE */
+export function dmaSyncSingleForDevice(device: DmaDevice, mapping: StreamingMapping): void {
+  assertSameDevice(device, mapping)
+  mapping.syncForDevice()
+}
+
+/**
+ * Lends a range of a mapped buffer to the CPU. Mirrors `dma_sync_single_range_for_cpu()`.
+ * @returns the bytes of the range
+ * @throws DMA_RANGE outside the mapping; DMA_NOT_MAPPED, DMA_WRONG_DEVICE
+ */
+export function dmaSyncSingleRangeForCpu(
+  device: DmaDevice,
+  mapping: StreamingMapping,
+  byteOffset: number,
+  byteLength: number,
+): Uint8Array {
+  assertSameDevice(device, mapping)
+  return mapping.syncForCpu(byteOffset, byteLength)
+}
+
+/**
+ * Gives a range of a mapped buffer back to the device. Mirrors `dma_sync_single_range_for_device()`.
+ * @throws DMA_RANGE outside the mapping; DMA_NOT_MAPPED, DMA_WRONG_DEVICE
+ */
+export function dmaSyncSingleRangeForDevice(
+  device: DmaDevice,
+  mapping: StreamingMapping,
+  byteOffset: number,
+  byteLength: number,
+): void {
+  assertSameDevice(device, mapping)
+  mapping.syncForDevice(byteOffset, byteLength)
+}
+
+function assertSameDevice(device: DmaDevice, mapping: StreamingMapping): void {
+  if (mapping.device === device) return
+  throw new DmaError('DMA_WRONG_DEVICE', `the mapping is ${mapping.device.name}’s, not ${device.name}’s`, {
+    hint: 'a DMA address means something only on the device it was mapped for',
+  })
+}

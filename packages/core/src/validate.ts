@@ -1,0 +1,43 @@
+import { DmaError } from '@linux-dma/native'
+
+/** @throws DMA_INVALID_ARGUMENT where `options` is no object or has a property that is not in `known` */
+export function assertOptions(of: string, options: object, known: readonly string[]): void {
+  if (typeof options !== 'object' || options === null) {
+    throw new DmaError('DMA_INVALID_ARGUMENT', `${of}: options is ${String(options)}, not an object`)
+  }
+  for (const name of Object.keys(options)) {
+    if (known.includes(name)) continue
+    throw new DmaError('DMA_INVALID_ARGUMENT', `${of}: no option is called '${name}'`, {
+      hint: `the options are ${known.join(', ')}`,
+    })
+  }
+}
+
+/** @throws DMA_INVALID_ARGUMENT where `value` is not an integer from 1 to 2^53 - 1 */
+export function assertByteLength(name: string, value: number): void {
+  if (Number.isSafeInteger(value) && value > 0) return
+  throw new DmaError(
+    'DMA_INVALID_ARGUMENT',
+    `${name} is ${String(value)}, not a positive whole number of bytes`,
+  )
+}
+
+/** @throws DMA_RANGE where [byteOffset, byteOffset + byteLength) is empty or not inside [0, limit) */
+export function assertRange(of: string, byteOffset: number, byteLength: number, limit: number): void {
+  if (
+    Number.isSafeInteger(byteOffset) &&
+    Number.isSafeInteger(byteLength) &&
+    byteOffset >= 0 &&
+    byteLength > 0 &&
+    byteOffset + byteLength <= limit
+  ) {
+    return
+  }
+  throw new DmaError(
+    'DMA_RANGE',
+    `${of}: offset ${String(byteOffset)}, length ${String(byteLength)} is not inside its ${limit} bytes`,
+    {
+      hint: 'offset and length are whole numbers of bytes, the length at least 1',
+    },
+  )
+}
