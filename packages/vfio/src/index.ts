@@ -1,0 +1,3 @@
+export { openVfioDevice, VfioDevice, type VfioDeviceOptions } from './device'
+export type { InterruptKind, InterruptOptions } from './interrupt-kind'
+export { type Interrupt, InterruptStream } from './interrupt-stream'

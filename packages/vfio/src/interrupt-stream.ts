@@ -1,0 +1,247 @@
+import { assertOptions, DmaError, type Kernel } from '@linux-dma/core'
+import type { Watch } from '@linux-dma/native'
+import * as vfio from './constants'
+import type { ChosenInterrupts, InterruptKind } from './interrupt-kind'
+import { encodeIrqSet } from './structs'
+
+/** One delivery: interrupts that came before it was read are counted together, none is lost. */
+export interface Interrupt {
+  readonly vector: number
+  /** How many times the vector fired since its last delivery: 1 or more. */
+  readonly count: number
+}
+
+interface Waiter {
+  resolve(result: IteratorResult<Interrupt, undefined>): void
+  reject(reason: unknown): void
+}
+
+/**
+ * A device's interrupts as an async iterator, enabled from the moment this is made, so that one that comes before the
+ * first `next()` is kept. INTx is masked by the kernel at each interrupt and unmasked here when the next is asked for:
+ * clear the cause in the device in between.
+ */
+export class InterruptStream implements AsyncIterableIterator<Interrupt, undefined>, Disposable {
+  readonly kind: InterruptKind
+  readonly #kernel: Kernel
+  readonly #deviceFd: number
+  readonly #chosen: ChosenInterrupts
+  readonly #signal: AbortSignal | undefined
+  readonly #eventfds: number[] = []
+  readonly #watches: Watch[] = []
+  readonly #onClose: () => void
+  /** Interrupts of each vector that nobody has taken yet. */
+  readonly #pending: Float64Array
+  #pendingTotal = 0
+  #nextVector = 0
+  #waiter: Waiter | undefined
+  #failure: { reason: unknown } | undefined
+  #masked = false
+  #closed = false
+
+  constructor(
+    kernel: Kernel,
+    deviceFd: number,
+    chosen: ChosenInterrupts,
+    signal: AbortSignal | undefined,
+    onClose: () => void,
+  ) {
+    signal?.throwIfAborted()
+    this.#kernel = kernel
+    this.#deviceFd = deviceFd
+    this.#chosen = chosen
+    this.#signal = signal
+    this.#onClose = onClose
+    this.#pending = new Float64Array(chosen.vectors)
+    this.kind = chosen.kind
+    try {
+      for (let vector = 0; vector < chosen.vectors; vector++) this.#watch(vector)
+      this.#set(vfio.VFIO_IRQ_SET_DATA_EVENTFD | vfio.VFIO_IRQ_SET_ACTION_TRIGGER, this.#eventfds)
+    } catch (error) {
+      this.#releaseDescriptors()
+      throw error
+    }
+    signal?.addEventListener('abort', this.#onAbort, { once: true })
+  }
+
+  /** Interrupts that came and that nobody has taken yet. */
+  get pending(): number {
+    return this.#pendingTotal
+  }
+
+  /**
+   * The next delivery. Rejects with the signal's reason once it is aborted; ends when the stream or its device closes.
+   * @throws DMA_INTERRUPT_IN_USE while another `next()` waits
+   */
+  next(): Promise<IteratorResult<Interrupt, undefined>> {
+    if (this.#pendingTotal > 0) return Promise.resolve({ done: false, value: this.#take() })
+    if (this.#failure) return Promise.reject(this.#failure.reason)
+    if (this.#closed) return Promise.resolve({ done: true, value: undefined })
+    if (this.#waiter) {
+      return Promise.reject(
+        new DmaError('DMA_INTERRUPT_IN_USE', 'somebody already waits for this interrupt', {
+          hint: 'one consumer for each stream: hand the interrupts on from a single loop',
+        }),
+      )
+    }
+    return new Promise((resolve, reject) => {
+      this.#waiter = { resolve, reject }
+      if (this.kind === 'intx' && this.#masked) this.#unmaskOrFail()
+    })
+  }
+
+  /**
+   * The next delivery, or an error when it does not come in time. Mirrors `wait_for_completion_timeout()`.
+   * @param options.timeoutMilliseconds 0 or more, on the kernel's clock
+   * @throws ETIMEDOUT; DMA_CLOSED where the stream has ended; what `next()` rejects with
+   */
+  async wait(options: { timeoutMilliseconds: number }): Promise<Interrupt> {
+    assertOptions('wait', options, ['timeoutMilliseconds'])
+    const { timeoutMilliseconds } = options
+    if (!(timeoutMilliseconds >= 0)) {
+      throw new DmaError(
+        'DMA_INVALID_ARGUMENT',
+        `wait: timeoutMilliseconds is ${String(timeoutMilliseconds)}, not 0 or more`,
+      )
+    }
+    const delivery = this.next()
+    const waiter = this.#waiter
+    const timer = new AbortController()
+    if (waiter) this.#rejectLater(waiter, timeoutMilliseconds, timer.signal)
+    try {
+      const { done, value } = await delivery
+      if (!done) return value
+      throw new DmaError('DMA_CLOSED', 'the interrupt stream ended before an interrupt came')
+    } finally {
+      timer.abort()
+    }
+  }
+
+  /** Ends the iteration, as `break` in a `for await` does. */
+  return(): Promise<IteratorResult<Interrupt, undefined>> {
+    this.close()
+    return Promise.resolve({ done: true, value: undefined })
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this
+  }
+
+  /**
+   * Holds back further INTx interrupts. MSI and MSI-X vectors cannot be masked through VFIO.
+   * @throws DMA_NOT_MASKABLE, DMA_CLOSED
+   */
+  mask(): void {
+    this.#assertMaskable()
+    this.#set(vfio.VFIO_IRQ_SET_DATA_NONE | vfio.VFIO_IRQ_SET_ACTION_MASK, 1)
+    this.#masked = true
+  }
+
+  /** Lets INTx interrupts through again. @throws DMA_NOT_MASKABLE, DMA_CLOSED */
+  unmask(): void {
+    this.#assertMaskable()
+    this.#set(vfio.VFIO_IRQ_SET_DATA_NONE | vfio.VFIO_IRQ_SET_ACTION_UNMASK, 1)
+    this.#masked = false
+  }
+
+  /** Disables the interrupts and ends the iteration. Idempotent. */
+  close(): void {
+    if (this.#closed) return
+    this.#closed = true
+    this.#signal?.removeEventListener('abort', this.#onAbort)
+    try {
+      this.#set(vfio.VFIO_IRQ_SET_DATA_NONE | vfio.VFIO_IRQ_SET_ACTION_TRIGGER, 0)
+    } finally {
+      this.#releaseDescriptors()
+      this.#onClose()
+      const waiter = this.#waiter
+      this.#waiter = undefined
+      if (this.#failure) waiter?.reject(this.#failure.reason)
+      else waiter?.resolve({ done: true, value: undefined })
+    }
+  }
+
+  [Symbol.dispose](): void {
+    this.close()
+  }
+
+  readonly #onAbort = (): void => this.#fail(this.#signal!.reason)
+
+  #watch(vector: number): void {
+    const eventfd = this.#kernel.eventfd()
+    this.#eventfds.push(eventfd)
+    const listener = {
+      onCount: (count: number) => this.#deliver(vector, count),
+      onError: (error: Error) => this.#fail(error),
+    }
+    this.#watches.push(this.#kernel.watch(eventfd, 8, listener))
+  }
+
+  #deliver(vector: number, count: number): void {
+    if (this.kind === 'intx') this.#masked = true
+    this.#pending[vector]! += count
+    this.#pendingTotal += count
+    const waiter = this.#waiter
+    if (!waiter) return
+    this.#waiter = undefined
+    waiter.resolve({ done: false, value: this.#take() })
+  }
+
+  /** Takes vectors in turn, so that a busy one does not hold up the others. */
+  #take(): Interrupt {
+    const vectors = this.#pending.length
+    let vector = this.#nextVector
+    while (this.#pending[vector] === 0) vector = (vector + 1) % vectors
+    const count = this.#pending[vector]!
+    this.#pending[vector] = 0
+    this.#pendingTotal -= count
+    this.#nextVector = (vector + 1) % vectors
+    return { vector, count }
+  }
+
+  #fail(reason: unknown): void {
+    if (this.#closed) return
+    this.#failure = { reason }
+    this.close()
+  }
+
+  #rejectLater(waiter: Waiter, milliseconds: number, signal: AbortSignal): void {
+    const expire = () => {
+      if (this.#waiter !== waiter) return
+      this.#waiter = undefined
+      waiter.reject(
+        new DmaError('ETIMEDOUT', `no ${this.kind} interrupt within ${milliseconds} ms`, {
+          hint: 'check that the device was started with its interrupt enabled, and that the last one was acknowledged',
+        }),
+      )
+    }
+    // The sleep is cut short, and so rejects, when the interrupt comes first.
+    this.#kernel.clock.sleep(milliseconds, { signal }).then(expire, () => {})
+  }
+
+  #unmaskOrFail(): void {
+    try {
+      this.unmask()
+    } catch (error) {
+      this.#fail(error)
+    }
+  }
+
+  #assertMaskable(): void {
+    if (this.#closed) throw new DmaError('DMA_CLOSED', 'the interrupt stream is closed')
+    if (this.#chosen.info.flags & vfio.VFIO_IRQ_INFO_MASKABLE) return
+    throw new DmaError('DMA_NOT_MASKABLE', `VFIO cannot mask ${this.kind}`, {
+      hint: 'mask the interrupt in the device’s own registers',
+    })
+  }
+
+  #set(flags: number, vectors: readonly number[] | number): void {
+    const argument = encodeIrqSet(this.#chosen.info.index, flags, vectors)
+    this.#kernel.ioctl(this.#deviceFd, vfio.VFIO_DEVICE_SET_IRQS, argument, 'VFIO_DEVICE_SET_IRQS')
+  }
+
+  #releaseDescriptors(): void {
+    for (const watch of this.#watches.splice(0)) watch.close()
+    for (const eventfd of this.#eventfds.splice(0)) this.#kernel.close(eventfd)
+  }
+}
