@@ -1,0 +1,34 @@
+import type { Kernel } from '@linux-dma/core'
+import type { ScenarioName, ScenarioOutcome } from './scenarios'
+
+/** The part of a test runner that the suites use: vitest's and node:test's both fit. */
+export interface Runner {
+  describe(name: string, body: () => void): void
+  it(name: string, body: () => void | Promise<void>): void
+  /** A test that this host cannot show, with the reason, which is printed. */
+  skip(name: string, reason: string): void
+}
+
+/** The machine that the suites run on. They ask it for what they need and never what it is. */
+export interface Host {
+  readonly name: 'fake' | 'real'
+  readonly kernel: Kernel
+  /** PCI address of an edu device that is bound to vfio-pci, in an IOMMU group of its own. */
+  readonly edu: string
+  /** Two devices in one IOMMU group, and a driver that the second can be bound to, which is not vfio-pci. */
+  readonly shared: { readonly first: string; readonly second: string; readonly otherDriver: string }
+  /**
+   * Runs a scenario as a user without privileges, with a memory-lock limit, who owns the edu device's group node or not.
+   */
+  asUser(
+    scenario: ScenarioName,
+    options: { ownsGroup: boolean; memlockBytes: number },
+  ): Promise<ScenarioOutcome>
+  /**
+   * Runs a JavaScript module in a process of its own, where the host has processes.
+   * @returns its exit status and output
+   */
+  readonly runProcess?: (
+    source: string,
+  ) => Promise<{ status: number | null; signal: string | null; output: string }>
+}

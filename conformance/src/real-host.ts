@@ -1,0 +1,82 @@
+import { spawn } from 'node:child_process'
+import { chownSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import path from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { linuxKernel } from '@linux-dma/core'
+import type { Host } from './host'
+import { groupPath } from './raw-vfio'
+import type { ScenarioOutcome } from './scenarios'
+
+const folder = path.dirname(fileURLToPath(import.meta.url))
+const USER = 1000
+
+/** The machine that this runs on, which has to have an edu device bound to vfio-pci. */
+export function realHost(): Host {
+  const kernel = linuxKernel()
+  const edu = devices((id) => id === '0x1234 0x11e8')[0]
+  if (!edu) throw new Error('this machine has no edu device: run this in the lab')
+  return {
+    name: 'real',
+    kernel,
+    edu,
+    shared: sharedGroup(),
+    async asUser(scenario, { ownsGroup, memlockBytes }) {
+      const node = groupPath(kernel, edu)
+      chownSync(node, ownsGroup ? USER : 0, 0)
+      try {
+        const script = path.join(folder, 'scenario.js')
+        const command = `ulimit -l ${memlockBytes / 1024}; exec "$0" "$@"`
+        const args = ['-c', command, process.execPath, script, scenario, edu]
+        const { output } = await run('/bin/sh', args, { uid: USER, gid: USER })
+        return JSON.parse(output) as ScenarioOutcome
+      } finally {
+        chownSync(node, 0, 0)
+      }
+    },
+    async runProcess(source) {
+      // Beside this file, so that the packages resolve from it.
+      const scratch = mkdtempSync(path.join(folder, 'process-'))
+      try {
+        const file = path.join(scratch, 'main.mjs')
+        writeFileSync(file, source)
+        return await run(process.execPath, [file])
+      } finally {
+        rmSync(scratch, { recursive: true })
+      }
+    },
+  }
+
+  function devices(wanted: (id: string) => boolean): string[] {
+    const pci = '/sys/bus/pci/devices'
+    const id = (address: string) =>
+      ['vendor', 'device'].map((file) => kernel.readText(`${pci}/${address}/${file}`).trim()).join(' ')
+    return kernel.list(pci).filter((address) => wanted(id(address)))
+  }
+
+  /** The SATA and SMBus functions of the chipset, which share a group with its ISA bridge. */
+  function sharedGroup(): Host['shared'] {
+    const [first] = devices((id) => id === '0x8086 0x2922')
+    const [second] = devices((id) => id === '0x8086 0x2930')
+    if (!first || !second) throw new Error('this machine is not the q35 that the lab boots')
+    return { first, second, otherDriver: 'uio_pci_generic' }
+  }
+}
+
+function run(
+  command: string,
+  args: string[],
+  options: { uid?: number; gid?: number } = {},
+): Promise<{ status: number | null; signal: string | null; output: string }> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(command, args, { ...options, stdio: ['ignore', 'pipe', 'pipe'], timeout: 60_000 })
+    let output = ''
+    child.stdout.on('data', (chunk) => {
+      output += chunk
+    })
+    child.stderr.on('data', (chunk) => {
+      output += chunk
+    })
+    child.on('error', reject)
+    child.on('close', (status, signal) => resolve({ status, signal, output }))
+  })
+}

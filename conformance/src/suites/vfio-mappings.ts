@@ -1,0 +1,268 @@
+import assert from 'node:assert/strict'
+import {
+  allocateDmaMemory,
+  createDmaRegion,
+  DmaDirection,
+  dmaAllocCoherent,
+  dmaBitMask,
+  dmaFreeCoherent,
+  dmaGetRequiredMask,
+  dmaMapSingle,
+  dmaMaxMappingSize,
+  dmaOptMappingSize,
+  dmaSetCoherentMask,
+  dmaSetMask,
+  dmaSetMaskAndCoherent,
+  dmaSyncSingleForCpu,
+  dmaSyncSingleForDevice,
+  dmaSyncSingleRangeForCpu,
+  dmaSyncSingleRangeForDevice,
+  dmaUnmapSingle,
+  toNumber,
+} from '@linux-dma/core'
+import { openVfioDevice } from '@linux-dma/vfio'
+import type { Host, Runner } from '../host'
+import { refusal, withDevice, withoutLeaks } from '../with-device'
+
+const { ToDevice, FromDevice, Bidirectional, None } = DmaDirection
+
+/** The rules of mapping: what is refused, before anything happens. */
+export function vfioMappings({ describe, it }: Runner, host: Host): void {
+  const { kernel } = host
+
+  describe('vfio mappings', () => {
+    it('hands out no address while bus mastering is off', () =>
+      withDevice(host, (device) => {
+        using memory = allocateDmaMemory({ byteLength: 4096, kernel })
+        refusal(() => dmaMapSingle(device, memory.bytes, ToDevice), 'DMA_BUS_MASTER_OFF', /setMaster/)
+        refusal(() => createDmaRegion(device, { byteLength: 4096 }), 'DMA_BUS_MASTER_OFF')
+        refusal(() => dmaAllocCoherent(device, 64), 'DMA_BUS_MASTER_OFF')
+        device.setMaster()
+        using region = createDmaRegion(device, { byteLength: 4096 })
+        using mapping = dmaMapSingle(device, region.bytes, ToDevice)
+        using coherent = dmaAllocCoherent(device, 64)
+        device.clearMaster()
+        refusal(() => mapping.dmaAddress, 'DMA_BUS_MASTER_OFF')
+        refusal(() => region.addressAt(0, 1), 'DMA_BUS_MASTER_OFF')
+        refusal(() => region.mapSingle(0, 1, ToDevice), 'DMA_BUS_MASTER_OFF')
+        refusal(() => coherent.dmaAddress, 'DMA_BUS_MASTER_OFF')
+      }))
+
+    it('refuses memory that cannot stay where it is', () =>
+      withDevice(host, (device) => {
+        device.setMaster()
+        const map = (view: unknown) => () => dmaMapSingle(device, view as Uint8Array, ToDevice)
+        refusal(map(new Uint8Array(4096)), 'DMA_NOT_DMA_MEMORY', /allocateDmaMemory/)
+        refusal(map(Buffer.from('hello')), 'DMA_NOT_DMA_MEMORY')
+        refusal(map(new Uint8Array(new SharedArrayBuffer(4096))), 'DMA_NOT_DMA_MEMORY')
+        const resizable = new (ArrayBuffer as new (n: number, o: object) => ArrayBuffer)(64, {
+          maxByteLength: 128,
+        })
+        refusal(map(new Uint8Array(resizable)), 'DMA_RESIZABLE')
+        const detached = new Uint8Array(64)
+        structuredClone(detached.buffer, { transfer: [detached.buffer] })
+        refusal(map(detached), 'DMA_DETACHED')
+        for (const nothing of [undefined, null, 5, 'bytes', {}, new ArrayBuffer(8)]) {
+          refusal(map(nothing), 'DMA_INVALID_ARGUMENT')
+        }
+        using memory = allocateDmaMemory({ byteLength: 4096, kernel })
+        refusal(map(memory.bytes.subarray(0, 0)), 'DMA_INVALID_ARGUMENT', undefined)
+        const { bytes } = memory
+        memory.close()
+        refusal(map(bytes), 'DMA_CLOSED')
+      }))
+
+    it('refuses directions that are none', () =>
+      withDevice(host, (device) => {
+        device.setMaster()
+        using memory = allocateDmaMemory({ byteLength: 4096, kernel })
+        for (const direction of [None, 4, -1, '1', undefined]) {
+          refusal(
+            () => dmaMapSingle(device, memory.bytes, direction as 1),
+            'DMA_INVALID_ARGUMENT',
+            /DmaDirection/,
+          )
+        }
+      }))
+
+    it('refuses ranges outside a region, empty or senseless', () =>
+      withDevice(host, (device) => {
+        device.setMaster()
+        using region = createDmaRegion(device, { byteLength: 8192 })
+        for (const [offset, length] of [
+          [0, 0],
+          [0, 8193],
+          [8192, 1],
+          [8191, 2],
+          [-1, 1],
+          [0, -1],
+          [0.5, 1],
+          [0, 1.5],
+          [Number.NaN, 1],
+          [0, Number.NaN],
+          [2 ** 53, 1],
+          [0, 2 ** 53],
+          [Number.POSITIVE_INFINITY, 1],
+        ] as const) {
+          refusal(() => region.mapSingle(offset, length, ToDevice), 'DMA_RANGE')
+          refusal(() => region.addressAt(offset, length), 'DMA_RANGE')
+        }
+        assert.equal(region.liveMappings, 0)
+      }))
+
+    it('refuses a second unmap, and every use after the first', () =>
+      withDevice(host, (device) => {
+        device.setMaster()
+        using region = createDmaRegion(device, { byteLength: 4096 })
+        using memory = allocateDmaMemory({ byteLength: 4096, kernel })
+        for (const bytes of [region.bytes, memory.bytes]) {
+          const mapping = dmaMapSingle(device, bytes, Bidirectional)
+          dmaUnmapSingle(device, mapping)
+          refusal(() => dmaUnmapSingle(device, mapping), 'DMA_NOT_MAPPED')
+          refusal(() => mapping.dmaAddress, 'DMA_NOT_MAPPED')
+          refusal(() => mapping.bytes, 'DMA_NOT_MAPPED')
+          refusal(() => dmaSyncSingleForCpu(device, mapping), 'DMA_NOT_MAPPED')
+          refusal(() => dmaSyncSingleForDevice(device, mapping), 'DMA_NOT_MAPPED')
+          mapping[Symbol.dispose]()
+        }
+        const handle = region.mapSingle(0, 64, ToDevice)
+        region.unmapSingle(handle)
+        refusal(() => region.unmapSingle(handle), 'DMA_NOT_MAPPED')
+        refusal(() => region.addressOf(handle), 'DMA_NOT_MAPPED')
+        refusal(() => region.syncForCpu(handle), 'DMA_NOT_MAPPED')
+        region.mapSingle(0, 64, ToDevice)
+        refusal(() => region.unmapSingle(handle), 'DMA_NOT_MAPPED')
+      }))
+
+    it('keeps the bytes from the CPU while the device owns them', () =>
+      withDevice(host, (device) => {
+        device.setMaster()
+        using region = createDmaRegion(device, { byteLength: 4096 })
+        using mapping = dmaMapSingle(device, region.bytes.subarray(0, 1000), FromDevice)
+        assert.equal(mapping.owner, 'device')
+        refusal(() => mapping.bytes, 'DMA_DEVICE_OWNS', /dmaSyncSingleForCpu/)
+        assert.equal(dmaSyncSingleForCpu(device, mapping).byteLength, 1000)
+        assert.equal(mapping.owner, 'cpu')
+        assert.equal(mapping.bytes.byteLength, 1000)
+        dmaSyncSingleForDevice(device, mapping)
+        refusal(() => mapping.bytes, 'DMA_DEVICE_OWNS')
+        assert.equal(dmaSyncSingleRangeForCpu(device, mapping, 100, 50).byteLength, 50)
+        assert.equal(mapping.bytes.byteOffset, region.bytes.byteOffset + 100)
+        dmaSyncSingleRangeForDevice(device, mapping, 100, 50)
+        refusal(() => dmaSyncSingleRangeForCpu(device, mapping, 990, 11), 'DMA_RANGE')
+        assert.throws(() => mapping.withCpu(() => assert.fail('thrown inside')), /thrown inside/)
+        assert.equal(mapping.owner, 'device')
+      }))
+
+    it('refuses a direction that the region does not allow', () =>
+      withDevice(host, (device) => {
+        device.setMaster()
+        using region = createDmaRegion(device, { byteLength: 4096, direction: ToDevice })
+        refusal(() => region.mapSingle(0, 64, FromDevice), 'DMA_DIRECTION')
+        // Through the object API the pages are mapped a second time, for the direction that is asked for.
+        using mapping = dmaMapSingle(device, region.bytes, FromDevice)
+        assert.notEqual(toNumber(mapping.dmaAddress), toNumber(region.dmaAddress))
+      }))
+
+    it('refuses options it does not know', () =>
+      withDevice(host, (device) => {
+        device.setMaster()
+        refusal(
+          () => createDmaRegion(device, { bytelength: 4096 } as never),
+          'DMA_INVALID_ARGUMENT',
+          /byteLength/,
+        )
+        refusal(() => createDmaRegion(device, {}), 'DMA_INVALID_ARGUMENT')
+        refusal(
+          () => createDmaRegion(device, { byteLength: 4096, expectedMappings: 0 }),
+          'DMA_INVALID_ARGUMENT',
+        )
+        refusal(() => allocateDmaMemory({ byteLength: 0, kernel }), 'DMA_INVALID_ARGUMENT')
+        refusal(() => allocateDmaMemory({ byteLength: 1.5, kernel }), 'DMA_INVALID_ARGUMENT')
+        refusal(() => dmaAllocCoherent(device, -1), 'DMA_INVALID_ARGUMENT')
+      }))
+
+    it('places memory below the mask, and refuses masks that cannot be kept', () =>
+      withDevice(host, (device) => {
+        device.setMaster()
+        for (const bits of [64, 40, 32, 28, 24, 13]) {
+          dmaSetMaskAndCoherent(device, dmaBitMask(bits))
+          using region = createDmaRegion(device, { byteLength: 4096 })
+          using coherent = dmaAllocCoherent(device, 64)
+          for (const address of [region.dmaAddress, coherent.dmaAddress]) {
+            assert.ok(
+              toNumber(address) + 4096 <= 2 ** bits,
+              `${bits} bits: 0x${toNumber(address).toString(16)}`,
+            )
+            assert.ok(toNumber(address) > 0)
+          }
+        }
+        refusal(() => dmaSetMask(device, dmaBitMask(12)), 'EIO')
+        refusal(() => dmaSetCoherentMask(device, 0n), 'DMA_INVALID_ARGUMENT')
+        refusal(() => dmaSetMask(device, 28 as never), 'DMA_INVALID_ARGUMENT', /dmaBitMask/)
+        refusal(() => dmaBitMask(65), 'DMA_INVALID_ARGUMENT')
+        dmaSetMaskAndCoherent(device, dmaBitMask(32))
+        using region = createDmaRegion(device, { byteLength: 4096 })
+        refusal(() => dmaSetMask(device, dmaBitMask(28)), 'DMA_MASK_IN_USE', /before the first/)
+        assert.equal(device.dmaMask, dmaBitMask(32))
+        assert.equal(region.closed, false)
+        assert.equal(dmaGetRequiredMask(device), dmaBitMask(32))
+        assert.equal(dmaMaxMappingSize(device), 2 ** 32 - 1)
+        assert.equal(dmaOptMappingSize(device), 2 ** 32 - 1)
+      }))
+
+    it('runs out of addresses below a mask with nothing lost', () =>
+      withDevice(host, (device) => {
+        device.setMaster()
+        dmaSetMask(device, dmaBitMask(14))
+        using first = createDmaRegion(device, { byteLength: 8192 })
+        using second = createDmaRegion(device, { byteLength: 4096 })
+        refusal(() => createDmaRegion(device, { byteLength: 4096 }), 'ENOSPC', /wider mask/)
+        first.close()
+        using third = createDmaRegion(device, { byteLength: 8192 })
+        assert.notEqual(third.dmaAddress, second.dmaAddress)
+      }))
+
+    it('registers one memory with a region that outlives its mappings and not its memory', () =>
+      withDevice(host, (device) => {
+        device.setMaster()
+        const memory = allocateDmaMemory({ byteLength: 8192, kernel })
+        const region = createDmaRegion(device, { memory })
+        using inside = dmaMapSingle(device, memory.bytes.subarray(4096, 4100), ToDevice)
+        assert.equal(toNumber(inside.dmaAddress), toNumber(region.dmaAddress) + 4096)
+        assert.equal(region.liveMappings, 1)
+        memory.close()
+        assert.equal(region.closed, true)
+        refusal(() => region.mapSingle(0, 1, ToDevice), 'DMA_CLOSED')
+        refusal(() => inside.dmaAddress, 'DMA_NOT_MAPPED')
+        refusal(() => createDmaRegion(device, { memory }), 'DMA_CLOSED')
+      }))
+
+    it('tells one device’s mapping from another’s', () =>
+      withoutLeaks(host, () => {
+        const device = openVfioDevice(host.edu, { kernel })
+        device.setMaster()
+        const mapping = dmaMapSingle(device, createDmaRegion(device, { byteLength: 4096 }).bytes, ToDevice)
+        const coherent = dmaAllocCoherent(device, 1)
+        device.close()
+        using again = openVfioDevice(host.edu, { kernel })
+        refusal(() => dmaUnmapSingle(again, mapping), 'DMA_WRONG_DEVICE')
+        refusal(() => dmaFreeCoherent(again, coherent), 'DMA_WRONG_DEVICE')
+        refusal(() => dmaUnmapSingle(device, mapping), 'DMA_NOT_MAPPED')
+        refusal(() => dmaFreeCoherent(device, coherent), 'DMA_CLOSED')
+        refusal(() => dmaAllocCoherent(device, 1), 'DMA_CLOSED')
+        refusal(() => dmaMaxMappingSize(device), 'DMA_CLOSED')
+      }))
+
+    it('maps and unmaps a thousand times with nothing left', () =>
+      withDevice(host, (device) => {
+        device.setMaster()
+        using memory = allocateDmaMemory({ byteLength: 65536, kernel })
+        for (let i = 0; i < 1000; i++) {
+          using _mapping = dmaMapSingle(device, memory.bytes.subarray(i, i + 5000), Bidirectional)
+        }
+        assert.equal(memory.regions.size, 0)
+        assert.equal(device.children.size, 0)
+      }))
+  })
+}

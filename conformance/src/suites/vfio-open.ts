@@ -1,0 +1,92 @@
+import assert from 'node:assert/strict'
+import { openVfioDevice } from '@linux-dma/vfio'
+import { bindDriver } from '../bind-driver'
+import type { Host, Runner } from '../host'
+import { refusal, withoutLeaks } from '../with-device'
+
+/** Opening a device, and what can be in the way. */
+export function vfioOpen({ describe, it }: Runner, host: Host): void {
+  const { kernel, edu, shared } = host
+  const open = (address: string) => () => openVfioDevice(address, { kernel })
+
+  describe('vfio open', () => {
+    it('opens, closes and opens again, ten times', () =>
+      withoutLeaks(host, () => {
+        for (let i = 0; i < 10; i++) {
+          using device = openVfioDevice(edu, { kernel })
+          assert.equal(device.bar(0).read32(0), 0x0100_00ed)
+        }
+      }))
+
+    it('takes an address without its domain, and in capitals', () =>
+      withoutLeaks(host, () => {
+        using device = openVfioDevice(edu.slice(5).toUpperCase(), { kernel })
+        assert.equal(device.address, edu)
+      }))
+
+    it('refuses what is no address', () =>
+      withoutLeaks(host, () => {
+        for (const text of ['', 'edu', '0000:00:04', '0000:00:04.8', '0000:00:20.0', '../../etc', 4, null]) {
+          refusal(open(text as string), 'DMA_INVALID_ARGUMENT', /0000:00:04\.0/)
+        }
+      }))
+
+    it('says that there is no such device, and which there are', () =>
+      withoutLeaks(host, () => {
+        refusal(open('0000:00:1e.7'), 'DMA_NO_DEVICE', new RegExp(edu))
+      }))
+
+    it('refuses an option it does not know', () =>
+      withoutLeaks(host, () => {
+        refusal(() => openVfioDevice(edu, { kernal: kernel } as never), 'DMA_INVALID_ARGUMENT', /kernel/)
+      }))
+
+    it('says how to bind a device that another driver has, or none', () =>
+      withoutLeaks(host, () => {
+        bindDriver(kernel, shared.second, shared.otherDriver)
+        try {
+          const error = refusal(
+            open(shared.second),
+            'DMA_NOT_BOUND',
+            /driver_override.*unbind.*drivers_probe/,
+          )
+          assert.match(error.message, new RegExp(shared.otherDriver))
+        } finally {
+          bindDriver(kernel, shared.second, null)
+        }
+        refusal(open(shared.second), 'DMA_NOT_BOUND', /driver_override.*drivers_probe/)
+      }))
+
+    it('names the devices that keep a group from being used, and their drivers', () =>
+      withoutLeaks(host, () => {
+        bindDriver(kernel, shared.first, 'vfio-pci')
+        bindDriver(kernel, shared.second, shared.otherDriver)
+        try {
+          const error = refusal(open(shared.first), 'DMA_GROUP_NOT_VIABLE', /bind every device/)
+          assert.match(error.message, new RegExp(`${shared.first} \\(vfio-pci\\)`))
+          assert.match(error.message, new RegExp(`${shared.second} \\(${shared.otherDriver}\\)`))
+        } finally {
+          bindDriver(kernel, shared.first, null)
+          bindDriver(kernel, shared.second, null)
+        }
+      }))
+
+    it('says that the device is open already', () =>
+      withoutLeaks(host, () => {
+        using _device = openVfioDevice(edu, { kernel })
+        refusal(open(edu), 'EBUSY', /close the device first/)
+      }))
+
+    it('says what is missing where interrupts cannot be remapped', () =>
+      withoutLeaks(host, () => {
+        const parameter = '/sys/module/vfio_iommu_type1/parameters/allow_unsafe_interrupts'
+        const before = kernel.readText(parameter)
+        kernel.writeText(parameter, 'N')
+        try {
+          refusal(open(edu), 'EPERM', /allow_unsafe_interrupts/)
+        } finally {
+          kernel.writeText(parameter, before.trim())
+        }
+      }))
+  })
+}

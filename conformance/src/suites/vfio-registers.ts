@@ -1,0 +1,160 @@
+import assert from 'node:assert/strict'
+import { EDU_ID, EDU_LIVENESS } from '../edu'
+import type { Host, Runner } from '../host'
+import { refusal, withDevice } from '../with-device'
+
+/** Registers and configuration space of the edu device. */
+export function vfioRegisters({ describe, it }: Runner, host: Host): void {
+  describe('vfio registers', () => {
+    it('reads and writes 32-bit registers', () =>
+      withDevice(host, (device) => {
+        const registers = device.bar(0)
+        assert.equal(registers.byteLength, 0x10_0000)
+        assert.equal(registers.read32(EDU_ID), 0x0100_00ed)
+        registers.write32(EDU_LIVENESS, 0x1234_5678)
+        assert.equal(registers.read32(EDU_LIVENESS), 0xedcb_a987)
+        assert.equal(device.bar(0), registers)
+      }))
+
+    it('reads and writes through bound registers', () =>
+      withDevice(host, (device) => {
+        const liveness = device.bar(0).register32(EDU_LIVENESS)
+        for (let probe = 0; probe < 50; probe++) {
+          liveness.write(probe)
+          assert.equal(liveness.read(), ~probe >>> 0)
+        }
+      }))
+
+    it('makes accesses of exactly the width that is asked for', () =>
+      withDevice(host, (device) => {
+        const registers = device.bar(0)
+        // The device takes 32-bit accesses below 0x80 and no others: an 8- or 16-bit one reads 0, a 64-bit one all ones.
+        assert.equal(registers.read8(EDU_ID), 0)
+        assert.equal(registers.read16(EDU_ID), 0)
+        assert.equal(registers.read64(EDU_ID), 0xffff_ffff_ffff_ffffn)
+        registers.write32(EDU_LIVENESS, 5)
+        registers.write8(EDU_LIVENESS, 9)
+        registers.write16(EDU_LIVENESS, 9)
+        assert.equal(registers.read32(EDU_LIVENESS), ~5 >>> 0)
+        // From 0x80 on it takes 64 bits too.
+        registers.write64(0x80, 0x1234_5678n)
+        assert.equal(registers.read64(0x80), 0x1234_5678n)
+        assert.equal(registers.read32(0x80), 0x1234_5678)
+      }))
+
+    it('refuses offsets outside, unaligned or senseless before anything happens', () =>
+      withDevice(host, (device) => {
+        const registers = device.bar(0)
+        for (const offset of [
+          -4,
+          2,
+          0x10_0000,
+          0x0f_ffff,
+          0.5,
+          Number.NaN,
+          2 ** 31,
+          2 ** 53,
+          '0' as never,
+          null as never,
+        ]) {
+          refusal(() => registers.read32(offset), 'DMA_RANGE')
+          refusal(() => registers.write32(offset, 0), 'DMA_RANGE')
+          refusal(() => registers.register32(offset), 'DMA_RANGE')
+        }
+        refusal(() => registers.read64(4), 'DMA_RANGE', /multiples of 8/)
+        for (const value of [-1, 2 ** 32, 0.5, Number.NaN, 5n as never, undefined as never]) {
+          refusal(() => registers.write32(EDU_LIVENESS, value), 'DMA_VALUE_RANGE')
+        }
+        refusal(() => registers.write64(0x80, 5 as never), 'DMA_VALUE_RANGE')
+        refusal(() => registers.write64(0x80, 1n << 64n), 'DMA_VALUE_RANGE')
+      }))
+
+    it('gives parts of a region, which close with it', () =>
+      withDevice(host, (device) => {
+        const registers = device.bar(0)
+        const dma = registers.subRegion(0x80, 0x20)
+        dma.write32(0x10, 77)
+        assert.equal(registers.read32(0x90), 77)
+        refusal(() => dma.read32(0x20), 'DMA_RANGE')
+        refusal(() => registers.subRegion(0x80, 0x10_0000), 'DMA_RANGE')
+        device.close()
+        refusal(() => dma.read32(0x10), 'DMA_CLOSED')
+      }))
+
+    it('refuses registers after close', () =>
+      withDevice(host, (device) => {
+        const registers = device.bar(0)
+        const bound = registers.register32(EDU_ID)
+        const { config } = device
+        device.close()
+        refusal(() => registers.read32(EDU_ID), 'DMA_CLOSED')
+        refusal(() => registers.write32(EDU_LIVENESS, 1), 'DMA_CLOSED')
+        refusal(() => bound.read(), 'DMA_CLOSED')
+        refusal(() => bound.write(1), 'DMA_CLOSED')
+        refusal(() => config.read16(0), 'DMA_CLOSED')
+        refusal(() => device.bar(0), 'DMA_CLOSED')
+        refusal(() => device.setMaster(), 'DMA_CLOSED')
+      }))
+
+    it('times out with the last value', () =>
+      withDevice(host, async (device) => {
+        const registers = device.bar(0)
+        await assert.rejects(
+          registers.pollUntil(EDU_ID, () => false, { timeoutMilliseconds: 20, intervalMilliseconds: 1 }),
+          (error: Error & { code: string }) =>
+            error.code === 'ETIMEDOUT' && error.message.includes('0x10000ed'),
+        )
+        const reason = new Error('enough')
+        const signal = AbortSignal.abort(reason)
+        await assert.rejects(
+          registers.pollUntil(EDU_ID, () => false, { timeoutMilliseconds: 20, signal }),
+          reason,
+        )
+        await assert.rejects(
+          registers.pollUntil(EDU_ID, () => false, { timeoutMilliseconds: -1 }),
+          {
+            code: 'DMA_INVALID_ARGUMENT',
+          },
+        )
+        assert.equal(
+          await registers.pollUntil(EDU_ID, (id) => id !== 0, { timeoutMilliseconds: 0 }),
+          0x0100_00ed,
+        )
+      }))
+
+    it('reads and writes configuration space', () =>
+      withDevice(host, (device) => {
+        assert.equal(device.config.read16(0x00), 0x1234)
+        assert.equal(device.config.read16(0x02), 0x11e8)
+        assert.equal(device.config.read32(0x00), 0x11e8_1234)
+        assert.equal(device.config.read8(0x08), 0x10)
+        assert.deepEqual([device.vendorId, device.deviceId], [0x1234, 0x11e8])
+        refusal(() => device.config.read32(0x100), 'DMA_RANGE')
+      }))
+
+    it('turns bus mastering on and off, whoever writes the command register', () =>
+      withDevice(host, (device) => {
+        assert.equal(device.busMaster, false)
+        device.setMaster()
+        assert.equal(device.busMaster, true)
+        assert.equal(device.config.read16(0x04) & 4, 4)
+        device.clearMaster()
+        assert.equal(device.config.read16(0x04) & 4, 0)
+        device.config.write16(0x04, device.config.read16(0x04) | 4)
+        assert.equal(device.busMaster, true)
+        device.config.write8(0x04, device.config.read8(0x04) & ~4)
+        assert.equal(device.busMaster, false)
+      }))
+
+    it('says which BARs there are', () =>
+      withDevice(host, (device) => {
+        for (const index of [1, 5, 6, 7, -1, 0.5, Number.NaN])
+          refusal(() => device.bar(index), 'DMA_NO_REGION', /BAR 0/)
+      }))
+
+    it('says that a device cannot be reset', () =>
+      withDevice(host, (device) => {
+        refusal(() => device.reset(), 'DMA_UNSUPPORTED', /clearMaster/)
+      }))
+  })
+}

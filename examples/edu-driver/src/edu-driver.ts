@@ -1,0 +1,115 @@
+import {
+  type DmaAddress,
+  DmaDirection,
+  DmaError,
+  dmaAddress,
+  dmaBitMask,
+  dmaMapSingle,
+  dmaSetMaskAndCoherent,
+  type IoRegion,
+} from '@linux-dma/core'
+import type { InterruptStream, VfioDevice } from '@linux-dma/vfio'
+import * as edu from './registers'
+
+/** A driver for the edu device: one command at a time, each ended by an interrupt. */
+export class EduDriver implements Disposable {
+  readonly device: VfioDevice
+  readonly #registers: IoRegion
+  readonly #interrupts: InterruptStream
+
+  /** Takes an open device over: checks that it is one, says what it can address, and arms its interrupt. */
+  constructor(device: VfioDevice) {
+    this.device = device
+    this.#registers = device.bar(0)
+    const id = this.#registers.read32(edu.IDENTIFICATION)
+    if ((id & 0xffff) !== 0x00ed) {
+      throw new DmaError(
+        'EDU_NOT_FOUND',
+        `${device.address} identifies itself as 0x${id.toString(16)}, not as an edu device`,
+      )
+    }
+    // The mask comes before the first mapping, and bus mastering before the first transfer.
+    dmaSetMaskAndCoherent(device, dmaBitMask(edu.ADDRESS_BITS))
+    device.setMaster()
+    // What an earlier user left pending would be taken for an answer to our first command.
+    this.#registers.write32(edu.INTERRUPT_ACKNOWLEDGE, this.#registers.read32(edu.INTERRUPT_STATUS))
+    this.#interrupts = device.interrupts()
+  }
+
+  /** The device's revision. */
+  get revision(): string {
+    const id = this.#registers.read32(edu.IDENTIFICATION)
+    return `${id >>> 24}.${(id >>> 16) & 0xff}`
+  }
+
+  /** How the device tells that it is done. */
+  get interruptKind(): string {
+    return this.#interrupts.kind.toUpperCase()
+  }
+
+  /** Whether the device answers: it inverts what is written. */
+  isAlive(probe: number): boolean {
+    this.#registers.write32(edu.LIVENESS, probe)
+    return this.#registers.read32(edu.LIVENESS) === ~probe >>> 0
+  }
+
+  /** n! as the device computes it, modulo 2^32. */
+  async factorial(n: number): Promise<number> {
+    this.#registers.write32(edu.STATUS, edu.STATUS_INTERRUPT_WHEN_DONE)
+    this.#registers.write32(edu.FACTORIAL, n)
+    await this.#completed(edu.CAUSE_FACTORIAL)
+    return this.#registers.read32(edu.FACTORIAL)
+  }
+
+  /** Copies bytes of DMA memory into the device's buffer, from its byte `offset` on. */
+  async copyToDevice(bytes: Uint8Array, offset = 0): Promise<void> {
+    using mapping = dmaMapSingle(this.device, bytes, DmaDirection.ToDevice)
+    await this.#transfer(mapping.dmaAddress, dmaAddress(edu.BUFFER_ADDRESS + offset), bytes.byteLength, 0)
+  }
+
+  /** Fills bytes of DMA memory from the device's buffer, from its byte `offset` on. */
+  async copyFromDevice(bytes: Uint8Array, offset = 0): Promise<void> {
+    using mapping = dmaMapSingle(this.device, bytes, DmaDirection.FromDevice)
+    const source = dmaAddress(edu.BUFFER_ADDRESS + offset)
+    await this.#transfer(source, mapping.dmaAddress, bytes.byteLength, edu.DMA_FROM_DEVICE)
+  }
+
+  /** Stops the device: no further interrupt, no further transfer. The device itself stays open. */
+  close(): void {
+    this.#interrupts.close()
+    if (!this.device.closed) this.device.clearMaster()
+  }
+
+  [Symbol.dispose](): void {
+    this.close()
+  }
+
+  async #transfer(
+    source: DmaAddress,
+    destination: DmaAddress,
+    byteLength: number,
+    direction: number,
+  ): Promise<void> {
+    if (byteLength > edu.LONGEST_TRANSFER) {
+      throw new DmaError(
+        'EDU_TOO_LONG',
+        `${byteLength} bytes do not fit: the device moves up to ${edu.LONGEST_TRANSFER}`,
+      )
+    }
+    this.#registers.writeAddress(edu.DMA_SOURCE, source)
+    this.#registers.writeAddress(edu.DMA_DESTINATION, destination)
+    this.#registers.write32(edu.DMA_COUNT, byteLength)
+    this.#registers.write32(edu.DMA_COMMAND, edu.DMA_START | direction | edu.DMA_INTERRUPT_WHEN_DONE)
+    await this.#completed(edu.CAUSE_DMA)
+  }
+
+  /** Waits for the interrupt of one cause, acknowledging every cause it finds on the way. */
+  async #completed(cause: number): Promise<void> {
+    for (;;) {
+      await this.#interrupts.wait({ timeoutMilliseconds: 5000 })
+      const causes = this.#registers.read32(edu.INTERRUPT_STATUS)
+      this.#registers.write32(edu.INTERRUPT_ACKNOWLEDGE, causes)
+      if (causes & cause) return
+    }
+  }
+}
