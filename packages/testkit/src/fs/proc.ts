@@ -1,0 +1,48 @@
+import type { FakeProcess } from '../process'
+import type { FileSystem } from './file-system'
+import { textFile } from './nodes'
+
+/** Puts `/proc/self/status` and `/proc/self/limits` in place, made from what the process is at that moment. */
+export function mountProc(fs: FileSystem, process: FakeProcess): void {
+  fs.put(
+    '/proc/self/status',
+    textFile(() => statusText(process)),
+  )
+  fs.put(
+    '/proc/self/limits',
+    textFile(() => limitsText(process)),
+  )
+  fs.put(
+    '/proc/sys/kernel/osrelease',
+    textFile(() => '6.12.0-fake\n'),
+  )
+}
+
+function statusText(process: FakeProcess): string {
+  const ids = (id: number) => `${id}\t${id}\t${id}\t${id}`
+  const kibibytes = (pages: number) => `${String(pages * 4).padStart(8)} kB`
+  const mask = process.capabilityMask().toString(16).padStart(16, '0')
+  const fields = [
+    ['Name', 'node'],
+    ['Uid', ids(process.uid)],
+    ['Gid', ids(process.gid)],
+    ['VmLck', kibibytes(process.lockedPages)],
+    ['VmPin', kibibytes(0)],
+    ['CapPrm', mask],
+    ['CapEff', mask],
+  ]
+  return fields.map(([name, value]) => `${name}:\t${value}\n`).join('')
+}
+
+function limitsText(process: FakeProcess): string {
+  const row = (name: string, soft: string, hard: string, unit: string) =>
+    `${name.padEnd(25)} ${soft.padEnd(20)} ${hard.padEnd(20)} ${unit.padEnd(10)}\n`
+  const limit = (value: number) => (Number.isFinite(value) ? String(value) : 'unlimited')
+  const files = limit(process.openFileLimit)
+  const memory = limit(process.memlockLimit)
+  return (
+    row('Limit', 'Soft Limit', 'Hard Limit', 'Units') +
+    row('Max open files', files, files, 'files') +
+    row('Max locked memory', memory, memory, 'bytes')
+  )
+}

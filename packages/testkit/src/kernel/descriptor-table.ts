@@ -1,0 +1,61 @@
+import { CallSite } from '../call-site'
+import { fail } from '../errors'
+import type { FakeProcess } from '../process'
+import type { OpenFile } from './open-file'
+
+/** The first number that the fake gives out: 0, 1 and 2 are the standard streams. */
+const firstDescriptor = 3
+
+/** The open descriptors of the fake process. */
+export class DescriptorTable {
+  readonly #process: FakeProcess
+  readonly #files = new Map<number, { file: OpenFile; openedAt: CallSite }>()
+
+  constructor(process: FakeProcess) {
+    this.#process = process
+  }
+
+  get size(): number {
+    return this.#files.size
+  }
+
+  /** Gives `file` the lowest free number. `EMFILE` at RLIMIT_NOFILE. */
+  install(file: OpenFile): number {
+    let descriptor = firstDescriptor
+    while (this.#files.has(descriptor)) descriptor++
+    if (descriptor >= this.#process.openFileLimit) {
+      fail('EMFILE', `RLIMIT_NOFILE is ${this.#process.openFileLimit}`)
+    }
+    this.#files.set(descriptor, { file: file.retain(), openedAt: new CallSite() })
+    return descriptor
+  }
+
+  /** `EMFILE` when fewer than `count` more descriptors can be had: asked before something is made for them. */
+  reserve(count: number): void {
+    if (firstDescriptor + this.#files.size + count > this.#process.openFileLimit) {
+      fail('EMFILE', `RLIMIT_NOFILE is ${this.#process.openFileLimit}`)
+    }
+  }
+
+  find(descriptor: number): OpenFile | undefined {
+    return this.#files.get(descriptor)?.file
+  }
+
+  /** The file behind a descriptor. `EBADF`. */
+  get(descriptor: number): OpenFile {
+    return this.find(descriptor) ?? fail('EBADF', `descriptor ${descriptor} is not open`)
+  }
+
+  close(descriptor: number): void {
+    const file = this.get(descriptor)
+    this.#files.delete(descriptor)
+    file.release()
+  }
+
+  /** One line for each open descriptor. */
+  describe(): string[] {
+    return [...this.#files].map(
+      ([descriptor, { file, openedAt }]) => `descriptor ${descriptor} of ${file.path}, opened ${openedAt}`,
+    )
+  }
+}

@@ -1,0 +1,19 @@
+import type { VirtualClock } from '../clock'
+import type { FaultPlan } from '../fault-plan'
+import type { FileSystem } from '../fs/file-system'
+import type { FrameAllocator } from '../memory/frames'
+import type { HugePages } from '../memory/huge-pages'
+import type { MappingOwner } from '../memory/mapping'
+import type { DescriptorTable } from './descriptor-table'
+import type { Waiters } from './waiters'
+
+/** The parts of a fake machine that its kernel works with. */
+export interface KernelParts extends MappingOwner {
+  readonly clock: VirtualClock
+  readonly fs: FileSystem
+  readonly descriptors: DescriptorTable
+  readonly waiters: Waiters
+  readonly frames: FrameAllocator
+  readonly hugePages: HugePages
+  readonly faultPlan: FaultPlan
+}

@@ -1,0 +1,159 @@
+import { DmaError, isDmaError, POLLERR, POLLHUP, type Watch, type WatchListener } from '@linux-dma/native'
+import type { VirtualClock } from '../clock'
+import { fail } from '../errors'
+import type { OpenFile } from './open-file'
+
+interface Waiter {
+  readonly descriptor: number
+  readonly file: OpenFile
+  readonly events: number
+  /** Whether the process must live for this waiter. */
+  referenced: boolean
+  /** The descriptor is ready: `revents` came true. */
+  ready(revents: number): void
+  /** The waiting ends with an error. */
+  failed(error: unknown): void
+  /** The descriptor was closed: the waiting is over at once, the error follows as an event of its own. */
+  closed(): void
+}
+
+function readyEvents(file: OpenFile, events: number): number {
+  return file.pollMask() & (events | POLLERR | POLLHUP)
+}
+
+const closedError = (descriptor: number) =>
+  new DmaError('DMA_CLOSED', `descriptor ${descriptor} was closed while it was waited for`, {
+    hint: 'close the watch, or abort the poll, before closing its descriptor',
+  })
+
+/** Who waits for which descriptor: the polls and watches under way. */
+export class Waiters {
+  readonly #clock: VirtualClock
+  readonly #waiters: Waiter[] = []
+
+  constructor(clock: VirtualClock) {
+    this.#clock = clock
+    clock.setDelivery(() => this.#deliverOne())
+  }
+
+  get size(): number {
+    return this.#waiters.length
+  }
+
+  /** Resolves with the bits of `events`, or the error bits, that are true or come true. */
+  poll(descriptor: number, file: OpenFile, events: number, signal?: AbortSignal): Promise<number> {
+    const ready = readyEvents(file, events)
+    if (ready !== 0) return Promise.resolve(ready)
+    this.#check(descriptor, file)
+    return new Promise((resolve, reject) => {
+      const end = () => {
+        signal?.removeEventListener('abort', abort)
+        this.#remove(waiter)
+      }
+      const waiter: Waiter = {
+        descriptor,
+        file,
+        events,
+        referenced: true,
+        ready: (revents) => {
+          end()
+          resolve(revents)
+        },
+        failed: (error) => {
+          end()
+          reject(error)
+        },
+        closed: () => waiter.failed(closedError(descriptor)),
+      }
+      const abort = () => waiter.failed(signal?.reason)
+      signal?.addEventListener('abort', abort, { once: true })
+      this.#add(waiter)
+    })
+  }
+
+  /** Hands on a counter's value, read by `read`, each time it is ready. */
+  watch(
+    descriptor: number,
+    file: OpenFile,
+    events: number,
+    read: () => number,
+    listener: WatchListener,
+  ): Watch {
+    this.#check(descriptor, file)
+    let open = true
+    let closing: NodeJS.Immediate | undefined
+    const close = () => {
+      clearImmediate(closing)
+      if (open) this.#remove(waiter)
+      open = false
+    }
+    const waiter: Waiter = {
+      descriptor,
+      file,
+      events,
+      referenced: true,
+      ready: () => {
+        let count: number
+        try {
+          count = read()
+        } catch (error) {
+          // Another reader was first.
+          if (!isDmaError(error, 'EAGAIN')) waiter.failed(error)
+          return
+        }
+        listener.onCount(count)
+      },
+      failed: (error) => {
+        close()
+        listener.onError(error as Error)
+      },
+      closed: () => {
+        close()
+        closing = setImmediate(() => listener.onError(closedError(descriptor)))
+      },
+    }
+    const reference = (referenced: boolean) => {
+      if (!open || waiter.referenced === referenced) return
+      waiter.referenced = referenced
+      if (referenced) this.#clock.hold()
+      else this.#clock.release()
+    }
+    this.#add(waiter)
+    return { close, ref: () => reference(true), unref: () => reference(false) }
+  }
+
+  /** Ends what waits for a descriptor that is being closed. */
+  descriptorClosed(descriptor: number): void {
+    const waiter = this.#waiters.find((one) => one.descriptor === descriptor)
+    waiter?.closed()
+  }
+
+  #check(descriptor: number, file: OpenFile): void {
+    if (!file.waitable) fail('EPERM', `${file.path} is always ready: it cannot be waited for`)
+    if (this.#waiters.some((one) => one.descriptor === descriptor)) {
+      fail('EBUSY', `descriptor ${descriptor} is waited for already`, 'close the other watch first')
+    }
+  }
+
+  #add(waiter: Waiter): void {
+    this.#waiters.push(waiter)
+    this.#clock.hold()
+  }
+
+  #remove(waiter: Waiter): void {
+    this.#waiters.splice(this.#waiters.indexOf(waiter), 1)
+    if (waiter.referenced) this.#clock.release()
+  }
+
+  /** Tells the first waiter that is ready; it goes to the end of the line, so that none can starve the others. */
+  #deliverOne(): boolean {
+    for (const waiter of this.#waiters) {
+      const revents = readyEvents(waiter.file, waiter.events)
+      if (revents === 0) continue
+      this.#waiters.push(...this.#waiters.splice(this.#waiters.indexOf(waiter), 1))
+      waiter.ready(revents)
+      return true
+    }
+    return false
+  }
+}

@@ -1,0 +1,61 @@
+import { checkInteger, checkOptionNames } from './arguments'
+import { invalidArgument } from './errors'
+import type { Capability } from './process'
+
+/** What a fake machine is like. Every option has a default; a misspelled name throws. */
+export interface FakeMachineOptions {
+  /** Where the machine's random numbers start: 0 to 2^32-1. 1 by default. */
+  seed?: number
+  /** `false`: time moves only when registers are accessed and through `machine.clock.advance()`. */
+  autoAdvance?: boolean
+  /** `off`: no IOMMU groups and no VFIO devices; bus addresses are physical ones. `on` by default. */
+  iommu?: 'on' | 'off'
+  /** Whether the IOMMU checks interrupt messages: without it VFIO_SET_IOMMU is `EPERM`. True by default. */
+  interruptRemapping?: boolean
+  /** The parameter `allow_unsafe_interrupts` of vfio_iommu_type1. False by default. */
+  allowUnsafeInterrupts?: boolean
+  /** The parameter `dma_entry_limit` of vfio_iommu_type1: mappings that a container may have. 65535 by default. */
+  dmaEntryLimit?: number
+  /** User id of the fake process. 0 (root) by default. */
+  uid?: number
+  /** Capabilities; by default all of them for uid 0 and none for anybody else. */
+  capabilities?: readonly Capability[]
+  /** RLIMIT_MEMLOCK in bytes, `Infinity` for none. 8 MiB by default; root is not bound by it. */
+  memlockLimit?: number
+  /** RLIMIT_NOFILE. 1024 by default. */
+  openFileLimit?: number
+  /** 2 MiB pages in the pool. 0 by default. */
+  hugePages?: number
+}
+
+/** The options with everything decided, except for what depends on another. */
+export type CheckedOptions = Required<Omit<FakeMachineOptions, 'capabilities'>> &
+  Pick<FakeMachineOptions, 'capabilities'>
+
+const defaults: CheckedOptions = {
+  seed: 1,
+  autoAdvance: true,
+  iommu: 'on',
+  interruptRemapping: true,
+  allowUnsafeInterrupts: false,
+  dmaEntryLimit: 65535,
+  uid: 0,
+  capabilities: undefined,
+  memlockLimit: 8 * 1024 * 1024,
+  openFileLimit: 1024,
+  hugePages: 0,
+}
+
+/** Fills in the defaults. @throws `DMA_INVALID_ARGUMENT` */
+export function checkMachineOptions(options: FakeMachineOptions): CheckedOptions {
+  checkOptionNames(options, Object.keys(defaults), 'createFakeMachine')
+  const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined))
+  const checked: CheckedOptions = { ...defaults, ...given }
+  for (const name of ['autoAdvance', 'interruptRemapping', 'allowUnsafeInterrupts'] as const) {
+    if (typeof checked[name] !== 'boolean') invalidArgument(`${name} is neither true nor false`)
+  }
+  if (checked.iommu !== 'on' && checked.iommu !== 'off') invalidArgument("iommu is 'on' or 'off'")
+  checkInteger(checked.dmaEntryLimit, 'dmaEntryLimit', 0, 0xffffffff)
+  checkInteger(checked.hugePages, 'hugePages', 0, 65536)
+  return checked
+}

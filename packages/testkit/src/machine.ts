@@ -1,0 +1,77 @@
+import type { Kernel } from '@linux-dma/native'
+import type { FakeClock } from './clock'
+import type { PlannedFailure } from './fault-plan'
+import type { DmaFault } from './iommu/dma-path'
+import { FakeMachineCore } from './machine-core'
+import { checkMachineOptions, type FakeMachineOptions } from './machine-options'
+import type { DeviceModel } from './models/device-model'
+import type { LogEntry } from './pci/function'
+import type { Random } from './prng'
+import type { Capability } from './process'
+
+/** Where a device is plugged in. */
+export interface AddDeviceOptions {
+  /** PCI address, such as `0000:00:04.0`. By default the next free slot, from 4 on. */
+  address?: string
+  /**
+   * Driver that has the device from the start; null for none. `vfio-pci` by default (none where there is no IOMMU).
+   * Any other name stands for a driver of the kernel that holds the device.
+   */
+  driver?: string | null
+  /** IOMMU group: a number of 0 or more. By default one that no other device is in. */
+  group?: number
+}
+
+/** A Linux machine that is an object: pass `machine.kernel` wherever a package takes a `kernel`. */
+export interface FakeMachine {
+  readonly kernel: Kernel
+  readonly clock: FakeClock
+  readonly random: Random
+  /** Device accesses that the IOMMU refused, oldest first. */
+  readonly faults: readonly DmaFault[]
+  /** What devices complained about, oldest first. */
+  readonly log: readonly LogEntry[]
+  /**
+   * Plugs a device in and returns it.
+   * @throws `DMA_INVALID_ARGUMENT`; `DMA_ALREADY_ATTACHED` for a model that is plugged in already
+   */
+  addDevice<Model extends DeviceModel>(model: Model, options?: AddDeviceOptions): Model
+  /** Pulls a device out without asking: registers read as ones, nothing it does has an effect. */
+  removeDevice(model: DeviceModel): void
+  /** Makes a coming system call fail although nothing is wrong with it. @throws `DMA_INVALID_ARGUMENT` */
+  failCall(failure: PlannedFailure): void
+  /** Becomes another user. Open descriptors stay open. */
+  setUid(uid: number): void
+  /** Changes the capabilities; undefined for those that go with the user id. */
+  setCapabilities(capabilities: readonly Capability[] | undefined): void
+  /** Changes RLIMIT_MEMLOCK, in bytes. What is locked stays locked. */
+  setMemlockLimit(bytes: number): void
+  /** Changes RLIMIT_NOFILE. What is open stays open. */
+  setOpenFileLimit(count: number): void
+  /** Path of the VFIO node of a device's IOMMU group, such as `/dev/vfio/1`. @throws `DMA_INVALID_ARGUMENT` */
+  groupNode(address: string): string
+  /** chown(1), as a udev rule or an administrator does it. @throws `ENOENT` */
+  chown(path: string, uid: number, gid?: number): void
+  /** chmod(1). @throws `ENOENT` */
+  chmod(path: string, mode: number): void
+  /**
+   * Checks that a program took back everything it had: descriptors, mappings, pinned memory, interrupts, watches.
+   * @throws `DMA_LEAK` with a line for each thing that is left
+   */
+  assertQuiescent(): void
+}
+
+/**
+ * Makes a fake Linux machine: a kernel with VFIO, a PCI bus, an IOMMU and a virtual clock. It needs no native addon
+ * and runs on any platform. Two machines know nothing of each other.
+ * @throws `DMA_INVALID_ARGUMENT`
+ * @example
+ * ```ts
+ * const machine = createFakeMachine()
+ * const edu = machine.addDevice(new EduDevice())
+ * const device = openVfioDevice(edu.address, { kernel: machine.kernel })
+ * ```
+ */
+export function createFakeMachine(options: FakeMachineOptions = {}): FakeMachine {
+  return new FakeMachineCore(checkMachineOptions(options))
+}

@@ -1,0 +1,96 @@
+import { DmaError, type MemoryMapping } from '@linux-dma/native'
+import { checkOptionNames } from '../arguments'
+import { CallSite } from '../call-site'
+import { invalidArgument } from '../errors'
+import type { FakeProcess } from '../process'
+import type { AddressSpace, Area } from './address-space'
+import { type MemoryRange, pageSize } from './storage'
+
+/** What a mapping needs of its machine. */
+export interface MappingOwner {
+  readonly process: FakeProcess
+  readonly addressSpace: AddressSpace
+  /** Mappings and register windows that are open. */
+  readonly open: Set<{ readonly byteLength: number; describe(): string }>
+}
+
+/** Plain memory of the fake machine, mapped: see {@link Storage} for what closing does to views. */
+export class FakeMapping implements MemoryMapping {
+  readonly byteLength: number
+  readonly #owner: MappingOwner
+  readonly #area: Area
+  readonly #openedAt = new CallSite()
+  readonly #lockedPages = new Set<number>()
+  #bytes: Uint8Array | undefined
+  #closed = false
+
+  constructor(owner: MappingOwner, memory: MemoryRange, writable: boolean) {
+    const huge = memory.storage.hugePageSize
+    this.byteLength = memory.byteLength
+    this.#owner = owner
+    this.#area = owner.addressSpace.add(memory, writable, huge)
+    memory.storage.map(writable)
+    owner.open.add(this)
+  }
+
+  get address(): number {
+    return this.#area.address
+  }
+
+  get closed(): boolean {
+    return this.#closed
+  }
+
+  get bytes(): Uint8Array {
+    this.#assertOpen()
+    const { storage, byteOffset } = this.#area.memory
+    this.#bytes ??= storage.expose(byteOffset, this.byteLength)
+    return this.#bytes
+  }
+
+  /** Locks the pages that hold a range; `unlock` gives back those of a range that are locked. */
+  lock(byteOffset: number, byteLength: number): void {
+    const pages = this.#pages(byteOffset, byteLength).filter((page) => !this.#lockedPages.has(page))
+    this.#owner.process.lockPages(pages.length)
+    for (const page of pages) this.#lockedPages.add(page)
+  }
+
+  unlock(byteOffset: number, byteLength: number): void {
+    const pages = this.#pages(byteOffset, byteLength).filter((page) => this.#lockedPages.delete(page))
+    this.#owner.process.unlockPages(pages.length)
+  }
+
+  close(options: { detach?: boolean } = {}): void {
+    checkOptionNames(options, ['detach'], 'close')
+    if (this.#closed) return
+    this.#closed = true
+    this.#bytes = undefined
+    const { memory, writable } = this.#area
+    this.#owner.process.unlockPages(this.#lockedPages.size)
+    this.#owner.addressSpace.remove(this.#area)
+    this.#owner.open.delete(this)
+    memory.storage.unmap(writable, options.detach === true)
+  }
+
+  [Symbol.dispose](): void {
+    this.close()
+  }
+
+  describe(): string {
+    return `mapping of ${this.byteLength} bytes at 0x${this.address.toString(16)}, made ${this.#openedAt}`
+  }
+
+  #assertOpen(): void {
+    if (this.#closed) throw new DmaError('DMA_CLOSED', 'the memory mapping is closed')
+  }
+
+  #pages(byteOffset: number, byteLength: number): number[] {
+    this.#assertOpen()
+    if (!(byteOffset >= 0 && byteLength >= 0 && byteOffset + byteLength <= this.byteLength)) {
+      invalidArgument(`bytes ${byteOffset} to ${byteOffset + byteLength} of a mapping of ${this.byteLength}`)
+    }
+    const first = Math.floor(byteOffset / pageSize)
+    const end = Math.ceil((byteOffset + byteLength) / pageSize)
+    return Array.from({ length: end - first }, (_, index) => first + index)
+  }
+}

@@ -1,0 +1,94 @@
+import { F_SEAL_FUTURE_WRITE, F_SEAL_GROW, F_SEAL_SEAL, F_SEAL_SHRINK, F_SEAL_WRITE } from '@linux-dma/native'
+import { fail } from '../errors'
+import { type MapRequest, OpenFile } from '../kernel/open-file'
+import { type FrameAllocator, hugePageSize } from './frames'
+import type { HugePages } from './huge-pages'
+import { type MemoryRange, type Storage, wholePages } from './storage'
+
+const F_SEAL_EXEC = 0x20
+const everySeal = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_FUTURE_WRITE | F_SEAL_EXEC
+
+/** How to make a memfd: its size in bytes, in base or in huge pages. */
+export interface MemFdOptions {
+  byteLength: number
+  hugePageSize?: number | undefined
+}
+
+/** A file in memory that takes seals. Its size is fixed: `Kernel` has no verb to change it. */
+export class MemFd extends OpenFile {
+  readonly storage: Storage
+  readonly #hugePages: HugePages
+  /** Huge pages promised so far, by index: the promise lasts until the storage goes. */
+  readonly #reserved: Set<number>
+  #seals = F_SEAL_SHRINK
+
+  constructor(name: string, options: MemFdOptions, frames: FrameAllocator, hugePages: HugePages) {
+    super(`/memfd:${name}`)
+    const { byteLength, hugePageSize: huge } = options
+    if (huge !== undefined && huge !== hugePageSize) fail('ENODEV', `no huge pages of ${huge} bytes`)
+    if (huge !== undefined && byteLength % huge !== 0) fail('EINVAL', `the size is no multiple of ${huge}`)
+    const reserved = new Set<number>()
+    this.#hugePages = hugePages
+    this.#reserved = reserved
+    this.storage = frames.allocate(byteLength, huge, () => hugePages.free(reserved.size))
+    this.storage.retain()
+  }
+
+  get seals(): number {
+    return this.#seals
+  }
+
+  addSeals(seals: number): void {
+    if ((seals & ~everySeal) !== 0) fail('EINVAL', `0x${seals.toString(16)} has bits that are no seals`)
+    if ((this.#seals & F_SEAL_SEAL) !== 0) fail('EPERM', 'F_SEAL_SEAL is set: no seal can be added')
+    if ((seals & ~this.#seals & F_SEAL_WRITE) !== 0) {
+      if (this.storage.mappedWritable) fail('EBUSY', 'the memory is mapped for writing')
+      if (this.storage.pinned) fail('EBUSY', 'the memory is pinned for a device')
+    }
+    this.#seals |= seals
+  }
+
+  override readAt(bytes: Uint8Array, position: number): number {
+    const count = Math.max(0, Math.min(bytes.byteLength, this.storage.byteLength - position))
+    if (count > 0) bytes.set(this.storage.bytes(position, count))
+    return count
+  }
+
+  override writeAt(bytes: Uint8Array, position: number): number {
+    if ((this.#seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE)) !== 0) fail('EPERM', 'the file is sealed')
+    if (this.storage.hugePageSize !== undefined) fail('EINVAL', 'hugetlb files are mapped, not written')
+    const room = this.storage.byteLength - position
+    if (room <= 0 && (this.#seals & F_SEAL_GROW) !== 0) fail('EPERM', 'F_SEAL_GROW is set')
+    if (room <= 0) fail('EFBIG', 'a fake memfd does not grow')
+    const part = bytes.subarray(0, room)
+    this.storage.bytes(position, part.byteLength).set(part)
+    return part.byteLength
+  }
+
+  override mapMemory({ byteLength, position, access }: MapRequest): MemoryRange {
+    const sealed = (this.#seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE)) !== 0
+    if (sealed && access === 'read-write') fail('EPERM', 'the file is sealed against writing')
+    const { storage } = this
+    const unit = storage.hugePageSize
+    if (unit !== undefined && (position % unit !== 0 || byteLength % unit !== 0)) {
+      fail('EINVAL', `position and length have to be multiples of ${unit}`)
+    }
+    if (position + wholePages(byteLength) > storage.capacity) {
+      // Linux maps it, and ends the process with SIGBUS at the first access beyond the end.
+      fail('EINVAL', `the file ends at ${storage.byteLength}: accesses beyond would be SIGBUS on Linux`)
+    }
+    if (unit !== undefined) this.#reserve(position / unit, byteLength / unit)
+    return { storage, byteOffset: position, byteLength, pinnable: true }
+  }
+
+  #reserve(first: number, count: number): void {
+    const pages = Array.from({ length: count }, (_, index) => first + index)
+    const missing = pages.filter((page) => !this.#reserved.has(page))
+    this.#hugePages.reserve(missing.length)
+    for (const page of missing) this.#reserved.add(page)
+  }
+
+  protected override onRelease(): void {
+    this.storage.release()
+  }
+}

@@ -1,0 +1,114 @@
+/** Bytes in a base page, on every fake machine. */
+export const pageSize = 4096
+
+/** Rounds up to whole pages. */
+export function wholePages(byteLength: number): number {
+  return Math.ceil(byteLength / pageSize) * pageSize
+}
+
+/** A part of a storage, in bytes. */
+export interface MemoryRange {
+  readonly storage: Storage
+  readonly byteOffset: number
+  readonly byteLength: number
+  /** Page-frame mappings (a dma-buf's) have no pages that the kernel could pin for VFIO. */
+  readonly pinnable: boolean
+}
+
+/**
+ * The pages behind a memfd: one ArrayBuffer, which every mapping is a view of and every device access goes to.
+ *
+ * A storage lives as long as a file, a mapping or a pin refers to it. When the last mapping closes, its content
+ * moves to a fresh ArrayBuffer and the old one is zeroed ("parking"): what still holds a view of the old one reads
+ * zeros and its writes go nowhere, while a device goes on with the fresh one. Two mappings of one storage share
+ * the ArrayBuffer, so a view that outlives its mapping still sees the bytes until the other mapping closes too.
+ */
+export class Storage {
+  readonly byteLength: number
+  /** Device accesses and reads of the file hold on to this object, never to the buffer. */
+  #buffer: ArrayBuffer
+  /** Whether the program may have a view of the buffer. */
+  #exposed = false
+  #references = 0
+  #mappings = 0
+  #writableMappings = 0
+  #pins = 0
+
+  constructor(
+    byteLength: number,
+    /** First page frame: see `FrameAllocator`. */
+    readonly firstFrame: number,
+    readonly hugePageSize: number | undefined,
+    readonly onFree: (storage: Storage) => void,
+  ) {
+    this.byteLength = byteLength
+    this.#buffer = new ArrayBuffer(wholePages(byteLength))
+  }
+
+  /** Bytes in whole pages. */
+  get capacity(): number {
+    return this.#buffer.byteLength
+  }
+
+  get pinned(): boolean {
+    return this.#pins > 0
+  }
+
+  get mappedWritable(): boolean {
+    return this.#writableMappings > 0
+  }
+
+  /** The bytes as the kernel and the devices see them: not to be kept. */
+  bytes(byteOffset: number, byteLength: number): Uint8Array {
+    return new Uint8Array(this.#buffer, byteOffset, byteLength)
+  }
+
+  /** The bytes as the program sees them: a view that it may keep. */
+  expose(byteOffset: number, byteLength: number): Uint8Array {
+    this.#exposed = true
+    return this.bytes(byteOffset, byteLength)
+  }
+
+  retain(): void {
+    this.#references++
+  }
+
+  release(): void {
+    this.#references--
+    if (this.#references > 0) return
+    this.#buffer = new ArrayBuffer(0)
+    this.onFree(this)
+  }
+
+  pin(): void {
+    this.#pins++
+    this.retain()
+  }
+
+  unpin(): void {
+    this.#pins--
+    this.release()
+  }
+
+  map(writable: boolean): void {
+    this.#mappings++
+    if (writable) this.#writableMappings++
+    this.retain()
+  }
+
+  unmap(writable: boolean, detach: boolean): void {
+    this.#mappings--
+    if (writable) this.#writableMappings--
+    if (this.#mappings === 0 && (this.#exposed || detach)) this.#park(detach)
+    this.release()
+  }
+
+  #park(detach: boolean): void {
+    const old = this.#buffer
+    // The last reference is about to go: nobody is left to see the content.
+    this.#buffer = this.#references > 1 ? old.slice(0) : new ArrayBuffer(0)
+    this.#exposed = false
+    if (detach) structuredClone(old, { transfer: [old] })
+    else new Uint8Array(old).fill(0)
+  }
+}

@@ -1,0 +1,37 @@
+import { checkInteger } from '../arguments'
+import { invalidArgument } from '../errors'
+import type { DeviceModel } from '../models/device-model'
+import type { Bar } from './config-space'
+
+const lowWindow = 0xfe00_0000
+const highWindow = 0x8_0000_0000
+
+/** Where the next BARs go: what the firmware of the fake machine keeps in mind. */
+export interface BusWindow {
+  low: number
+  high: number
+}
+
+/** The bus addresses that BARs get: below 4 GiB, and above 32 GiB for 64-bit prefetchable ones. */
+export function busWindow(): BusWindow {
+  return { low: lowWindow, high: highWindow }
+}
+
+/** Checks a model's BARs and gives each its bus address. @throws `DMA_INVALID_ARGUMENT` */
+export function layOutBars({ bars }: DeviceModel, window: BusWindow): Bar[] {
+  const taken = new Set<number>()
+  return bars.map((layout, place) => {
+    const { byteLength, index = place, addressWidth = 32, prefetchable = false } = layout
+    const power = Math.log2(checkInteger(byteLength, 'byteLength of a BAR', 4096, 2 ** 40))
+    if (!Number.isInteger(power)) invalidArgument(`a BAR of ${byteLength} bytes: its size is a power of two`)
+    for (const used of addressWidth === 64 ? [index, index + 1] : [index]) {
+      checkInteger(used, 'index of a BAR', 0, 5)
+      if (taken.has(used)) invalidArgument(`two BARs use index ${used}`)
+      taken.add(used)
+    }
+    const space = addressWidth === 64 && prefetchable ? 'high' : 'low'
+    const address = Math.ceil(window[space] / byteLength) * byteLength
+    window[space] = address + byteLength
+    return { byteLength, index, addressWidth, prefetchable, address }
+  })
+}

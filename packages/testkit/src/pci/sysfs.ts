@@ -1,0 +1,189 @@
+import { fail } from '../errors'
+import type { FileSystem } from '../fs/file-system'
+import { deviceNode, directory, textFile } from '../fs/nodes'
+import { type FileAccess, OpenFile } from '../kernel/open-file'
+import type { FakeProcess } from '../process'
+import { configBytes } from './config-space'
+import type { DriverCore, PciDriver } from './drivers'
+import type { PciFunction } from './function'
+
+/** Lines of `resource`: six BARs, the ROM, six of SR-IOV. */
+const resourceLines = 13
+const conventionalHeaderBytes = 64
+
+const hexadecimal = (value: number, digits: number) => `0x${value.toString(16).padStart(digits, '0')}\n`
+
+/** Where a device is in sysfs. */
+export function devicePath(address: string): string {
+  return `/sys/devices/pci${address.slice(0, 7)}/${address}`
+}
+
+/** The PCI part of sysfs: made once for each machine, and kept up to date as devices and drivers come and go. */
+export class PciSysfs {
+  readonly #fs: FileSystem
+  readonly #process: FakeProcess
+  readonly #drivers: DriverCore
+
+  constructor(fs: FileSystem, process: FakeProcess, drivers: DriverCore) {
+    this.#fs = fs
+    this.#process = process
+    this.#drivers = drivers
+    fs.put('/sys/bus/pci/devices', directory())
+    fs.put('/sys/bus/pci/drivers', directory())
+    fs.put(
+      '/sys/bus/pci/drivers_probe',
+      textFile(undefined, (text) => {
+        drivers.probe(text)
+        this.refresh()
+      }),
+    )
+  }
+
+  addDriver(driver: PciDriver): void {
+    const path = `/sys/bus/pci/drivers/${driver.name}`
+    const command = (run: (driver: PciDriver, text: string) => void) =>
+      textFile(undefined, (text) => {
+        run.call(this.#drivers, driver, text)
+        this.refresh()
+      })
+    this.#fs.put(`${path}/bind`, command(this.#drivers.bind))
+    this.#fs.put(`${path}/unbind`, command(this.#drivers.unbind))
+    this.#fs.put(`${path}/new_id`, command(this.#drivers.addId))
+  }
+
+  readonly #devices: PciFunction[] = []
+
+  addDevice(device: PciFunction): void {
+    const path = devicePath(device.address)
+    const { identity } = device.model
+    const put = (name: string, read: () => string) => this.#fs.put(`${path}/${name}`, textFile(read))
+    put('vendor', () => hexadecimal(identity.vendor, 4))
+    put('device', () => hexadecimal(identity.device, 4))
+    put('class', () => hexadecimal(identity.classCode ?? 0xff0000, 6))
+    put('revision', () => hexadecimal(identity.revision ?? 0, 2))
+    put('subsystem_vendor', () => hexadecimal(identity.subsystemVendor ?? 0, 4))
+    put('subsystem_device', () => hexadecimal(identity.subsystemDevice ?? 0, 4))
+    put('resource', () => resourceText(device))
+    put('numa_node', () => '-1\n')
+    put('irq', () => '11\n')
+    this.#fs.put(
+      `${path}/enable`,
+      textFile(
+        () => `${device.enableCount}\n`,
+        (text) => setEnabled(device, text.trim()),
+        0o644,
+      ),
+    )
+    this.#fs.put(
+      `${path}/driver_override`,
+      textFile(
+        () => `${device.driverOverride ?? '(null)'}\n`,
+        (text) => {
+          device.driverOverride = text.replace(/\n.*$/s, '') || undefined
+        },
+        0o644,
+      ),
+    )
+    this.#fs.put(
+      `${path}/config`,
+      deviceNode(0o644, (access) => new ConfigFile(`${path}/config`, access, device, this.#process)),
+    )
+    this.#fs.link(`${path}/subsystem`, '/sys/bus/pci')
+    this.#fs.link(`/sys/bus/pci/devices/${device.address}`, path)
+    if (device.group !== undefined) this.#addToGroup(device, device.group)
+    this.#devices.push(device)
+    this.refresh()
+  }
+
+  removeDevice(device: PciFunction): void {
+    this.#devices.splice(this.#devices.indexOf(device), 1)
+    if (device.driver !== undefined) {
+      this.#fs.remove(`/sys/bus/pci/drivers/${device.driver}/${device.address}`)
+    }
+    this.#fs.remove(`/sys/bus/pci/devices/${device.address}`)
+    if (device.group !== undefined) {
+      const group = `/sys/kernel/iommu_groups/${device.group}`
+      this.#fs.remove(`${group}/devices/${device.address}`)
+      if (this.#fs.list(`${group}/devices`).length === 0) this.#fs.remove(group)
+    }
+    this.#fs.remove(devicePath(device.address))
+  }
+
+  /** Makes the links between devices and drivers say what is so. */
+  refresh(): void {
+    for (const name of this.#fs.list('/sys/bus/pci/drivers')) {
+      for (const device of this.#devices) {
+        const link = `/sys/bus/pci/drivers/${name}/${device.address}`
+        if (device.driver === name) this.#fs.link(link, devicePath(device.address))
+        else this.#fs.remove(link)
+      }
+    }
+    for (const device of this.#devices) {
+      const link = `${devicePath(device.address)}/driver`
+      if (device.driver === undefined) this.#fs.remove(link)
+      else this.#fs.link(link, `/sys/bus/pci/drivers/${device.driver}`)
+    }
+  }
+
+  #addToGroup(device: PciFunction, group: number): void {
+    const path = `/sys/kernel/iommu_groups/${group}`
+    this.#fs.put(
+      `${path}/type`,
+      textFile(() => 'DMA\n'),
+    )
+    this.#fs.put(
+      `${path}/reserved_regions`,
+      textFile(() => '0x00000000fee00000 0x00000000feefffff msi\n'),
+    )
+    this.#fs.link(`${path}/devices/${device.address}`, devicePath(device.address))
+    this.#fs.link(`${devicePath(device.address)}/iommu_group`, path)
+  }
+}
+
+/** Writing to `enable`: what pci_enable_device() and pci_disable_device() do for a device without a driver. */
+function setEnabled(device: PciFunction, text: string): void {
+  if (text !== '0' && text !== '1') fail('EINVAL', 'write 0 or 1')
+  if (device.driver !== undefined) fail('EBUSY', `${device.driver} enables the device by itself`)
+  if (text === '1') device.enable()
+  else if (device.enableCount > 0) device.disable()
+  else fail('EIO', 'the device is not enabled')
+}
+
+/** Start, end and flags of each resource, as the kernel's `%pR` neighbours print them. */
+function resourceText(device: PciFunction): string {
+  const wide = (value: bigint) => `0x${value.toString(16).padStart(16, '0')}`
+  const lines = Array.from({ length: resourceLines }, (_, index) => {
+    const bar = device.bar(index)
+    if (bar === undefined) return [0n, 0n, 0n]
+    const start = BigInt(bar.address)
+    const memory = 0x40200n
+    const kind = (bar.addressWidth === 64 ? 0x100004n : 0n) | (bar.prefetchable ? 0x2008n : 0n)
+    return [start, start + BigInt(bar.byteLength) - 1n, memory | kind]
+  })
+  return lines.map((line) => `${line.map(wide).join(' ')}\n`).join('')
+}
+
+/** `config` in sysfs: the first 64 bytes for everybody, all of them with CAP_SYS_ADMIN. */
+class ConfigFile extends OpenFile {
+  readonly #device: PciFunction
+  readonly #process: FakeProcess
+
+  constructor(path: string, access: FileAccess, device: PciFunction, process: FakeProcess) {
+    super(path, access)
+    this.#device = device
+    this.#process = process
+  }
+
+  override readAt(bytes: Uint8Array, position: number): number {
+    const end = this.#process.has('CAP_SYS_ADMIN') ? configBytes : conventionalHeaderBytes
+    const count = Math.max(0, Math.min(bytes.byteLength, end - position))
+    if (count > 0) this.#device.config.read(position, bytes.subarray(0, count))
+    return count
+  }
+
+  override writeAt(bytes: Uint8Array, position: number): number {
+    const count = Math.max(0, Math.min(bytes.byteLength, configBytes - position))
+    if (count > 0) this.#device.config.write(position, bytes.subarray(0, count))
+    return count
+  }
+}

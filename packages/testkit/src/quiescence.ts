@@ -1,0 +1,19 @@
+import type { FakeMachineCore } from './machine-core'
+
+/** One line for each thing that a program on the machine has not given back. */
+export function leakReport(machine: FakeMachineCore): string[] {
+  const lines = machine.descriptors.describe()
+  for (const mapping of machine.open) lines.push(mapping.describe())
+  for (const container of machine.containers) {
+    const bytes = container.iommu?.pinnedBytes ?? 0
+    if (bytes > 0) lines.push(`${bytes} bytes pinned for devices, still mapped in a VFIO container`)
+  }
+  for (const group of machine.vfio.groups) {
+    for (const { interrupts, pci } of group.devices.values()) {
+      if (interrupts.enabled) lines.push(`interrupts of ${pci.address}, still enabled`)
+    }
+  }
+  const { size } = machine.waiters
+  if (size > 0) lines.push(`${size} watches or polls under way`)
+  return lines
+}

@@ -1,0 +1,130 @@
+import type { RegisterWindow } from '@linux-dma/native'
+import { fail } from '../errors'
+import { type MapRequest, OpenFile } from '../kernel/open-file'
+import type { UserMemory } from '../kernel/user-memory'
+import type { MappingOwner } from '../memory/mapping'
+import { type MemoryRange, wholePages } from '../memory/storage'
+import { FakeRegisterWindow } from '../pci/register-window'
+import {
+  regionOfPosition,
+  regionPosition,
+  VFIO_DEVICE_FLAGS_PCI,
+  VFIO_DEVICE_FLAGS_RESET,
+  VFIO_DEVICE_GET_INFO,
+  VFIO_DEVICE_GET_IRQ_INFO,
+  VFIO_DEVICE_GET_PCI_HOT_RESET_INFO,
+  VFIO_DEVICE_GET_REGION_INFO,
+  VFIO_DEVICE_PCI_HOT_RESET,
+  VFIO_DEVICE_RESET,
+  VFIO_DEVICE_SET_IRQS,
+  VFIO_PCI_NUM_IRQS,
+  VFIO_PCI_NUM_REGIONS,
+} from './abi'
+import type { VfioPciDevice } from './device'
+import type { GroupFile } from './group'
+import { readIrqSet } from './irq-set'
+import { accessRegion, writeRegionInfo } from './regions'
+
+/** A descriptor of a vfio-pci device. Mapped registers keep it open after its descriptor is closed. */
+export class VfioDeviceFile extends OpenFile {
+  readonly #device: VfioPciDevice
+  readonly #group: GroupFile
+  readonly #openMappings: MappingOwner['open']
+
+  constructor(device: VfioPciDevice, group: GroupFile, openMappings: MappingOwner['open']) {
+    super(`vfio device ${device.pci.address}`)
+    this.#device = device
+    this.#group = group
+    this.#openMappings = openMappings
+    group.retain()
+  }
+
+  override ioctl(request: number, argument: UserMemory): number {
+    switch (request) {
+      case VFIO_DEVICE_GET_INFO:
+        this.#getInfo(argument)
+        return 0
+      case VFIO_DEVICE_GET_REGION_INFO:
+        writeRegionInfo(this.#device.pci, argument)
+        return 0
+      case VFIO_DEVICE_GET_IRQ_INFO:
+        this.#getIrqInfo(argument)
+        return 0
+      case VFIO_DEVICE_SET_IRQS: {
+        const { set, action } = readIrqSet(argument, (index) => this.#device.irqCount(index))
+        this.#device.setIrqs(set, action)
+        return 0
+      }
+      case VFIO_DEVICE_RESET:
+        if (!this.#device.pci.model.resettable) fail('EINVAL', 'the device cannot be reset by itself')
+        this.#device.pci.reset()
+        return 0
+      case VFIO_DEVICE_GET_PCI_HOT_RESET_INFO:
+      case VFIO_DEVICE_PCI_HOT_RESET:
+        return fail('ENODEV', 'a device on the root bus has no slot or bus reset')
+      default:
+        return fail('ENOTTY')
+    }
+  }
+
+  override readAt(bytes: Uint8Array, position: number): number {
+    return this.#access(bytes, position, 'read')
+  }
+
+  override writeAt(bytes: Uint8Array, position: number): number {
+    return this.#access(bytes, position, 'write')
+  }
+
+  override mapMemory(): MemoryRange {
+    return fail(
+      'ENODEV',
+      'what this descriptor maps are device registers, which the fake machine has no memory for',
+      'map them with kernel.mapRegisters()',
+    )
+  }
+
+  override mapRegisters({ byteLength, position, access }: MapRequest): RegisterWindow {
+    const index = regionOfPosition(position)
+    const bar = this.#device.pci.bar(index)
+    const byteOffset = position - regionPosition(index)
+    if (bar === undefined) return fail('EINVAL', `region ${index} is no BAR that can be mapped`)
+    if (byteOffset + wholePages(byteLength) > bar.byteLength) {
+      fail('EINVAL', `BAR ${index} has ${bar.byteLength} bytes`)
+    }
+    const place = {
+      pci: this.#device.pci,
+      bar: index,
+      byteOffset,
+      byteLength,
+      writable: access === 'read-write',
+    }
+    const window = new FakeRegisterWindow(place, this, (closed) => this.#openMappings.delete(closed))
+    this.#openMappings.add(window)
+    return window
+  }
+
+  protected override onRelease(): void {
+    this.#device.closed()
+    this.#group.release()
+  }
+
+  #getInfo(argument: UserMemory): void {
+    const { view } = argument.sized(16)
+    const reset = this.#device.pci.model.resettable ? VFIO_DEVICE_FLAGS_RESET : 0
+    view.setUint32(4, VFIO_DEVICE_FLAGS_PCI | reset, true)
+    view.setUint32(8, VFIO_PCI_NUM_REGIONS, true)
+    view.setUint32(12, VFIO_PCI_NUM_IRQS, true)
+  }
+
+  #getIrqInfo(argument: UserMemory): void {
+    const { view } = argument.sized(16)
+    const { flags, count } = this.#device.irqInfo(view.getUint32(8, true))
+    view.setUint32(4, flags, true)
+    view.setUint32(12, count, true)
+  }
+
+  #access(bytes: Uint8Array, position: number, direction: 'read' | 'write'): number {
+    const index = regionOfPosition(position)
+    return accessRegion(this.#device.pci, index, position - regionPosition(index), bytes, direction)
+  }
+}

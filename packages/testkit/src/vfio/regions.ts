@@ -1,0 +1,104 @@
+import { fail } from '../errors'
+import type { UserMemory } from '../kernel/user-memory'
+import type { AccessWidth } from '../models/device-model'
+import { configBytes } from '../pci/config-space'
+import type { PciFunction } from '../pci/function'
+import {
+  regionPosition,
+  VFIO_PCI_CONFIG_REGION_INDEX,
+  VFIO_PCI_ROM_REGION_INDEX,
+  VFIO_REGION_INFO_CAP_MSIX_MAPPABLE,
+  VFIO_REGION_INFO_FLAG_CAPS,
+  VFIO_REGION_INFO_FLAG_MMAP,
+  VFIO_REGION_INFO_FLAG_READ,
+  VFIO_REGION_INFO_FLAG_WRITE,
+} from './abi'
+
+const infoBytes = 32
+const capabilityBytes = 8
+
+/** VFIO_DEVICE_GET_REGION_INFO */
+export function writeRegionInfo(device: PciFunction, argument: UserMemory): void {
+  const { view, argsz } = argument.sized(infoBytes)
+  const index = view.getUint32(8, true)
+  const { byteLength, flags } = describeRegion(device, index)
+  const withCapability = device.model.interrupts.msix?.bar === index && byteLength > 0
+  view.setUint32(4, flags | (withCapability ? VFIO_REGION_INFO_FLAG_CAPS : 0), true)
+  view.setUint32(12, 0, true)
+  view.setBigUint64(16, BigInt(byteLength), true)
+  view.setBigUint64(24, BigInt(regionPosition(index)), true)
+  if (!withCapability) return
+  if (argsz < infoBytes + capabilityBytes) {
+    view.setUint32(0, infoBytes + capabilityBytes, true)
+    return
+  }
+  const room = argument.view(infoBytes + capabilityBytes)
+  room.setUint32(12, infoBytes, true)
+  room.setUint16(infoBytes, VFIO_REGION_INFO_CAP_MSIX_MAPPABLE, true)
+  room.setUint16(infoBytes + 2, 1, true)
+  room.setUint32(infoBytes + 4, 0, true)
+}
+
+function describeRegion(device: PciFunction, index: number): { byteLength: number; flags: number } {
+  const readWrite = VFIO_REGION_INFO_FLAG_READ | VFIO_REGION_INFO_FLAG_WRITE
+  if (index === VFIO_PCI_CONFIG_REGION_INDEX) return { byteLength: configBytes, flags: readWrite }
+  // The VGA region, and all beyond it, is refused: no fake device has one.
+  if (index > VFIO_PCI_ROM_REGION_INDEX) return fail('EINVAL', `no region ${index}`)
+  const byteLength = device.bar(index)?.byteLength ?? 0
+  return { byteLength, flags: byteLength === 0 ? 0 : readWrite | VFIO_REGION_INFO_FLAG_MMAP }
+}
+
+/** pread(2) or pwrite(2) of a region: returns the count of bytes. */
+export function accessRegion(
+  device: PciFunction,
+  index: number,
+  byteOffset: number,
+  bytes: Uint8Array,
+  direction: 'read' | 'write',
+): number {
+  if (index === VFIO_PCI_CONFIG_REGION_INDEX) {
+    if (byteOffset + bytes.byteLength > configBytes)
+      fail('EFAULT', `configuration space has ${configBytes} bytes`)
+    if (!device.removed) device.config[direction](byteOffset, bytes)
+    else if (direction === 'read') bytes.fill(0xff)
+    return bytes.byteLength
+  }
+  const bar = device.bar(index)
+  if (bar === undefined || byteOffset >= bar.byteLength)
+    return fail('EINVAL', `nothing at ${byteOffset} of region ${index}`)
+  device.assertDecoding()
+  const count = Math.min(bytes.byteLength, bar.byteLength - byteOffset)
+  const view = new DataView(bytes.buffer, bytes.byteOffset, count)
+  for (let done = 0; done < count; ) {
+    const width = widestAccess(byteOffset + done, count - done)
+    if (direction === 'read') readOne(device, index, byteOffset + done, view, done, width)
+    else device.writeRegister(index, byteOffset + done, width, getWidth(view, done, width))
+    done += width / 8
+  }
+  return count
+}
+
+/** The kernel uses the widest aligned access of 32 bits or fewer that fits. */
+function widestAccess(byteOffset: number, left: number): 8 | 16 | 32 {
+  if (left >= 4 && byteOffset % 4 === 0) return 32
+  return left >= 2 && byteOffset % 2 === 0 ? 16 : 8
+}
+
+function readOne(
+  device: PciFunction,
+  bar: number,
+  at: number,
+  view: DataView,
+  done: number,
+  width: AccessWidth,
+): void {
+  const value = Number(device.readRegister(bar, at, width))
+  if (width === 32) view.setUint32(done, value, true)
+  else if (width === 16) view.setUint16(done, value, true)
+  else view.setUint8(done, value)
+}
+
+function getWidth(view: DataView, at: number, width: 8 | 16 | 32): number {
+  if (width === 32) return view.getUint32(at, true)
+  return width === 16 ? view.getUint16(at, true) : view.getUint8(at)
+}
