@@ -16,6 +16,14 @@ export type WatchCallback = (count: number, error: number) => void
 /** What a watch's callback gets as its error when the descriptor was closed under it. */
 export const DESCRIPTOR_CLOSED = 1
 
+/** Native accesses to the registers of one mapping, which they keep alive. */
+export interface RegisterAccess {
+  read(byteOffset: number, bits: number): number
+  write(byteOffset: number, bits: number, value: number): void
+  read64(byteOffset: number): bigint
+  write64(byteOffset: number, low: number, high: number): void
+}
+
 /** The raw functions of the compiled addon. They throw errors with `errno` and `syscall`, see `system-error.ts`. */
 export interface Addon {
   readonly pageSize: number
@@ -42,10 +50,7 @@ export interface Addon {
   closeMapping(mapping: MappingHandle): void
   detachBuffer(buffer: ArrayBuffer): boolean
   lockMapping(mapping: MappingHandle, byteOffset: number, byteLength: number, lock: boolean): void
-  readRegister(mapping: MappingHandle, byteOffset: number, bits: number): number
-  writeRegister(mapping: MappingHandle, byteOffset: number, bits: number, value: number): void
-  readRegister64(mapping: MappingHandle, byteOffset: number): bigint
-  writeRegister64(mapping: MappingHandle, byteOffset: number, low: number, high: number): void
+  registerAccess(mapping: MappingHandle): RegisterAccess
   /** `byteLength` is that of the counter to read; 0 polls once for `events`. */
   watch(fd: number, byteLength: 0 | 4 | 8, events: number, callback: WatchCallback): WatchHandle
   closeWatch(watch: WatchHandle): void

@@ -23,10 +23,11 @@ export interface DmaErrorDetails {
 export class DmaError extends Error {
   override readonly name = 'DmaError'
   readonly code: string
-  readonly hint?: string
-  readonly errno?: number
-  readonly syscall?: string
-  readonly path?: string
+  // Declared only: a field of the class would be there, as undefined, in every error.
+  declare readonly hint?: string
+  declare readonly errno?: number
+  declare readonly syscall?: string
+  declare readonly path?: string
 
   constructor(code: string, message: string, details: DmaErrorDetails = {}) {
     const { hint, errno, syscall, path, cause } = details

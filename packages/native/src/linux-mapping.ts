@@ -99,7 +99,16 @@ export function closedError(what: string): DmaError {
 
 function lockHint(addon: Addon, code: string, byteLength: number): string | undefined {
   if (code !== 'ENOMEM' && code !== 'EPERM' && code !== 'EAGAIN') return undefined
-  const limit = addon.lockedMemoryLimit()
-  const now = limit < 0 ? 'there is no limit' : `the limit is ${limit} bytes in all`
+  const limit = limitOf(addon)
+  const now = limit < 0 ? 'the limit is not known' : `the limit is ${limit} bytes in all`
   return `${byteLength} more bytes were to be locked; ${now}: sudo prlimit --pid ${process.pid} --memlock=unlimited`
+}
+
+function limitOf(addon: Addon): number {
+  try {
+    return addon.lockedMemoryLimit()
+  } catch {
+    // The error at hand matters more than this one.
+    return -1
+  }
 }

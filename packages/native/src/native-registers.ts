@@ -1,4 +1,4 @@
-import type { Addon, MappingHandle } from './addon'
+import type { Addon, MappingHandle, RegisterAccess } from './addon'
 import { DmaError } from './errors'
 import { closedError } from './linux-mapping'
 import { toDmaError } from './system-error'
@@ -17,6 +17,8 @@ export class NativeRegisters {
   readonly #addon: Addon
   readonly #handle: MappingHandle
   readonly #writable: boolean
+  // Made at the first access: most windows are never read this way.
+  #access: RegisterAccess | undefined
 
   constructor({ addon, handle, writable }: WindowMapping) {
     this.#addon = addon
@@ -26,7 +28,7 @@ export class NativeRegisters {
 
   read(byteOffset: number, width: 8 | 16 | 32): number {
     try {
-      return this.#addon.readRegister(this.#handle, byteOffset, width)
+      return this.#native().read(byteOffset, width)
     } catch (error) {
       throw registerError(error, byteOffset)
     }
@@ -36,7 +38,7 @@ export class NativeRegisters {
     // A store to read-only pages would end the process.
     if (!this.#writable) throw readOnlyError(byteOffset)
     try {
-      this.#addon.writeRegister(this.#handle, byteOffset, width, value)
+      this.#native().write(byteOffset, width, value)
     } catch (error) {
       throw registerError(error, byteOffset)
     }
@@ -44,7 +46,7 @@ export class NativeRegisters {
 
   read64(byteOffset: number): bigint {
     try {
-      return this.#addon.readRegister64(this.#handle, byteOffset)
+      return this.#native().read64(byteOffset)
     } catch (error) {
       throw registerError(error, byteOffset)
     }
@@ -53,10 +55,15 @@ export class NativeRegisters {
   write64(byteOffset: number, low: number, high: number): void {
     if (!this.#writable) throw readOnlyError(byteOffset)
     try {
-      this.#addon.writeRegister64(this.#handle, byteOffset, low, high)
+      this.#native().write64(byteOffset, low, high)
     } catch (error) {
       throw registerError(error, byteOffset)
     }
+  }
+
+  #native(): RegisterAccess {
+    this.#access ??= this.#addon.registerAccess(this.#handle)
+    return this.#access
   }
 
   close(): void {

@@ -7,7 +7,7 @@ namespace linux_dma {
 Arguments::Arguments(napi_env env, napi_callback_info info) : env_(env) {
   size_t count = kMaximum;
   // Missing ones are filled with undefined.
-  if (napi_get_cb_info(env, info, &count, values_, nullptr, nullptr) != napi_ok) failed_ = true;
+  if (napi_get_cb_info(env, info, &count, values_, nullptr, &data_) != napi_ok) failed_ = true;
 }
 
 void Arguments::fail(size_t index, const char* expected) {

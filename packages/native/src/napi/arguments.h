@@ -30,15 +30,18 @@ class Arguments {
   void text(size_t index, char* text, size_t capacity);
   napi_value function(size_t index);
   napi_value value(size_t index) const { return values_[index]; }
+  // What the function was made with.
+  void* data() const { return data_; }
   bool is_number(size_t index) const;
 
   bool failed() const { return failed_; }
   void fail(size_t index, const char* expected);
 
  private:
-  static constexpr size_t kMaximum = 5;
+  static constexpr size_t kMaximum = 4;
   napi_env env_;
   napi_value values_[kMaximum];
+  void* data_ = nullptr;
   bool failed_ = false;
 };
 

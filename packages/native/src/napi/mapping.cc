@@ -34,9 +34,14 @@ sys::Result close_range(Mapping* mapping) {
   return result;
 }
 
-// The last reference has gone: nothing can reach the range any more.
+void finalize(napi_env, void* data, void*) { drop_reference(static_cast<Mapping*>(data)); }
+void finalize_buffer(napi_env, void*, void* hint) { drop_reference(static_cast<Mapping*>(hint)); }
+
+}  // namespace
+
 void drop_reference(Mapping* mapping) {
   if (--mapping->references != 0) return;
+  // Nothing can reach the range any more.
   if (mapping->open) {
     account_closed(mapping);
   } else if (mapping->mapped) {
@@ -48,11 +53,6 @@ void drop_reference(Mapping* mapping) {
   end(mapping);
   release(environment);
 }
-
-void finalize(napi_env, void* data, void*) { drop_reference(static_cast<Mapping*>(data)); }
-void finalize_buffer(napi_env, void*, void* hint) { drop_reference(static_cast<Mapping*>(hint)); }
-
-}  // namespace
 
 void abandon_mapping(Mapping* mapping) {
   if (close_range(mapping).ok()) return;

@@ -21,6 +21,9 @@ struct Mapping {
   bool mapped = false;  // the range holds something: the file's pages, or parked ones
 };
 
+// One reference less; the last one gives back the addresses and ends the mapping.
+void drop_reference(Mapping* mapping);
+
 // Ends a mapping whose environment goes away: like close, but keeps no accounts and cannot fail.
 void abandon_mapping(Mapping* mapping);
 

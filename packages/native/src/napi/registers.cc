@@ -11,31 +11,29 @@ namespace {
 
 // The address of an aligned register of `width` bytes inside an open mapping; null with an exception pending else.
 void* register_address(napi_env env, Arguments* arguments, uint32_t width) {
-  const int64_t byte_offset = arguments->integer(1);
+  const int64_t byte_offset = arguments->integer(0);
   if (arguments->failed()) return nullptr;
-  const Mapping* mapping = mapping_of(env, arguments->value(0));
-  if (mapping == nullptr) return nullptr;
+  // The function holds a reference to its mapping, so the pointer is good for as long as it can be called.
+  const auto* mapping = static_cast<const Mapping*>(arguments->data());
   if (!mapping->open) {
     throw_code(env, "DMA_CLOSED", "the register window is closed");
     return nullptr;
   }
   const auto length = static_cast<int64_t>(mapping->byte_length);
   if (byte_offset < 0 || byte_offset > length - static_cast<int64_t>(width) || byte_offset % width != 0) {
-    arguments->fail(1, "the offset of an aligned register in the window");
+    arguments->fail(0, "the offset of an aligned register in the window");
     return nullptr;
   }
   return static_cast<char*>(mapping->range.address) + byte_offset;
 }
 
 uint32_t width_of(Arguments* arguments) {
-  const uint32_t bits = arguments->uint32(2);
-  if (!arguments->failed() && bits != 8 && bits != 16 && bits != 32) arguments->fail(2, "8, 16 or 32");
+  const uint32_t bits = arguments->uint32(1);
+  if (!arguments->failed() && bits != 8 && bits != 16 && bits != 32) arguments->fail(1, "8, 16 or 32");
   return bits / 8;
 }
 
-}  // namespace
-
-// readRegister(handle, byteOffset, bits) -> number
+// read(byteOffset, bits) -> number
 napi_value read_register(napi_env env, napi_callback_info info) {
   Arguments arguments(env, info);
   const uint32_t width = width_of(&arguments);
@@ -54,12 +52,12 @@ napi_value read_register(napi_env env, napi_callback_info info) {
   return result;
 }
 
-// writeRegister(handle, byteOffset, bits, value): the value's low bits, as a typed array takes them
+// write(byteOffset, bits, value): the value's low bits, as a typed array takes them
 napi_value write_register(napi_env env, napi_callback_info info) {
   Arguments arguments(env, info);
   const uint32_t width = width_of(&arguments);
   uint32_t value = 0;
-  if (napi_get_value_uint32(env, arguments.value(3), &value) != napi_ok) arguments.fail(3, "a number");
+  if (napi_get_value_uint32(env, arguments.value(2), &value) != napi_ok) arguments.fail(2, "a number");
   void* address = register_address(env, &arguments, width);
   if (address == nullptr) return nullptr;
   if (width == 4) {
@@ -72,7 +70,7 @@ napi_value write_register(napi_env env, napi_callback_info info) {
   return nullptr;
 }
 
-// readRegister64(handle, byteOffset) -> bigint, from one 64-bit load
+// read64(byteOffset) -> bigint, from one 64-bit load
 napi_value read_register64(napi_env env, napi_callback_info info) {
   Arguments arguments(env, info);
   const void* address = register_address(env, &arguments, 8);
@@ -82,15 +80,50 @@ napi_value read_register64(napi_env env, napi_callback_info info) {
   return result;
 }
 
-// writeRegister64(handle, byteOffset, low, high): one 64-bit store
+// write64(byteOffset, low, high): one 64-bit store
 napi_value write_register64(napi_env env, napi_callback_info info) {
   Arguments arguments(env, info);
-  const uint32_t low = arguments.uint32(2);
-  const uint32_t high = arguments.uint32(3);
+  const uint32_t low = arguments.uint32(1);
+  const uint32_t high = arguments.uint32(2);
   void* address = register_address(env, &arguments, 8);
   if (address == nullptr) return nullptr;
   sys::write_register<uint64_t>(address, uint64_t{high} << 32 | low);
   return nullptr;
+}
+
+struct Accessor {
+  const char* name;
+  napi_callback callback;
+};
+
+constexpr Accessor kAccessors[] = {
+    {"read", read_register},
+    {"write", write_register},
+    {"read64", read_register64},
+    {"write64", write_register64},
+};
+
+void finalize(napi_env, void* data, void*) { drop_reference(static_cast<Mapping*>(data)); }
+
+}  // namespace
+
+// registerAccess(handle) -> {read, write, read64, write64}: functions with the mapping bound in, since looking into a
+// handle takes five times as long as the whole access.
+napi_value register_access(napi_env env, napi_callback_info info) {
+  Arguments arguments(env, info);
+  Mapping* mapping = mapping_of(env, arguments.value(0));
+  napi_value result = nullptr;
+  if (mapping == nullptr || napi_create_object(env, &result) != napi_ok) return nullptr;
+  for (const Accessor& accessor : kAccessors) {
+    napi_value function = nullptr;
+    if (napi_create_function(env, accessor.name, NAPI_AUTO_LENGTH, accessor.callback, mapping, &function) != napi_ok ||
+        napi_add_finalizer(env, function, mapping, finalize, nullptr, nullptr) != napi_ok) {
+      return nullptr;
+    }
+    mapping->references++;
+    napi_set_named_property(env, result, accessor.name, function);
+  }
+  return result;
 }
 
 }  // namespace linux_dma
