@@ -1,0 +1,124 @@
+import { parseArgs } from 'node:util'
+import { LabError } from './lab-error.mjs'
+
+/** What `npm run lab -- --help` prints. */
+export const help = `Runs the packages' tests and examples on a real Linux kernel, in QEMU.
+
+  npm run lab                              conformance and examples, on the fake and on the real kernel
+  npm run lab -- --run FILE [ARGUMENT…]    your own script (.ts, .mjs, .js, .cjs) on the real kernel
+  npm run lab -- --shell                   a prompt on the real kernel; ctrl-A x or "poweroff" ends it
+
+Options (before FILE):
+  --device DEVICE       one more QEMU device, as in "--device nvme,serial=1,drive=none0" (repeatable)
+  --bind ID=DRIVER      bind PCI devices vendor:device to vfio-pci or uio_pci_generic, as in
+                        "--bind 1234:11e8=uio_pci_generic"; "none" leaves them unbound (repeatable)
+  --append WORDS        more words for the kernel's command line, as in "intel_iommu=off" (repeatable)
+  --memory SIZE         the guest's memory in QEMU's units (default 2G)
+  --timeout SECONDS     end the guest after this long, with exit status 124 (default 300; 0: never)
+  --kernel-log          print the guest's kernel log at the end
+  --kernel FILE         use this linux-image-….deb instead of Debian's newest
+  --update              ask Debian again for the newest kernel, even if one is in the cache
+  --help                this text
+
+The edu device is at 0000:00:01.0, the AHCI controller at 0000:00:02.0, pci-testdev at 0000:00:03.0.
+edu and pci-testdev are bound to vfio-pci. Exit status: what ran in the guest; 124: time limit; 125: the lab failed.
+`
+
+/**
+ * @typedef {object} LabOptions
+ * @property {'help' | 'suite' | 'shell' | 'run'} mode
+ * @property {{ file: string, arguments: string[] } | undefined} run
+ * @property {string[]} devices
+ * @property {Map<string, string>} bindings driver by `vendor:device`
+ * @property {string[]} append
+ * @property {string} memory
+ * @property {number} timeoutSeconds 0: no limit
+ * @property {boolean} kernelLog
+ * @property {string | undefined} kernelPackage
+ * @property {boolean} update
+ */
+
+/** The drivers a device can be bound to in the guest. */
+const drivers = ['vfio-pci', 'uio_pci_generic', 'none']
+
+/**
+ * Reads the command line. What follows `--run FILE` belongs to the script, options included.
+ * @param {string[]} argv without node and the script
+ * @returns {LabOptions}
+ * @throws {LabError} exit status 2 for an unknown option or a value out of range
+ */
+export function parseLabArguments(argv) {
+  const { own, rest } = splitAtRun(argv)
+  const values = parseOwn(own)
+  const bindings = new Map([
+    ['1234:11e8', 'vfio-pci'],
+    ['1b36:0005', 'vfio-pci'],
+  ])
+  for (const text of values.bind ?? []) {
+    const [, device, driver] = /^([0-9a-f]{4}:[0-9a-f]{4})=(\S+)$/.exec(text) ?? []
+    if (!device || !driver || !drivers.includes(driver)) {
+      throw usage(`--bind ${text}: expected vendor:device=driver, the driver one of ${drivers.join(', ')}`)
+    }
+    bindings.set(device, driver)
+  }
+  const shell = values.shell === true
+  if (shell && rest) throw usage('--shell and --run exclude each other')
+  const memory = values.memory ?? '2G'
+  if (!/^[1-9][0-9]*[MG]?$/.test(memory))
+    throw usage(`--memory ${memory}: expected a size such as 2G or 3072M`)
+  const timeout = values.timeout ?? (shell ? '0' : '300')
+  if (!/^[0-9]{1,6}$/.test(timeout)) throw usage(`--timeout ${timeout}: expected whole seconds, 0 to 999999`)
+  return {
+    mode: values.help ? 'help' : shell ? 'shell' : rest ? 'run' : 'suite',
+    run: rest,
+    devices: values.device ?? [],
+    bindings,
+    append: values.append ?? [],
+    memory,
+    timeoutSeconds: Number(timeout),
+    kernelLog: values['kernel-log'] === true,
+    kernelPackage: values.kernel,
+    update: values.update === true,
+  }
+}
+
+/** @param {string[]} argv */
+function splitAtRun(argv) {
+  const at = argv.findIndex((word) => word === '--run' || word.startsWith('--run='))
+  if (at < 0) return { own: argv, rest: undefined }
+  const word = /** @type {string} */ (argv[at])
+  const script = word === '--run' ? argv.slice(at + 1) : [word.slice('--run='.length), ...argv.slice(at + 1)]
+  const [file, ...given] = script
+  if (!file) throw usage('--run needs a file')
+  return { own: argv.slice(0, at), rest: { file, arguments: given[0] === '--' ? given.slice(1) : given } }
+}
+
+/** @param {string[]} args */
+function parseOwn(args) {
+  try {
+    return parseArgs({
+      args,
+      strict: true,
+      allowPositionals: false,
+      options: {
+        append: { type: 'string', multiple: true },
+        bind: { type: 'string', multiple: true },
+        device: { type: 'string', multiple: true },
+        help: { type: 'boolean', short: 'h' },
+        kernel: { type: 'string' },
+        'kernel-log': { type: 'boolean' },
+        memory: { type: 'string' },
+        shell: { type: 'boolean' },
+        timeout: { type: 'string' },
+        update: { type: 'boolean' },
+      },
+    }).values
+  } catch (error) {
+    throw usage(error instanceof Error ? error.message : String(error))
+  }
+}
+
+/** @param {string} message */
+function usage(message) {
+  return new LabError(message, { hint: 'npm run lab -- --help', exitStatus: 2 })
+}

@@ -1,0 +1,57 @@
+import { describe, expect, it } from 'vitest'
+import { parseLabArguments } from './arguments.mjs'
+
+describe('parseLabArguments', () => {
+  it('runs the suite by default, within five minutes', () => {
+    expect(parseLabArguments([])).toMatchObject({
+      mode: 'suite',
+      timeoutSeconds: 300,
+      memory: '2G',
+      run: undefined,
+    })
+  })
+
+  it('leaves what follows the script to the script', () => {
+    const options = parseLabArguments([
+      '--timeout',
+      '20',
+      '--run',
+      'driver.ts',
+      '--vfio',
+      '0000:00:01.0',
+      '--help',
+    ])
+    expect(options).toMatchObject({ mode: 'run', timeoutSeconds: 20 })
+    expect(options.run).toEqual({ file: 'driver.ts', arguments: ['--vfio', '0000:00:01.0', '--help'] })
+  })
+
+  it('takes --run=FILE and a -- between script and arguments', () => {
+    expect(parseLabArguments(['--run=a.mjs', '--', '-x']).run).toEqual({ file: 'a.mjs', arguments: ['-x'] })
+  })
+
+  it('gives a prompt no time limit unless asked', () => {
+    expect(parseLabArguments(['--shell']).timeoutSeconds).toBe(0)
+    expect(parseLabArguments(['--shell', '--timeout', '9']).timeoutSeconds).toBe(9)
+  })
+
+  it('binds edu to vfio-pci unless told otherwise', () => {
+    expect(parseLabArguments([]).bindings.get('1234:11e8')).toBe('vfio-pci')
+    expect(parseLabArguments(['--bind', '1234:11e8=uio_pci_generic']).bindings.get('1234:11e8')).toBe(
+      'uio_pci_generic',
+    )
+  })
+
+  it.each([
+    [['--nosuch']],
+    [['stray']],
+    [['--run']],
+    [['--shell', '--run', 'a.mjs']],
+    [['--timeout', '-1']],
+    [['--timeout', '1.5']],
+    [['--memory', '2 pages']],
+    [['--bind', '1234:11e8']],
+    [['--bind', '1234:11e8=e1000']],
+  ])('refuses %j with exit status 2', (argv) => {
+    expect(() => parseLabArguments(argv)).toThrow(expect.objectContaining({ exitStatus: 2 }))
+  })
+})

@@ -1,0 +1,48 @@
+/** Where the guest's edu device is: `DOMAIN:BUS:DEVICE.FUNCTION`. */
+export const eduAddress = '0000:00:01.0'
+
+/** The channels of the guest apart from its console, each a virtio port of that name. */
+export const ports = /** @type {const} */ (['lab.output', 'lab.errors', 'lab.kernel-log'])
+
+/**
+ * Writes QEMU's command line.
+ * @param {object} machine
+ * @param {string} machine.kernel file
+ * @param {string} machine.initrd file
+ * @param {string} machine.memory as in `2G`
+ * @param {string[]} machine.devices further devices, as QEMU writes them
+ * @param {string[]} machine.append further words of the kernel's command line
+ * @param {string | undefined} machine.console file to write the console to; undefined: the terminal
+ * @param {(port: string) => string} machine.socket the Unix socket that listens for a port
+ * @returns {string[]}
+ */
+export function qemuArguments({ kernel, initrd, memory, devices, append, console, socket }) {
+  return [
+    ...['-M', 'q35,kernel-irqchip=off'],
+    ...['-accel', 'tcg,thread=multi'],
+    // cmpxchg16b returns wrong flags under QEMU 7.2's multi-threaded emulation: the guest would oops within a second.
+    ...['-cpu', 'Haswell-noTSX,-cx16,-pcid,-x2apic,-tsc-deadline,-invpcid'],
+    ...['-smp', '2', '-m', memory],
+    ...['-nodefaults', '-display', 'none', '-no-reboot'],
+    // The IOMMU comes before what it is to translate for.
+    ...['-device', 'intel-iommu,intremap=on'],
+    ...['-device', 'edu,addr=1', '-device', 'ich9-ahci,addr=2', '-device', 'pci-testdev,addr=3'],
+    ...['-device', 'virtio-serial-pci,addr=1d'],
+    ...ports.flatMap((port, index) => [
+      ...['-chardev', `socket,id=port${index},path=${escapeComma(socket(port))}`],
+      ...['-device', `virtserialport,chardev=port${index},name=${port}`],
+    ]),
+    ...devices.flatMap((device) => ['-device', device]),
+    ...(console === undefined
+      ? ['-chardev', 'stdio,id=console,mux=on,signal=off', '-mon', 'chardev=console']
+      : ['-monitor', 'none', '-chardev', `file,id=console,path=${escapeComma(console)}`]),
+    ...['-serial', 'chardev:console'],
+    ...['-kernel', kernel, '-initrd', initrd],
+    ...['-append', ['console=ttyS0', 'quiet', 'intel_iommu=on', 'panic=-1', ...append].join(' ')],
+  ]
+}
+
+/** A comma in a value is written twice. @param {string} value */
+function escapeComma(value) {
+  return value.replaceAll(',', ',,')
+}

@@ -1,0 +1,85 @@
+import { spawn } from 'node:child_process'
+import { eduAddress } from './qemu.mjs'
+import { findProgram } from './workspace.mjs'
+
+/**
+ * @typedef {object} Program one program that runs twice: on the fake, here, and on the real kernel, in the guest
+ * @property {string} id a word
+ * @property {string} title
+ * @property {'conformance' | 'example'} kind
+ * @property {string} directory here
+ * @property {string[]} fake node's arguments here
+ * @property {import('./plan.mjs').Job} real
+ */
+
+/**
+ * Lists what there is to run: the conformance suite, and each example.
+ * @param {import('./workspace.mjs').Workspace[]} workspaces
+ * @returns {Program[]}
+ */
+export function listPrograms(workspaces) {
+  const suites = workspaces.filter(({ path }) => path === 'conformance')
+  const examples = workspaces.filter(({ path }) => path.startsWith('examples/'))
+  return [...suites.flatMap(conformance), ...examples.flatMap(example)]
+}
+
+/** @param {import('./workspace.mjs').Workspace} workspace @returns {Program[]} */
+function conformance({ path, directory }) {
+  const fake = findProgram(directory, ['fake'])
+  const real = findProgram(directory, ['real'])
+  if (!fake || !real) return []
+  const job = { id: 'conformance', directory: `/app/${path}`, command: nodeCommand(real) }
+  return [
+    { id: 'conformance', title: 'conformance', kind: 'conformance', directory, fake: [fake], real: job },
+  ]
+}
+
+/** @param {import('./workspace.mjs').Workspace} workspace @returns {Program[]} */
+function example({ path, directory }) {
+  const program = findProgram(directory, ['main', 'index'])
+  if (!program) return []
+  const id = path.replaceAll(/[^A-Za-z0-9]+/g, '-')
+  const job = { id, directory: `/app/${path}`, command: nodeCommand(program, '--vfio', eduAddress) }
+  return [{ id, title: path, kind: 'example', directory, fake: [program], real: job }]
+}
+
+/**
+ * The command that runs a script in the guest.
+ * @param {...string} words
+ * @returns {string[]}
+ */
+export function nodeCommand(...words) {
+  return ['/bin/node', '--enable-source-maps', ...words]
+}
+
+/**
+ * Runs a program on the fake kernel, on this machine.
+ * @param {Program} program
+ * @param {number} timeoutSeconds 0: no limit
+ * @returns {Promise<import('./recorder.mjs').JobOutcome>} the status is undefined if it was ended by a signal
+ */
+export function runOnFake({ directory, fake }, timeoutSeconds) {
+  const child = spawn(process.execPath, ['--enable-source-maps', ...fake], {
+    cwd: directory,
+    stdio: ['ignore', 'pipe', 'pipe'],
+    timeout: timeoutSeconds * 1000,
+    killSignal: 'SIGKILL',
+  })
+  const kill = () => child.kill('SIGKILL')
+  process.on('exit', kill)
+  let output = ''
+  let errors = ''
+  child.stdout.setEncoding('utf8').on('data', (chunk) => {
+    output += chunk
+  })
+  child.stderr.setEncoding('utf8').on('data', (chunk) => {
+    errors += chunk
+  })
+  return new Promise((resolve, reject) => {
+    child.on('error', reject)
+    child.on('close', (code) => {
+      process.off('exit', kill)
+      resolve({ status: code ?? undefined, output, errors })
+    })
+  })
+}
