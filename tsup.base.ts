@@ -10,4 +10,6 @@ export const library: Options = {
   sourcemap: true,
   treeshake: true,
   shims: true,
+  // 'node:test' exists only under its prefix.
+  removeNodeProtocol: false,
 }

@@ -1,12 +1,17 @@
 import { createFakeMachine, EduDevice } from '@linux-dma/testkit'
 import type { Host } from './host'
+import { groupPath } from './raw-vfio'
 import { runScenario } from './scenarios'
+import type { MachineKind } from './suite'
 
 const EDU = '0000:00:04.0'
 
 /** A fake machine with what the suites need. */
-export function fakeHost(): Host {
-  const machine = eduMachine()
+export function fakeHost(kind: MachineKind): Host {
+  const machine = eduMachine({
+    iommu: kind === 'no-iommu' ? 'off' : 'on',
+    interruptRemapping: kind === 'iommu',
+  })
   return {
     name: 'fake',
     kernel: machine.kernel,
@@ -14,7 +19,7 @@ export function fakeHost(): Host {
     shared: { first: '0000:00:1f.2', second: '0000:00:1f.3', otherDriver: 'uio_pci_generic' },
     asUser: async (scenario, { ownsGroup, memlockBytes }) => {
       const user = eduMachine({ uid: 1000, memlockLimit: memlockBytes })
-      if (ownsGroup) user.chown(user.groupNode(EDU), 1000)
+      if (ownsGroup) user.chown(groupPath(user.kernel, EDU), 1000)
       return runScenario(scenario, user.kernel, EDU)
     },
   }
@@ -24,7 +29,8 @@ function eduMachine(
   options: Parameters<typeof createFakeMachine>[0] = {},
 ): ReturnType<typeof createFakeMachine> {
   const machine = createFakeMachine({ seed: 1, ...options })
-  machine.addDevice(new EduDevice(), { address: EDU, driver: 'vfio-pci' })
+  // Bound to vfio-pci, where there is an IOMMU: without one that driver takes no device.
+  machine.addDevice(new EduDevice(), { address: EDU })
   for (const address of ['0000:00:1f.2', '0000:00:1f.3']) {
     machine.addDevice(new EduDevice(), { address, driver: null, group: 3 })
   }

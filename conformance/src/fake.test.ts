@@ -1,14 +1,17 @@
 import { describe, it } from 'vitest'
 import { fakeHost } from './fake-host'
-import { conformance } from './suite'
+import { conformance, machineKinds } from './suite'
 
-conformance(
-  {
-    describe,
-    it,
-    skip(name, reason) {
-      it.skip(`${name} (skipped: ${reason})`, () => {})
+for (const kind of machineKinds) {
+  conformance(
+    {
+      describe,
+      it,
+      skip(name, reason) {
+        it.skip(`${name} (skipped: ${reason})`, () => {})
+      },
     },
-  },
-  fakeHost(),
-)
+    kind,
+    fakeHost(kind),
+  )
+}

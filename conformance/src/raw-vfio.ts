@@ -80,21 +80,29 @@ export function unmap(
   return typeof result === 'string' ? result : view.getBigUint64(16, true)
 }
 
-/** Opens container and group of a device by hand, in the usual order, and closes them again. */
+/** Opens container, group and device by hand, in the usual order, and closes what a test left open. */
 export function withContainer(
   kernel: Kernel,
   address: string,
-  test: (fds: { container: number; group: number }) => void,
+  test: (fds: { container: number; group: number; device: number }) => void,
 ): void {
   const container = kernel.open('/dev/vfio/vfio', O_RDWR)
   const group = kernel.open(groupPath(kernel, address), O_RDWR)
+  kernel.ioctl(group, ioctls.GROUP_SET_CONTAINER, words(container))
+  kernel.ioctl(container, ioctls.SET_IOMMU, 3)
+  const device = kernel.ioctl(group, ioctls.GROUP_GET_DEVICE_FD, text(address))
   try {
-    kernel.ioctl(group, ioctls.GROUP_SET_CONTAINER, words(container))
-    kernel.ioctl(container, ioctls.SET_IOMMU, 3)
-    test({ container, group })
+    test({ container, group, device })
   } finally {
-    kernel.close(group)
-    kernel.close(container)
+    for (const fd of [device, group, container]) closeIfOpen(kernel, fd)
+  }
+}
+
+function closeIfOpen(kernel: Kernel, fd: number): void {
+  try {
+    kernel.close(fd)
+  } catch (error) {
+    if ((error as { code?: string }).code !== 'EBADF') throw error
   }
 }
 

@@ -53,12 +53,15 @@ export function realHost(): Host {
     return kernel.list(pci).filter((address) => wanted(id(address)))
   }
 
-  /** The SATA and SMBus functions of the chipset, which share a group with its ISA bridge. */
+  /** The SATA and SMBus functions of the chipset, which share a group. A SATA card of its own is in another. */
   function sharedGroup(): Host['shared'] {
-    const [first] = devices((id) => id === '0x8086 0x2922')
-    const [second] = devices((id) => id === '0x8086 0x2930')
-    if (!first || !second) throw new Error('this machine is not the q35 that the lab boots')
-    return { first, second, otherDriver: 'uio_pci_generic' }
+    for (const second of devices((id) => id === '0x8086 0x2930')) {
+      const first = devices((id) => id === '0x8086 0x2922').find(
+        (address) => groupPath(kernel, address) === groupPath(kernel, second),
+      )
+      if (first) return { first, second, otherDriver: 'uio_pci_generic' }
+    }
+    throw new Error('this machine is not the q35 that the lab boots')
   }
 }
 

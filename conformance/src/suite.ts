@@ -10,11 +10,15 @@ import { vfioInterrupts } from './suites/vfio-interrupts'
 import { vfioLimits } from './suites/vfio-limits'
 import { vfioMappings } from './suites/vfio-mappings'
 import { vfioOpen } from './suites/vfio-open'
+import { vfioWithoutIommu, vfioWithoutRemapping } from './suites/vfio-refused'
 import { vfioRegisters } from './suites/vfio-registers'
 
-/** Everything that has to hold on both kernels. */
-export function conformance(runner: Runner, host: Host): void {
-  for (const suite of [
+type Suite = (runner: Runner, host: Host) => void
+
+/** What has to hold on both kernels, by the machine it needs. */
+const suites = {
+  /** An IOMMU with interrupt remapping. */
+  iommu: [
     kernelFiles,
     kernelMemory,
     kernelEvents,
@@ -27,7 +31,23 @@ export function conformance(runner: Runner, host: Host): void {
     vfioMappings,
     vfioLimits,
     vfioExit,
-  ]) {
-    suite(runner, host)
-  }
+  ],
+  'no-remapping': [vfioWithoutRemapping],
+  'no-iommu': [vfioWithoutIommu],
+} satisfies Record<string, readonly Suite[]>
+
+export type MachineKind = keyof typeof suites
+
+export const machineKinds = Object.keys(suites) as MachineKind[]
+
+/** Runs what needs a machine of this kind on `host`, which has to be one. */
+export function conformance(runner: Runner, kind: MachineKind, host: Host): void {
+  for (const suite of suites[kind] as readonly Suite[]) suite(runner, host)
+}
+
+/** The kind that a command line names: the first argument, `iommu` where there is none. */
+export function kindFromArguments(args: readonly string[] = process.argv.slice(2)): MachineKind {
+  const [kind = 'iommu'] = args
+  if (!Object.hasOwn(suites, kind)) throw new Error(`'${kind}' is none of ${machineKinds.join(', ')}`)
+  return kind as MachineKind
 }

@@ -26,13 +26,16 @@ function lockedKilobytes(host: Host): number {
 
 /** The error that `action` throws: of this code, and with a hint where `hint` is given. */
 export function refusal(action: () => unknown, code: string, hint?: RegExp): Error & { hint?: string } {
+  let wentThrough: unknown
   try {
-    action()
+    wentThrough = action()
   } catch (error) {
     const refused = error as Error & { code?: string; hint?: string }
     assert.equal(refused.code, code, refused.stack)
     if (hint) assert.match(refused.hint ?? '', hint)
     return refused
   }
+  // What was opened against expectation must not stand in the way of the next test.
+  ;(wentThrough as Partial<Disposable> | undefined)?.[Symbol.dispose]?.()
   return assert.fail(`expected ${code}, but it went through`)
 }

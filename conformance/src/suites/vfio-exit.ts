@@ -16,6 +16,7 @@ const busyProcess = `
     const registers = device.bar(0)
     const waiting = device.interrupts().next()
     registers.writeAddress(0x80, mapping.dmaAddress)
+    registers.write32(0x88, 0x40000)
     registers.write32(0x90, 4095)
     registers.write32(0x98, 5)
     return waiting

@@ -76,17 +76,5 @@ export function vfioOpen({ describe, it }: Runner, host: Host): void {
         using _device = openVfioDevice(edu, { kernel })
         refusal(open(edu), 'EBUSY', /close the device first/)
       }))
-
-    it('says what is missing where interrupts cannot be remapped', () =>
-      withoutLeaks(host, () => {
-        const parameter = '/sys/module/vfio_iommu_type1/parameters/allow_unsafe_interrupts'
-        const before = kernel.readText(parameter)
-        kernel.writeText(parameter, 'N')
-        try {
-          refusal(open(edu), 'EPERM', /allow_unsafe_interrupts/)
-        } finally {
-          kernel.writeText(parameter, before.trim())
-        }
-      }))
   })
 }

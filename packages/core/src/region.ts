@@ -38,7 +38,7 @@ export class DmaRegion implements Disposable {
   readonly memoryOffset: number
   /** Made for one mapping of memory that is not registered, and closed with it. */
   readonly temporary: boolean
-  readonly #table: MappingTable
+  #table: MappingTable
   readonly #start: number
   readonly #ownsMemory: boolean
   /** Not coherent: ownership changes have work to do. */
@@ -181,6 +181,8 @@ export class DmaRegion implements Disposable {
   close(): void {
     if (this.#closed) return
     this.#closed = true
+    // An empty table knows no handle: every mapping that was live is stale from here on.
+    this.#table = new MappingTable(1)
     this.device.disown(this)
     this.memory.detach(this)
     try {

@@ -44,7 +44,7 @@ export class StreamingMapping implements Disposable {
 
   /** Whether the mapping is live. */
   get mapped(): boolean {
-    return !this.#region.closed && this.#region.isMapped(this.#handle)
+    return this.#region.isMapped(this.#handle)
   }
 
   /** Who may touch the bytes now. After the unmap it is the CPU, through the buffer that was mapped. */

@@ -6,8 +6,8 @@ import { memlockHint } from './memlock'
 import {
   bytesOf,
   capabilities,
-  encodeDmaMap,
-  encodeDmaUnmap,
+  DmaMapArgument,
+  DmaUnmapArgument,
   type IommuInfo,
   type IovaRange,
   structure,
@@ -19,6 +19,8 @@ const CONTAINER_PATH = '/dev/vfio/vfio'
 export class VfioContainer {
   readonly kernel: Kernel
   readonly fd: number
+  readonly #mapArgument = new DmaMapArgument()
+  readonly #unmapArgument = new DmaUnmapArgument()
 
   private constructor(kernel: Kernel, fd: number) {
     this.kernel = kernel
@@ -101,9 +103,9 @@ export class VfioContainer {
    * VFIO_IOMMU_MAP_DMA: pins pages of this process and maps them. The kernel undoes a map that fails half way.
    * @throws ENOMEM at the memory-lock limit, ENOSPC at the limit of mappings, each with a hint; EFAULT, EINVAL, EEXIST
    */
-  map(flags: number, address: number, iova: bigint, byteLength: number): void {
+  map(flags: number, address: number, iova: number, byteLength: number): void {
     const { kernel, fd } = this
-    const argument = encodeDmaMap(flags, address, iova, byteLength)
+    const argument = this.#mapArgument.fill(flags, address, iova, byteLength)
     explained(() => kernel.ioctl(fd, vfio.VFIO_IOMMU_MAP_DMA, argument, 'VFIO_IOMMU_MAP_DMA'), {
       ENOMEM: () => ({
         message: `the kernel cannot pin ${byteLength} bytes for DMA`,
@@ -117,16 +119,14 @@ export class VfioContainer {
   }
 
   /** VFIO_IOMMU_UNMAP_DMA. When it returns, the IOMMU no longer lets the device reach the pages. */
-  unmap(iova: bigint, byteLength: number): void {
-    const view = encodeDmaUnmap(iova, byteLength)
-    this.kernel.ioctl(this.fd, vfio.VFIO_IOMMU_UNMAP_DMA, bytesOf(view), 'VFIO_IOMMU_UNMAP_DMA')
-    const unmapped = view.getBigUint64(16, true)
+  unmap(iova: number, byteLength: number): void {
+    const argument = this.#unmapArgument
+    const bytes = argument.fill(iova, byteLength)
+    this.kernel.ioctl(this.fd, vfio.VFIO_IOMMU_UNMAP_DMA, bytes, 'VFIO_IOMMU_UNMAP_DMA')
     // The kernel answers success, with 0 bytes, where nothing was mapped: somebody else unmapped it.
-    if (unmapped === BigInt(byteLength)) return
-    throw new DmaError(
-      'DMA_NOT_MAPPED',
-      `VFIO unmapped ${unmapped} bytes at 0x${iova.toString(16)}, not ${byteLength}`,
-    )
+    if (argument.unmapped === byteLength) return
+    const what = `${argument.unmapped} bytes at 0x${iova.toString(16)}, not ${byteLength}`
+    throw new DmaError('DMA_NOT_MAPPED', `VFIO unmapped ${what}`)
   }
 
   close(): void {

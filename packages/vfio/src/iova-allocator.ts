@@ -2,15 +2,15 @@ import { DmaError } from '@linux-dma/core'
 import type { IovaRange } from './structs'
 
 interface Extent {
-  start: bigint
+  start: number
   /** First address after the extent. */
-  end: bigint
+  end: number
 }
 
 /** From this size on, mappings are aligned so that the IOMMU can use its own large pages. */
-const LARGE_PAGE = 0x20_0000n
+const LARGE_PAGE = 0x20_0000
 /** Numbers hold addresses exactly up to here; nothing above is handed out. */
-const EXACT_END = 1n << 53n
+const EXACT_END = 2 ** 53
 
 /**
  * Hands out ranges of IO virtual addresses, highest first below the mask, as the kernel's own allocator does. Page 0 is
@@ -19,39 +19,33 @@ const EXACT_END = 1n << 53n
 export class IovaAllocator {
   /** Free space, ascending, neither touching nor overlapping. */
   readonly #free: Extent[]
-  readonly #pageSize: bigint
+  readonly #pageSize: number
 
   /**
    * @param ranges where the IOMMU takes mappings
    * @param pageSize bytes in the unit of allocation, a power of two
    */
   constructor(ranges: readonly IovaRange[], pageSize: number) {
-    this.#pageSize = BigInt(pageSize)
+    this.#pageSize = pageSize
     this.#free = ranges
-      .map(({ first, last }) => ({ start: this.#roundUp(first), end: this.#roundDown(last + 1n) }))
-      .map(({ start, end }) => ({
-        start: start === 0n ? this.#pageSize : start,
-        end: end > EXACT_END ? EXACT_END : end,
+      .map(({ first, last }) => ({
+        start: roundUp(clip(first), pageSize),
+        end: roundDown(clip(last + 1n), pageSize),
       }))
+      .map(({ start, end }) => ({ start: Math.max(start, pageSize), end }))
       .filter(({ start, end }) => start < end)
-      .sort((a, b) => (a.start < b.start ? -1 : 1))
+      .sort((a, b) => a.start - b.start)
   }
 
   /** Whether at least one page lies at or below `mask`, free or not at present. */
   static reaches(ranges: readonly IovaRange[], pageSize: number, mask: bigint): boolean {
-    return new IovaAllocator(ranges, pageSize).#free.some(
-      ({ start }) => start + BigInt(pageSize) - 1n <= mask,
-    )
+    return new IovaAllocator(ranges, pageSize).#free.some(({ start }) => start + pageSize <= clip(mask + 1n))
   }
 
   /** Free bytes at or below `mask`, in all. */
-  freeBytes(mask: bigint): bigint {
-    let total = 0n
-    for (const { start, end } of this.#free) {
-      const limit = end <= mask + 1n ? end : mask + 1n
-      if (limit > start) total += limit - start
-    }
-    return total
+  freeBytes(mask: bigint): number {
+    const limit = clip(mask + 1n)
+    return this.#free.reduce((total, { start, end }) => total + Math.max(0, Math.min(end, limit) - start), 0)
   }
 
   /**
@@ -59,15 +53,14 @@ export class IovaAllocator {
    * @param byteLength a multiple of the page size
    * @throws ENOSPC where none is long enough
    */
-  allocate(byteLength: number, mask: bigint): bigint {
-    const size = BigInt(byteLength)
-    const alignment = size >= LARGE_PAGE ? LARGE_PAGE : this.#pageSize
+  allocate(byteLength: number, mask: bigint): number {
+    const limit = clip(mask + 1n)
+    const alignment = byteLength >= LARGE_PAGE ? LARGE_PAGE : this.#pageSize
     for (let i = this.#free.length - 1; i >= 0; i--) {
       const extent = this.#free[i]!
-      const limit = extent.end <= mask + 1n ? extent.end : mask + 1n
-      const start = limit >= size ? ((limit - size) / alignment) * alignment : -1n
+      const start = roundDown(Math.min(extent.end, limit) - byteLength, alignment)
       if (start < extent.start) continue
-      this.#carve(i, start, start + size)
+      this.#carve(i, start, start + byteLength)
       return start
     }
     throw new DmaError(
@@ -80,37 +73,43 @@ export class IovaAllocator {
   }
 
   /** Gives a range back, exactly as it was allocated. */
-  release(start: bigint, byteLength: number): void {
-    const end = start + BigInt(byteLength)
-    let i = this.#firstAfter(start)
+  release(start: number, byteLength: number): void {
+    const end = start + byteLength
+    const i = this.#firstAfter(start)
     const before = this.#free[i - 1]
     const after = this.#free[i]
     if ((before && before.end > start) || (after && after.start < end)) {
       throw new DmaError('DMA_NOT_MAPPED', `IO virtual address 0x${start.toString(16)} is released twice`)
     }
-    if (before && before.end === start) {
+    const joinsBefore = before?.end === start
+    const joinsAfter = after?.start === end
+    if (joinsBefore && joinsAfter) {
+      before.end = after.end
+      this.#free.splice(i, 1)
+    } else if (joinsBefore) {
       before.end = end
-      i--
+    } else if (joinsAfter) {
+      after.start = start
     } else {
       this.#free.splice(i, 0, { start, end })
     }
-    const merged = this.#free[i]!
-    if (after && after.start === merged.end) {
-      merged.end = after.end
-      this.#free.splice(i + 1, 1)
+  }
+
+  /** Takes [start, end) out of a free extent that holds it. */
+  #carve(i: number, start: number, end: number): void {
+    const extent = this.#free[i]!
+    if (extent.start === start && extent.end === end) {
+      this.#free.splice(i, 1)
+    } else if (extent.end === end) {
+      extent.end = start
+    } else {
+      if (extent.start < start) this.#free.splice(i, 0, { start: extent.start, end: start })
+      extent.start = end
     }
   }
 
-  #carve(i: number, start: bigint, end: bigint): void {
-    const extent = this.#free[i]!
-    const rest: Extent[] = []
-    if (extent.start < start) rest.push({ start: extent.start, end: start })
-    if (end < extent.end) rest.push({ start: end, end: extent.end })
-    this.#free.splice(i, 1, ...rest)
-  }
-
   /** Index of the first free extent that starts after `address`. */
-  #firstAfter(address: bigint): number {
+  #firstAfter(address: number): number {
     let low = 0
     let high = this.#free.length
     while (low < high) {
@@ -120,12 +119,16 @@ export class IovaAllocator {
     }
     return low
   }
+}
 
-  #roundUp(value: bigint): bigint {
-    return ((value + this.#pageSize - 1n) / this.#pageSize) * this.#pageSize
-  }
+function clip(address: bigint): number {
+  return Math.min(Number(address), EXACT_END)
+}
 
-  #roundDown(value: bigint): bigint {
-    return (value / this.#pageSize) * this.#pageSize
-  }
+function roundUp(value: number, unit: number): number {
+  return Math.ceil(value / unit) * unit
+}
+
+function roundDown(value: number, unit: number): number {
+  return Math.floor(value / unit) * unit
 }

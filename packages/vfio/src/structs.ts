@@ -57,36 +57,49 @@ export function* capabilities(view: DataView, first: number): Generator<{ id: nu
   }
 }
 
-/** struct vfio_iommu_type1_dma_map */
-export function encodeDmaMap(flags: number, address: number, iova: bigint, byteLength: number): Uint8Array {
-  const view = structure(32)
-  view.setUint32(4, flags, true)
-  view.setBigUint64(8, BigInt(address), true)
-  view.setBigUint64(16, iova, true)
-  view.setBigUint64(24, BigInt(byteLength), true)
-  return bytesOf(view)
+/** Stores an address or length below 2^53, without a bigint: this runs at every map and unmap. */
+function setUint64(view: DataView, offset: number, value: number): void {
+  view.setUint32(offset, value >>> 0, true)
+  view.setUint32(offset + 4, value / 0x1_0000_0000, true)
 }
 
-/** struct vfio_iommu_type1_dma_unmap: the kernel writes back the bytes it unmapped, at offset 16. */
-export function encodeDmaUnmap(iova: bigint, byteLength: number): DataView {
-  const view = structure(24)
-  view.setBigUint64(8, iova, true)
-  view.setBigUint64(16, BigInt(byteLength), true)
-  return view
+/** struct vfio_iommu_type1_dma_map, to be filled in again for each call. */
+export class DmaMapArgument {
+  readonly #view = structure(32)
+  readonly bytes = bytesOf(this.#view)
+
+  fill(flags: number, address: number, iova: number, byteLength: number): Uint8Array {
+    this.#view.setUint32(4, flags, true)
+    setUint64(this.#view, 8, address)
+    setUint64(this.#view, 16, iova)
+    setUint64(this.#view, 24, byteLength)
+    return this.bytes
+  }
+}
+
+/** struct vfio_iommu_type1_dma_unmap, to be filled in again for each call. */
+export class DmaUnmapArgument {
+  readonly #view = structure(24)
+  readonly bytes = bytesOf(this.#view)
+
+  fill(iova: number, byteLength: number): Uint8Array {
+    setUint64(this.#view, 8, iova)
+    setUint64(this.#view, 16, byteLength)
+    return this.bytes
+  }
+
+  /** The bytes that the kernel says it unmapped. */
+  get unmapped(): number {
+    return this.#view.getUint32(20, true) * 0x1_0000_0000 + this.#view.getUint32(16, true)
+  }
 }
 
 /** struct vfio_irq_set, with one descriptor (or -1 for none) for each vector. */
-export function encodeIrqSet(
-  index: number,
-  flags: number,
-  vectors: readonly number[] | number,
-  start = 0,
-): Uint8Array {
+export function encodeIrqSet(index: number, flags: number, vectors: readonly number[] | number): Uint8Array {
   const descriptors = typeof vectors === 'number' ? [] : vectors
   const view = structure(20 + descriptors.length * 4)
   view.setUint32(4, flags, true)
   view.setUint32(8, index, true)
-  view.setUint32(12, start, true)
   view.setUint32(16, typeof vectors === 'number' ? vectors : vectors.length, true)
   descriptors.forEach((fd, i) => {
     view.setInt32(20 + i * 4, fd, true)

@@ -7,7 +7,7 @@ import {
   dmaAddress,
   dmaBitMask,
   type TransferDirection,
-  toBigInt,
+  toNumber,
 } from '@linux-dma/core'
 import { VFIO_DMA_MAP_FLAG_READ, VFIO_DMA_MAP_FLAG_WRITE } from './constants'
 import type { VfioContainer } from './container'
@@ -56,8 +56,8 @@ export class VfioDmaOps implements DmaOps {
 
   unmapPages(_device: DmaDevice, address: DmaAddress, byteLength: number): void {
     // An address whose unmap failed is not given out again: the device may still reach what is there.
-    this.#container.unmap(toBigInt(address), byteLength)
-    this.#allocator.release(toBigInt(address), byteLength)
+    this.#container.unmap(toNumber(address), byteLength)
+    this.#allocator.release(toNumber(address), byteLength)
   }
 
   supportsMask(mask: bigint): boolean {

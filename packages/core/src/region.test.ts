@@ -1,0 +1,134 @@
+import { createFakeMachine } from '@linux-dma/testkit'
+import { describe, expect, it } from 'vitest'
+import { dmaAddress, toNumber } from './address'
+import { dmaAllocCoherent } from './coherent'
+import { DmaDirection } from './direction'
+import { DmaDevice } from './dma-device'
+import type { DmaOps } from './dma-ops'
+import { allocateDmaMemory } from './memory'
+import { createDmaRegion } from './region'
+import { dmaMapSingle } from './streaming'
+
+const START = 0x1_2345_6000
+
+/** A DMA path that writes down what it is asked, and fails where it is told to. */
+function recordingOps(overrides: Partial<DmaOps> = {}): DmaOps & { calls: string[] } {
+  const calls: string[] = []
+  return {
+    calls,
+    name: 'recording',
+    mapPages(_device, _memory, byteOffset, byteLength) {
+      calls.push(`map ${byteOffset}+${byteLength}`)
+      return dmaAddress(START + byteOffset)
+    },
+    unmapPages(_device, address, byteLength) {
+      calls.push(`unmap 0x${toNumber(address).toString(16)}+${byteLength}`)
+    },
+    supportsMask: () => true,
+    requiredMask: () => 0xffff_ffffn,
+    maxMappingSize: () => 1 << 20,
+    optMappingSize: () => 1 << 30,
+    ...overrides,
+  }
+}
+
+function setUp(overrides?: Partial<DmaOps>) {
+  const { kernel } = createFakeMachine()
+  const ops = recordingOps(overrides)
+  return { kernel, ops, device: new DmaDevice('device', kernel, ops) }
+}
+
+describe('regions and mappings', () => {
+  it('ask the DMA path once for a region and never for its parts', () => {
+    const { device, ops } = setUp()
+    const region = createDmaRegion(device, { byteLength: 10_000 })
+    for (let i = 0; i < 100; i++) {
+      const handle = region.mapSingle(i * 100, 100, DmaDirection.ToDevice)
+      expect(toNumber(region.addressOf(handle))).toBe(START + i * 100)
+      region.syncForCpu(handle)
+      region.syncForDevice(handle)
+      region.unmapSingle(handle)
+    }
+    region.close()
+    expect(ops.calls).toEqual(['map 0+12288', `unmap 0x${START.toString(16)}+12288`])
+  })
+
+  it('map exactly the pages that an unregistered buffer touches', () => {
+    const { device, ops, kernel } = setUp()
+    const memory = allocateDmaMemory({ byteLength: 16384, kernel })
+    dmaMapSingle(device, memory.bytes.subarray(4095, 8193), DmaDirection.ToDevice).unmap()
+    expect(ops.calls[0]).toBe('map 0+12288')
+    ops.calls.length = 0
+    dmaMapSingle(device, memory.bytes.subarray(8192, 8193), DmaDirection.ToDevice).unmap()
+    expect(ops.calls[0]).toBe('map 8192+4096')
+  })
+
+  it('sync where the path is not coherent: for the device at map, for the CPU at unmap', () => {
+    const calls: string[] = []
+    const { device } = setUp({
+      syncForCpu: (_d, address, byteLength) => calls.push(`cpu ${toNumber(address) - START}+${byteLength}`),
+      syncForDevice: (_d, address, byteLength) =>
+        calls.push(`device ${toNumber(address) - START}+${byteLength}`),
+    })
+    const region = createDmaRegion(device, { byteLength: 4096 })
+    const mapping = dmaMapSingle(device, region.bytes.subarray(64, 164), DmaDirection.FromDevice)
+    mapping.syncForCpu(10, 20)
+    mapping.syncForDevice(10, 20)
+    mapping.unmap()
+    expect(calls).toEqual(['device 64+100', 'cpu 74+20', 'device 74+20', 'cpu 64+100'])
+    expect(() => dmaAllocCoherent(device, 64)).toThrow(/DMA_NOT_COHERENT/)
+  })
+
+  it('leave nothing behind where the path refuses', () => {
+    const { device, kernel } = setUp({
+      mapPages() {
+        throw new Error('refused')
+      },
+    })
+    const before = kernel.live()
+    const memory = allocateDmaMemory({ byteLength: 4096, kernel })
+    expect(() => createDmaRegion(device, { byteLength: 4096 })).toThrow('refused')
+    expect(() => createDmaRegion(device, { memory })).toThrow('refused')
+    expect(() => dmaMapSingle(device, memory.bytes, DmaDirection.ToDevice)).toThrow('refused')
+    expect(() => dmaAllocCoherent(device, 64)).toThrow('refused')
+    expect(device.children.size).toBe(0)
+    expect(memory.closed).toBe(false)
+    memory.close()
+    expect(kernel.live()).toEqual(before)
+  })
+
+  it('keep memory that a device could not be parted from, and say so once', () => {
+    const { device, kernel } = setUp({
+      unmapPages() {
+        throw new Error('the IOMMU does not answer')
+      },
+    })
+    const memory = allocateDmaMemory({ byteLength: 4096, kernel })
+    const { bytes } = memory
+    createDmaRegion(device, { memory })
+    bytes[0] = 5
+    expect(() => device.close()).toThrow('does not answer')
+    device.close()
+    expect(memory.quarantined).toBe(true)
+    memory.close()
+    expect(bytes[0]).toBe(5)
+    expect(kernel.live().mappings).toBe(1)
+  })
+
+  it('close every child of a device, newest first, even where one fails', () => {
+    const closed: number[] = []
+    const { device } = setUp()
+    for (const id of [1, 2, 3]) {
+      device.adopt({
+        dmaAddress: dmaAddress(0),
+        byteLength: 1,
+        close() {
+          closed.push(id)
+          if (id === 2) throw new Error('2 fails')
+        },
+      })
+    }
+    expect(() => device.close()).toThrow('2 fails')
+    expect(closed).toEqual([3, 2, 1])
+  })
+})
