@@ -20,8 +20,9 @@ Options (before FILE):
   --update              ask Debian again for the newest kernel, even if one is in the cache
   --help                this text
 
-The edu device is at 0000:00:01.0, the AHCI controller at 0000:00:02.0, pci-testdev at 0000:00:03.0.
-edu and pci-testdev are bound to vfio-pci. Exit status: what ran in the guest; 124: time limit; 125: the lab failed.
+The edu device is at 0000:00:04.0, the AHCI controller at 0000:00:05.0, pci-testdev at 0000:00:06.0.
+edu and pci-testdev are bound to vfio-pci. Exit status: what ran in the guest; 124: time limit; 125: the lab failed;
+69: the emulator or the kernel cannot be had on this machine.
 `
 
 /**
@@ -30,6 +31,7 @@ edu and pci-testdev are bound to vfio-pci. Exit status: what ran in the guest; 1
  * @property {{ file: string, arguments: string[] } | undefined} run
  * @property {string[]} devices
  * @property {Map<string, string>} bindings driver by `vendor:device`
+ * @property {boolean} interruptRemapping
  * @property {string[]} append
  * @property {string} memory
  * @property {number} timeoutSeconds 0: no limit
@@ -73,6 +75,7 @@ export function parseLabArguments(argv) {
     run: rest,
     devices: values.device ?? [],
     bindings,
+    interruptRemapping: true,
     append: values.append ?? [],
     memory,
     timeoutSeconds: Number(timeout),

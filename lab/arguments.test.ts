@@ -18,11 +18,11 @@ describe('parseLabArguments', () => {
       '--run',
       'driver.ts',
       '--vfio',
-      '0000:00:01.0',
+      '0000:00:04.0',
       '--help',
     ])
     expect(options).toMatchObject({ mode: 'run', timeoutSeconds: 20 })
-    expect(options.run).toEqual({ file: 'driver.ts', arguments: ['--vfio', '0000:00:01.0', '--help'] })
+    expect(options.run).toEqual({ file: 'driver.ts', arguments: ['--vfio', '0000:00:04.0', '--help'] })
   })
 
   it('takes --run=FILE and a -- between script and arguments', () => {

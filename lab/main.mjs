@@ -13,6 +13,9 @@ import { makeScratchDirectory } from './scratch.mjs'
 import { findTools } from './tools.mjs'
 import { listWorkspaces, repository } from './workspace.mjs'
 
+/** Exit status where the lab cannot run on this machine, which says nothing of the packages: sysexits' EX_UNAVAILABLE. */
+const unavailable = 69
+
 /**
  * The lab's command line.
  * @param {string[]} argv without node and the script
@@ -43,12 +46,10 @@ async function start(options) {
   if (process.platform !== 'linux' || process.arch !== 'x64') {
     throw new LabError(`the lab needs Linux on x64, and this is ${process.platform} on ${process.arch}`, {
       hint: 'npm test (the fake kernel needs nothing)',
+      exitStatus: unavailable,
     })
   }
   const workspaces = listWorkspaces(repository)
-  for (const { path, stale } of workspaces) {
-    if (stale) say(`${path}: its dist is older than its sources; npm run build`)
-  }
   const script = options.run ? await bundleScript(options.run.file) : undefined
   const machine = await prepareMachine(options)
   const payload = packagePayload(workspaces)
@@ -67,9 +68,20 @@ async function start(options) {
  */
 async function prepareMachine({ kernelPackage, update }) {
   const cache = cacheDirectory()
-  const { emulator, busybox } = await findTools(cache, say)
-  const kernel = await findGuestKernel(cache, { packageFile: kernelPackage, update, say })
-  return { emulator, kernel, baseImage: await baseImage(cache, { kernel, busybox }) }
+  try {
+    const { emulator, busybox } = await findTools(cache, say)
+    const kernel = await findGuestKernel(cache, { packageFile: kernelPackage, update, say })
+    return { emulator, kernel, baseImage: await baseImage(cache, { kernel, busybox }) }
+  } catch (error) {
+    if (!(error instanceof LabError)) throw error
+    throw new LabError(`the emulator or the kernel cannot be had: ${error.message}`, {
+      hint:
+        error.hint ??
+        'apt-get install qemu-system-x86 busybox-static, or bring the network up for the first run',
+      exitStatus: unavailable,
+      cause: error,
+    })
+  }
 }
 
 /** What the lab itself has to say goes to standard error: standard output is the guest's. @param {string} line */

@@ -45,13 +45,13 @@ function writeRepository() {
 }
 
 describe('listWorkspaces', () => {
-  it('finds what the root names, built or not, and says what is stale', () => {
-    const found = writeRepository().map(({ path, built, stale }) => ({ path, built, stale }))
+  it('finds what the root names, built or not', () => {
+    const found = writeRepository().map(({ path, built }) => ({ path, built }))
     expect(found).toEqual([
-      { path: 'packages/core', built: true, stale: true },
-      { path: 'packages/unbuilt', built: false, stale: false },
-      { path: 'examples/copy', built: true, stale: false },
-      { path: 'conformance', built: true, stale: false },
+      { path: 'packages/core', built: true },
+      { path: 'packages/unbuilt', built: false },
+      { path: 'examples/copy', built: true },
+      { path: 'conformance', built: true },
     ])
   })
 })
@@ -79,11 +79,13 @@ describe('packagePayload', () => {
 })
 
 describe('listPrograms', () => {
-  it('has the conformance suite first, then each example with the address of its device', () => {
+  it('has the conformance suites first, each on its machine, then each example with the address of its device', () => {
     const programs = listPrograms(writeRepository())
     expect(programs.map(({ id, real }) => [id, real.directory, real.command.slice(2)])).toEqual([
-      ['conformance', '/app/conformance', ['dist/real.mjs']],
-      ['examples-copy', '/app/examples/copy', ['dist/index.js', '--vfio', '0000:00:01.0']],
+      ['conformance-iommu', '/app/conformance', ['dist/real.mjs', 'iommu']],
+      ['conformance-no-remapping', '/app/conformance', ['dist/real.mjs', 'no-remapping']],
+      ['conformance-no-iommu', '/app/conformance', ['dist/real.mjs', 'no-iommu']],
+      ['examples-copy', '/app/examples/copy', ['dist/index.js', '--vfio', '0000:00:04.0']],
     ])
   })
 })

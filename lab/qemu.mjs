@@ -1,5 +1,5 @@
 /** Where the guest's edu device is: `DOMAIN:BUS:DEVICE.FUNCTION`. */
-export const eduAddress = '0000:00:01.0'
+export const eduAddress = '0000:00:04.0'
 
 /** The channels of the guest apart from its console, each a virtio port of that name. */
 export const ports = /** @type {const} */ (['lab.output', 'lab.errors', 'lab.kernel-log'])
@@ -11,12 +11,22 @@ export const ports = /** @type {const} */ (['lab.output', 'lab.errors', 'lab.ker
  * @param {string} machine.initrd file
  * @param {string} machine.memory as in `2G`
  * @param {string[]} machine.devices further devices, as QEMU writes them
+ * @param {boolean} machine.interruptRemapping whether the IOMMU checks interrupts
  * @param {string[]} machine.append further words of the kernel's command line
  * @param {string | undefined} machine.console file to write the console to; undefined: the terminal
  * @param {(port: string) => string} machine.socket the Unix socket that listens for a port
  * @returns {string[]}
  */
-export function qemuArguments({ kernel, initrd, memory, devices, append, console, socket }) {
+export function qemuArguments({
+  kernel,
+  initrd,
+  memory,
+  devices,
+  interruptRemapping,
+  append,
+  console,
+  socket,
+}) {
   return [
     ...['-M', 'q35,kernel-irqchip=off'],
     ...['-accel', 'tcg,thread=multi'],
@@ -25,8 +35,8 @@ export function qemuArguments({ kernel, initrd, memory, devices, append, console
     ...['-smp', '2', '-m', memory],
     ...['-nodefaults', '-display', 'none', '-no-reboot'],
     // The IOMMU comes before what it is to translate for.
-    ...['-device', 'intel-iommu,intremap=on'],
-    ...['-device', 'edu,addr=1', '-device', 'ich9-ahci,addr=2', '-device', 'pci-testdev,addr=3'],
+    ...['-device', `intel-iommu,intremap=${interruptRemapping ? 'on' : 'off'}`],
+    ...['-device', 'edu,addr=4', '-device', 'ich9-ahci,addr=5', '-device', 'pci-testdev,addr=6'],
     ...['-device', 'virtio-serial-pci,addr=1d'],
     ...ports.flatMap((port, index) => [
       ...['-chardev', `socket,id=port${index},path=${escapeComma(socket(port))}`],

@@ -6,6 +6,7 @@ const machine = {
   initrd: '/tmp/initrd',
   memory: '2G',
   devices: [] as string[],
+  interruptRemapping: true,
   append: [] as string[],
   console: '/tmp/console' as string | undefined,
   socket: (port: string) => `/tmp/${port}`,

@@ -1,19 +1,21 @@
 import { compare, count } from './comparison.mjs'
 import { findCrashes, findDmaFaults } from './kernel-log.mjs'
 import { LabError } from './lab-error.mjs'
+import { machineKinds, optionsFor } from './machine-kinds.mjs'
 import { formatOutputs, formatRows, formatTotals } from './report.mjs'
+import { makeScratchDirectory } from './scratch.mjs'
 import { describeTimes, judgeGuest, printKernelLog } from './session.mjs'
 import { listPrograms, runOnFake } from './suite.mjs'
 import { runGuest } from './virtual-machine.mjs'
 
 /**
- * Runs the conformance suite and the examples on the fake and on the real kernel, and prints both beside each other.
+ * Runs the conformance suites and the examples on the fake and on the real kernel, and prints both beside each other.
  * @param {import('./session.mjs').Session} session
  * @param {import('./workspace.mjs').Workspace[]} workspaces
  * @returns {Promise<number>} 0 only if everything passed, on both
  */
 export async function runSuite(session, workspaces) {
-  const { machine, payload, options, scratch, say } = session
+  const { machine, say } = session
   const programs = listPrograms(workspaces)
   if (programs.length === 0) {
     throw new LabError('there is nothing to run: conformance and examples are not built', {
@@ -21,20 +23,48 @@ export async function runSuite(session, workspaces) {
     })
   }
 
-  say(`running ${programs.length} programs on Linux ${machine.kernel.version}`)
+  const name = `Linux ${machine.kernel.version}`
+  const totals = { passed: 0, failed: 0, skipped: 0 }
+  let passed = true
+  for (const kind of machineKinds) {
+    const own = programs.filter((program) => program.machine === kind)
+    if (own.length === 0) continue
+    say(`machine '${kind.name}': running ${own.map(({ title }) => title).join(', ')} on ${name}`)
+    const rows = await runPrograms(session, own, kind, name)
+    for (const [verdict, number] of Object.entries(count(rows))) {
+      totals[/** @type {keyof typeof totals} */ (verdict)] += number
+    }
+    passed &&= rows.every(({ fake, real }) => fake?.ok !== false && real?.ok !== false)
+  }
+  print(formatTotals(totals))
+  return passed ? 0 : 1
+}
+
+/**
+ * Boots one machine, runs what needs it, and prints what came out beside what came out on the fake.
+ * @param {import('./session.mjs').Session} session
+ * @param {import('./suite.mjs').Program[]} programs
+ * @param {import('./machine-kinds.mjs').MachineKind} kind
+ * @param {string} name of the real kernel
+ */
+async function runPrograms(session, programs, kind, name) {
+  const { machine, payload, scratch } = session
+  const options = optionsFor(session.options, kind)
   const task = { jobs: programs.map(({ real }) => real), payload, options }
-  const outcome = await runGuest(machine, task, scratch)
+  const folder = makeScratchDirectory(scratch, `${kind.name}-`)
+  const outcome = await runGuest(machine, task, folder.path)
+  folder.remove()
   printKernelLog(session, outcome)
   const failure = judgeGuest(session, outcome)
 
-  const name = `Linux ${machine.kernel.version}`
   const width = process.stdout.columns ?? 120
   const rows = []
-  for (const { id, title, kind, ...program } of programs) {
-    const fake = await runOnFake({ id, title, kind, ...program }, options.timeoutSeconds)
+  for (const program of programs) {
+    const { id, title } = program
+    const fake = await runOnFake(program, options.timeoutSeconds)
     const real = outcome.jobs.get(id)
-    rows.push(...compare(title, fake, real, { hasResults: kind === 'conformance' }))
-    if (kind === 'example') {
+    rows.push(...compare(title, fake, real, { hasResults: program.kind === 'conformance' }))
+    if (program.kind === 'example') {
       print(formatOutputs(title, { fake: fake.output, real: real?.output ?? '', name, width }))
     }
   }
@@ -48,9 +78,9 @@ export async function runSuite(session, workspaces) {
     )
   }
   print(describeTimes(outcome))
+  if (!failure) return rows
   print(formatTotals(count(rows)))
-  if (failure) throw failure
-  return rows.every(({ fake, real }) => fake?.ok !== false && real?.ok !== false) ? 0 : 1
+  throw failure
 }
 
 /**

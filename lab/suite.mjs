@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process'
+import { defaultKind, machineKinds } from './machine-kinds.mjs'
 import { eduAddress } from './qemu.mjs'
 import { findProgram } from './workspace.mjs'
 
@@ -10,10 +11,11 @@ import { findProgram } from './workspace.mjs'
  * @property {string} directory here
  * @property {string[]} fake node's arguments here
  * @property {import('./plan.mjs').Job} real
+ * @property {import('./machine-kinds.mjs').MachineKind} machine which it needs
  */
 
 /**
- * Lists what there is to run: the conformance suite, and each example.
+ * Lists what there is to run: the conformance suites for each kind of machine, and each example.
  * @param {import('./workspace.mjs').Workspace[]} workspaces
  * @returns {Program[]}
  */
@@ -28,10 +30,12 @@ function conformance({ path, directory }) {
   const fake = findProgram(directory, ['fake'])
   const real = findProgram(directory, ['real'])
   if (!fake || !real) return []
-  const job = { id: 'conformance', directory: `/app/${path}`, command: nodeCommand(real) }
-  return [
-    { id: 'conformance', title: 'conformance', kind: 'conformance', directory, fake: [fake], real: job },
-  ]
+  return machineKinds.map((machine) => {
+    const id = `conformance-${machine.name}`
+    const job = { id, directory: `/app/${path}`, command: nodeCommand(real, machine.name) }
+    const title = `conformance, ${machine.name}`
+    return { id, title, kind: 'conformance', directory, fake: [fake, machine.name], real: job, machine }
+  })
 }
 
 /** @param {import('./workspace.mjs').Workspace} workspace @returns {Program[]} */
@@ -40,7 +44,7 @@ function example({ path, directory }) {
   if (!program) return []
   const id = path.replaceAll(/[^A-Za-z0-9]+/g, '-')
   const job = { id, directory: `/app/${path}`, command: nodeCommand(program, '--vfio', eduAddress) }
-  return [{ id, title: path, kind: 'example', directory, fake: [program], real: job }]
+  return [{ id, title: path, kind: 'example', directory, fake: [program], real: job, machine: defaultKind }]
 }
 
 /**

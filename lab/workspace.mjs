@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 
@@ -9,7 +9,6 @@ import { dirname, join } from 'node:path'
  * @property {string} directory absolute
  * @property {{ name: string, main?: string, dependencies?: Record<string, string> }} manifest
  * @property {boolean} built whether it has a dist folder
- * @property {boolean} stale whether a source is newer than everything in its dist folder
  */
 
 /**
@@ -34,16 +33,7 @@ export function listWorkspaces(root) {
 function readWorkspace(root, path) {
   const directory = join(root, path)
   const manifest = JSON.parse(readFileSync(join(directory, 'package.json'), 'utf8'))
-  const sources = newestChange(join(directory, 'src'))
-  const built = newestChange(join(directory, 'dist'))
-  return {
-    name: manifest.name,
-    path,
-    directory,
-    manifest,
-    built: built > 0,
-    stale: built > 0 && sources > built,
-  }
+  return { name: manifest.name, path, directory, manifest, built: existsSync(join(directory, 'dist')) }
 }
 
 /**
@@ -88,19 +78,6 @@ export function findProgram(directory, names) {
   return names
     .flatMap((name) => ['mjs', 'js', 'cjs'].map((ending) => `dist/${name}.${ending}`))
     .find((path) => existsSync(join(directory, path)))
-}
-
-/**
- * The time of the newest file below a directory, tests left out; 0 if there is none.
- * @param {string} directory
- * @returns {number} milliseconds
- */
-function newestChange(directory) {
-  if (!existsSync(directory)) return 0
-  const files = readdirSync(directory, { recursive: true, withFileTypes: true })
-  return files
-    .filter((entry) => entry.isFile() && /\.[cm]?[jt]s$/.test(entry.name) && !/\.test\.ts$/.test(entry.name))
-    .reduce((newest, entry) => Math.max(newest, statSync(join(entry.parentPath, entry.name)).mtimeMs), 0)
 }
 
 /** The repository this file belongs to. */

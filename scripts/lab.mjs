@@ -1,5 +1,12 @@
 #!/usr/bin/env node
-// `npm run lab`: the packages' tests and examples on a real kernel. See lab/README.md.
-import { main } from '../lab/main.mjs'
+// npm run lab: the packages' tests and examples on a real kernel, after building what is missing. See lab/README.md.
+import { build, buildAddon, ensureDependencies } from './steps.mjs'
 
-process.exitCode = await main(process.argv.slice(2))
+const args = process.argv.slice(2)
+if (!args.includes('--help') && !args.includes('-h')) {
+  ensureDependencies()
+  build()
+  buildAddon()
+}
+const { main } = await import('../lab/main.mjs')
+process.exitCode = await main(args)

@@ -28,7 +28,7 @@ export function fakeHost(kind: MachineKind): Host {
 function eduMachine(
   options: Parameters<typeof createFakeMachine>[0] = {},
 ): ReturnType<typeof createFakeMachine> {
-  const machine = createFakeMachine({ seed: 1, ...options })
+  const machine = createFakeMachine({ seed: 1, hugePages: 8, ...options })
   // Bound to vfio-pci, where there is an IOMMU: without one that driver takes no device.
   machine.addDevice(new EduDevice(), { address: EDU })
   for (const address of ['0000:00:1f.2', '0000:00:1f.3']) {

@@ -19,7 +19,9 @@ export function realHost(): Host {
     name: 'real',
     kernel,
     edu,
-    shared: sharedGroup(),
+    get shared() {
+      return sharedGroup()
+    },
     async asUser(scenario, { ownsGroup, memlockBytes }) {
       const node = groupPath(kernel, edu)
       chownSync(node, ownsGroup ? USER : 0, 0)

@@ -53,8 +53,9 @@ export function vfioInterrupts({ describe, it }: Runner, host: Host): void {
         for (let i = 0; i < 3; i++) {
           raise(device)
           acknowledge(device)
+          // Two messages that arrive at once may become one, on any hardware.
+          await settle(kernel)
         }
-        await settle(kernel)
         assert.equal(stream.pending, 3)
         assert.deepEqual(await stream.wait({ timeoutMilliseconds: 1000 }), { vector: 0, count: 3 })
       }))

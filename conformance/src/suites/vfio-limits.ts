@@ -1,10 +1,62 @@
 import assert from 'node:assert/strict'
+import {
+  allocateDmaMemory,
+  createDmaRegion,
+  dmaBitMask,
+  dmaMapSingle,
+  dmaSetMask,
+  toNumber,
+} from '@linux-dma/core'
+import { openVfioDevice } from '@linux-dma/vfio'
+import { transfer } from '../edu'
 import type { Host, Runner } from '../host'
-import { withoutLeaks } from '../with-device'
+import { refusal, withDevice, withoutLeaks } from '../with-device'
+
+const entryLimit = '/sys/module/vfio_iommu_type1/parameters/dma_entry_limit'
 
 /** What a user without privileges meets: permissions, and the memory-lock limit. */
 export function vfioLimits({ describe, it }: Runner, host: Host): void {
   const page = host.kernel.pageSize
+
+  describe('vfio limits', () => {
+    it('says how many mappings there may be, and what to do instead', () =>
+      withoutLeaks(host, () => {
+        const { kernel } = host
+        const before = kernel.readText(entryLimit)
+        kernel.writeText(entryLimit, '3')
+        try {
+          using device = openVfioDevice(host.edu, { kernel })
+          device.setMaster()
+          using memory = allocateDmaMemory({ byteLength: 8 * page, kernel })
+          const map = (i: number) => dmaMapSingle(device, memory.bytes.subarray(i * page, (i + 1) * page), 0)
+          const mappings = [0, 1, 2].map(map)
+          refusal(() => map(3), 'ENOSPC', /createDmaRegion/)
+          mappings[1]!.unmap()
+          map(3)
+        } finally {
+          kernel.writeText(entryLimit, before.trim())
+        }
+      }))
+
+    it('takes huge pages, and says how to reserve more', () =>
+      withDevice(host, async (device) => {
+        const hugePageSize = 0x20_0000
+        device.setMaster()
+        dmaSetMask(device, dmaBitMask(28))
+        using region = createDmaRegion(device, { byteLength: 1, hugePageSize })
+        assert.equal(region.byteLength, hugePageSize)
+        assert.equal(toNumber(region.dmaAddress) % hugePageSize, 0)
+        region.bytes.fill(0x5a, hugePageSize - 100)
+        await transfer(device.bar(0), 'to-device', region.addressAt(hugePageSize - 100, 100), 100)
+        await transfer(device.bar(0), 'from-device', region.addressAt(0, 100), 100)
+        assert.ok(region.bytes.subarray(0, 100).every((byte) => byte === 0x5a))
+        refusal(
+          () => createDmaRegion(device, { byteLength: 2 ** 30, hugePageSize }),
+          'ENOMEM',
+          /nr_hugepages/,
+        )
+      }))
+  })
 
   describe('vfio without privileges', () => {
     it('works for a user who owns the group node', () =>

@@ -1,5 +1,6 @@
 import { DmaError, type Kernel } from '@linux-dma/native'
 import type { DmaAddress } from './address'
+import { closeAll } from './close-all'
 import type { DmaOps } from './dma-ops'
 
 /** Memory that a device can reach, and that must be taken from it before the device goes: a region. */
@@ -75,19 +76,13 @@ export class DmaDevice implements Disposable {
     if (this.#closed) return
     this.#closed = true
     this.dmaReady = false
-    const failures: unknown[] = []
-    const attempt = (step: () => void) => {
-      try {
-        step()
-      } catch (error) {
-        failures.push(error)
-      }
-    }
-    attempt(() => this.quiesce())
-    for (const child of [...this.#children].reverse()) attempt(() => child.close())
-    this.#children.clear()
-    attempt(() => this.release())
-    if (failures.length > 0) throw failures[0]
+    const children = [...this.#children].reverse()
+    closeAll([
+      () => this.quiesce(),
+      ...children.map((child) => () => child.close()),
+      () => this.#children.clear(),
+      () => this.release(),
+    ])
   }
 
   [Symbol.dispose](): void {

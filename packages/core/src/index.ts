@@ -1,5 +1,6 @@
 export { DmaError, type DmaErrorDetails, isDmaError, type Kernel, linuxKernel } from '@linux-dma/native'
 export * from './address'
+export { closeAll } from './close-all'
 export { CoherentAllocation, dmaAllocCoherent, dmaFreeCoherent } from './coherent'
 export { DmaDirection, directionName, type TransferDirection } from './direction'
 export { type DeviceChild, DmaDevice } from './dma-device'

@@ -23,6 +23,7 @@ export class IoRegion implements Disposable {
   /** Sub-regions and relaxed twins, which close with this one. */
   readonly #parts: IoRegion[] = []
   #byteLength: number
+  #relaxed: IoRegion | undefined
 
   /** @internal made by the package that opened the device */
   constructor(
@@ -178,7 +179,8 @@ export class IoRegion implements Disposable {
   get relaxed(): IoRegion {
     if (this.#window.relaxed === this.#window) return this
     const whole = { name: this.name, byteOffset: this.#start, byteLength: this.#byteLength }
-    return this.#part(this.#window.relaxed, whole)
+    this.#relaxed ??= this.#part(this.#window.relaxed, whole)
+    return this.#relaxed
   }
 
   /** Unmaps the registers. Idempotent. */

@@ -5,6 +5,7 @@ import {
   linuxKernel,
   type MemoryMapping,
 } from '@linux-dma/native'
+import { closeAll } from './close-all'
 import type { DmaRegion } from './region'
 import { assertByteLength, assertOptions } from './validate'
 
@@ -115,10 +116,9 @@ export class DmaMemory implements Disposable {
   close(options: { detach?: boolean } = {}): void {
     assertOptions('close', options, ['detach'])
     if (this.#state !== 'open') return
-    for (const region of [...this.#regions].reverse()) region.close()
+    closeAll([...this.#regions].reverse().map((region) => () => region.close()))
     this.#state = 'closed'
-    this.#mapping.close(options)
-    this.kernel.close(this.#fd)
+    closeAll([() => this.#mapping.close(options), () => this.kernel.close(this.#fd)])
   }
 
   [Symbol.dispose](): void {

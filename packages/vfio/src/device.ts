@@ -1,5 +1,6 @@
 import {
   assertOptions,
+  closeAll,
   DmaDevice,
   DmaError,
   FileRegisterWindow,
@@ -88,12 +89,14 @@ export class VfioDevice extends DmaDevice {
    * @throws DMA_CLOSED
    */
   setMaster(): void {
-    this.#writeBusMaster(true)
+    this.assertOpen()
+    this.#setMasterBit(true)
   }
 
   /** Stops the device from starting transfers. Mirrors `pci_clear_master()`. @throws DMA_CLOSED */
   clearMaster(): void {
-    this.#writeBusMaster(false)
+    this.assertOpen()
+    this.#setMasterBit(false)
   }
 
   /**
@@ -187,18 +190,19 @@ export class VfioDevice extends DmaDevice {
   }
 
   protected override quiesce(): void {
-    const command = this.config.read16(vfio.PCI_COMMAND)
-    this.config.write16(vfio.PCI_COMMAND, command & ~vfio.PCI_COMMAND_MASTER)
-    this.#interrupts?.close()
+    closeAll([() => this.#setMasterBit(false), () => this.#interrupts?.close()])
   }
 
   /** Mappings of registers go first: VFIO keeps the group busy while one is left. */
   protected override release(): void {
     const { kernel } = this
     const { fd, group, container } = this.#handles
-    for (const bar of this.#bars.values()) bar.close()
-    this.config.close()
-    closeAll([() => kernel.close(fd), () => group.close(), () => container.close()])
+    closeAll([
+      ...[...this.#bars.values(), this.config].map((region) => () => region.close()),
+      () => kernel.close(fd),
+      () => group.close(),
+      () => container.close(),
+    ])
   }
 
   #readBusMaster(): void {
@@ -206,8 +210,7 @@ export class VfioDevice extends DmaDevice {
     this.dmaReady = on && !this.closed
   }
 
-  #writeBusMaster(on: boolean): void {
-    this.assertOpen()
+  #setMasterBit(on: boolean): void {
     const command = this.config.read16(vfio.PCI_COMMAND)
     const value = on ? command | vfio.PCI_COMMAND_MASTER : command & ~vfio.PCI_COMMAND_MASTER
     this.config.write16(vfio.PCI_COMMAND, value)
@@ -245,7 +248,8 @@ export function openVfioDevice(address: string, options: VfioDeviceOptions = {})
     const info = readDeviceInfo(kernel, fd)
     return new VfioDevice({ pci, container, group, fd, info }, new VfioDmaOps(container, container.info()))
   } catch (error) {
-    closeAll(undo, error)
+    // The reason why it could not be opened tells more than a failure to close what had been.
+    closeQuietly(undo)
     throw error
   }
 }
@@ -265,15 +269,8 @@ function assertUsable({ address, driver, iommuGroup }: PciDeviceInfo): string {
   return iommuGroup
 }
 
-/** Runs every step; throws the first failure, unless `because` is already on its way. */
-function closeAll(steps: readonly (() => void)[], because?: unknown): void {
-  const failures: unknown[] = []
-  for (const step of steps) {
-    try {
-      step()
-    } catch (error) {
-      failures.push(error)
-    }
-  }
-  if (because === undefined && failures.length > 0) throw failures[0]
+function closeQuietly(steps: readonly (() => void)[]): void {
+  try {
+    closeAll(steps)
+  } catch {}
 }

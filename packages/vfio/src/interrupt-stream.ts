@@ -74,9 +74,9 @@ export class InterruptStream implements AsyncIterableIterator<Interrupt, undefin
    * @throws DMA_INTERRUPT_IN_USE while another `next()` waits
    */
   next(): Promise<IteratorResult<Interrupt, undefined>> {
-    if (this.#pendingTotal > 0) return Promise.resolve({ done: false, value: this.#take() })
     if (this.#failure) return Promise.reject(this.#failure.reason)
     if (this.#closed) return Promise.resolve({ done: true, value: undefined })
+    if (this.#pendingTotal > 0) return Promise.resolve({ done: false, value: this.#take() })
     if (this.#waiter) {
       return Promise.reject(
         new DmaError('DMA_INTERRUPT_IN_USE', 'somebody already waits for this interrupt', {
@@ -202,7 +202,11 @@ export class InterruptStream implements AsyncIterableIterator<Interrupt, undefin
   #fail(reason: unknown): void {
     if (this.#closed) return
     this.#failure = { reason }
-    this.close()
+    try {
+      this.close()
+    } catch {
+      // Whoever waits has been told the reason; that a device which is gone cannot be quieted adds nothing to it.
+    }
   }
 
   #rejectLater(waiter: Waiter, milliseconds: number, signal: AbortSignal): void {
