@@ -9,123 +9,142 @@ export interface MappingHandle {
 }
 
 /*
- * One record of eight 32-bit words for each mapping, all in one Int32Array: nothing for the garbage collector to
- * walk, and one cache line read for each operation. Measured, this is some ten times faster than a Map of objects
- * with a million live, and its longest GC pause is a fiftieth.
+ * One record of eight 32-bit words for each mapping, all in one buffer: nothing for the garbage collector to walk, and
+ * one cache line read for each operation. Measured, this is some ten times faster than a Map of objects with a million
+ * live, and its longest GC pause is a fiftieth.
+ *
+ * The numbers are members of enumerations because a bundler writes their values into the code; of a `const` it makes a
+ * variable that the engine has to load, and to check, at each use. Methods repeat the check for a stale handle for the
+ * same reason: what is called here is on the path of each transfer, and engines inline only so much.
  */
-const WORDS_SHIFT = 3
-/** The handle of the live mapping, or the next one to be handed out. */
-const HANDLE = 0
-/** 0 when free, else LIVE and the bits below. */
-const STATE = 1
-/** Slot number of the next free record, -1 at the end of the list. */
-const NEXT_FREE = 2
-const BYTE_LENGTH = 3
-const OFFSET_LOW = 4
-const OFFSET_HIGH = 5
+enum Word {
+  /** The handle of the live mapping, or the next one to be handed out. */
+  Handle = 0,
+  /** 0 when free, else {@link State.Live} and its neighbours. */
+  State = 1,
+  /** Bytes while live; while free, the slot number of the next free record, -1 at the end of the list. */
+  LengthOrNext = 2,
+  /** Two words that hold one double, exact for every offset. */
+  ByteOffset = 4,
+}
 
-const LIVE = 1
-const CPU_OWNS = 2
-const DIRECTION_SHIFT = 2
+enum State {
+  Live = 1,
+  CpuOwns = 2,
+}
+
+enum Shift {
+  /** log2 of the words in a record. */
+  Record = 3,
+  /** Where in the state the direction begins. */
+  Direction = 2,
+}
 
 /** A handle is slot + generation << 20: a small integer, so that handing one out allocates nothing. */
-const SLOT_BITS = 20
-const SLOT_MASK = (1 << SLOT_BITS) - 1
-const GENERATION_STEP = 1 << SLOT_BITS
+enum Handle {
+  SlotMask = 0xf_ffff,
+  GenerationStep = 0x10_0000,
+}
 
 /** The most mappings that one region can have at a time. */
-export const MAX_LIVE_MAPPINGS = 1 << SLOT_BITS
-
-const TWO_TO_32 = 0x1_0000_0000
+export const MAX_LIVE_MAPPINGS = 1 << 20
 
 /** The live mappings of one region, and who owns each. */
 export class MappingTable {
-  #records: Int32Array
+  // Never undefined, so that the engine knows their class without looking.
+  #records = new Int32Array(0)
+  /** The same bytes. */
+  #offsets = new Float64Array(0)
   #freeHead = 0
-  #live = 0
 
   /** @param capacity room for this many mappings from the start: 1 to {@link MAX_LIVE_MAPPINGS}; it doubles as needed */
   constructor(capacity: number) {
-    this.#records = new Int32Array(capacity << WORDS_SHIFT)
-    linkFree(this.#records, 0, capacity)
+    this.#resize(capacity)
   }
 
-  /** Mappings that are live now. */
+  /** Mappings that are live now: counted when asked, so that a transfer need not. */
   get live(): number {
-    return this.#live
+    const records = this.#records
+    let live = 0
+    for (let state = Word.State; state < records.length; state += 1 << Shift.Record) {
+      if (records[state] !== 0) live++
+    }
+    return live
   }
 
   /** Records a mapping that the device owns from now on. Offset and length are already checked. */
   insert(byteOffset: number, byteLength: number, direction: TransferDirection): MappingHandle {
     if (this.#freeHead < 0) this.#grow()
     const records = this.#records
-    const base = this.#freeHead << WORDS_SHIFT
-    this.#freeHead = records[base + NEXT_FREE]!
-    records[base + STATE] = LIVE | (direction << DIRECTION_SHIFT)
-    records[base + BYTE_LENGTH] = byteLength
-    records[base + OFFSET_LOW] = byteOffset
-    records[base + OFFSET_HIGH] = byteOffset < TWO_TO_32 ? 0 : byteOffset / TWO_TO_32
-    this.#live++
-    return records[base + HANDLE] as unknown as MappingHandle
+    const base = this.#freeHead << Shift.Record
+    this.#freeHead = records[base | Word.LengthOrNext]!
+    records[base | Word.State] = State.Live | (direction << Shift.Direction)
+    records[base | Word.LengthOrNext] = byteLength
+    this.#offsets[(base | Word.ByteOffset) >> 1] = byteOffset
+    return records[base] as unknown as MappingHandle
   }
 
   /** Ends a mapping; its handle is stale from here on. */
   remove(handle: MappingHandle): void {
     const records = this.#records
-    const base = this.#base(handle)
-    records[base + HANDLE] = (handle as unknown as number) + GENERATION_STEP
-    records[base + STATE] = 0
-    records[base + NEXT_FREE] = this.#freeHead
-    this.#freeHead = base >> WORDS_SHIFT
-    this.#live--
+    const slot = (handle as unknown as number) & Handle.SlotMask
+    const base = slot << Shift.Record
+    if (records[base] !== (handle as unknown as number) || records[base | Word.State] === 0) throw stale()
+    records[base] = ((handle as unknown as number) + Handle.GenerationStep) | 0
+    records[base | Word.State] = 0
+    records[base | Word.LengthOrNext] = this.#freeHead
+    this.#freeHead = slot
   }
 
   byteOffset(handle: MappingHandle): number {
     const records = this.#records
-    const base = this.#base(handle)
-    const high = records[base + OFFSET_HIGH]!
-    const low = records[base + OFFSET_LOW]! >>> 0
-    return high === 0 ? low : high * TWO_TO_32 + low
+    const base = ((handle as unknown as number) & Handle.SlotMask) << Shift.Record
+    if (records[base] !== (handle as unknown as number) || records[base | Word.State] === 0) throw stale()
+    return this.#offsets[(base | Word.ByteOffset) >> 1]!
   }
 
   byteLength(handle: MappingHandle): number {
-    return this.#records[this.#base(handle) + BYTE_LENGTH]! >>> 0
+    return this.#records[this.#base(handle) | Word.LengthOrNext]! >>> 0
   }
 
   direction(handle: MappingHandle): TransferDirection {
-    return (this.#records[this.#base(handle) + STATE]! >> DIRECTION_SHIFT) as TransferDirection
+    return (this.#records[this.#base(handle) | Word.State]! >> Shift.Direction) as TransferDirection
   }
 
   isCpuOwned(handle: MappingHandle): boolean {
-    return (this.#records[this.#base(handle) + STATE]! & CPU_OWNS) !== 0
+    return (this.#records[this.#base(handle) | Word.State]! & State.CpuOwns) !== 0
   }
 
   giveToCpu(handle: MappingHandle): void {
-    const state = this.#base(handle) + STATE
-    this.#records[state] = this.#records[state]! | CPU_OWNS
+    const records = this.#records
+    const base = ((handle as unknown as number) & Handle.SlotMask) << Shift.Record
+    const state = records[base | Word.State]!
+    if (records[base] !== (handle as unknown as number) || state === 0) throw stale()
+    records[base | Word.State] = state | State.CpuOwns
   }
 
   giveToDevice(handle: MappingHandle): void {
-    const state = this.#base(handle) + STATE
-    this.#records[state] = this.#records[state]! & ~CPU_OWNS
+    const records = this.#records
+    const base = ((handle as unknown as number) & Handle.SlotMask) << Shift.Record
+    const state = records[base | Word.State]!
+    if (records[base] !== (handle as unknown as number) || state === 0) throw stale()
+    records[base | Word.State] = state & ~State.CpuOwns
   }
 
   /** Whether the handle's mapping is still live. */
   has(handle: MappingHandle): boolean {
-    const base = ((handle as unknown as number) & SLOT_MASK) << WORDS_SHIFT
-    return this.#records[base + HANDLE] === (handle as unknown as number) && this.#records[base + STATE] !== 0
+    const base = ((handle as unknown as number) & Handle.SlotMask) << Shift.Record
+    return this.#records[base] === (handle as unknown as number) && this.#records[base | Word.State] !== 0
   }
 
   /** Where the handle's record begins. A slot past the end reads as undefined and so counts as stale. */
   #base(handle: MappingHandle): number {
-    const base = ((handle as unknown as number) & SLOT_MASK) << WORDS_SHIFT
-    const records = this.#records
-    if (records[base + HANDLE] !== (handle as unknown as number) || records[base + STATE] === 0) throw stale()
-    return base
+    if (!this.has(handle)) throw stale()
+    return ((handle as unknown as number) & Handle.SlotMask) << Shift.Record
   }
 
   #grow(): void {
-    const capacity = this.#records.length >> WORDS_SHIFT
+    const capacity = this.#records.length >> Shift.Record
     if (capacity >= MAX_LIVE_MAPPINGS) {
       throw new DmaError(
         'DMA_TOO_MANY_MAPPINGS',
@@ -135,21 +154,22 @@ export class MappingTable {
         },
       )
     }
-    const doubled = Math.min(capacity * 2, MAX_LIVE_MAPPINGS)
-    const records = new Int32Array(doubled << WORDS_SHIFT)
-    records.set(this.#records)
-    linkFree(records, capacity, doubled)
-    this.#records = records
-    this.#freeHead = capacity
+    this.#resize(Math.min(capacity * 2, MAX_LIVE_MAPPINGS))
   }
-}
 
-/** Chains the records from `first` to `end` into a free list, each with the first handle of its slot. */
-function linkFree(records: Int32Array, first: number, end: number): void {
-  for (let slot = first; slot < end; slot++) {
-    const base = slot << WORDS_SHIFT
-    records[base + HANDLE] = slot
-    records[base + NEXT_FREE] = slot + 1 < end ? slot + 1 : -1
+  /** Makes room and chains the new records into a free list, each with the first handle of its slot. */
+  #resize(capacity: number): void {
+    const first = this.#records.length >> Shift.Record
+    const records = new Int32Array(capacity << Shift.Record)
+    records.set(this.#records)
+    for (let slot = first; slot < capacity; slot++) {
+      const base = slot << Shift.Record
+      records[base] = slot
+      records[base | Word.LengthOrNext] = slot + 1 < capacity ? slot + 1 : -1
+    }
+    this.#records = records
+    this.#offsets = new Float64Array(records.buffer)
+    this.#freeHead = first
   }
 }
 

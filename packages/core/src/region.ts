@@ -20,6 +20,9 @@ export interface DmaRegionOptions {
   hugePageSize?: number
 }
 
+/** Holds nothing, ever: what a region has before it is mapped and after it is closed. */
+const NO_MAPPINGS = /* @__PURE__ */ new MappingTable(1)
+
 /**
  * One arena that is pinned and mapped for a device once; mapping a part of it is then a bounds check and an addition,
  * with no system call, no native call and no allocation.
@@ -38,11 +41,16 @@ export class DmaRegion implements Disposable {
   readonly memoryOffset: number
   /** Made for one mapping of memory that is not registered, and closed with it. */
   readonly temporary: boolean
-  #table: MappingTable
-  readonly #start: number
-  readonly #ownsMemory: boolean
+  // What each transfer reads is never undefined, and flags are compared with `true`: the engine then knows their kind.
+  #table = NO_MAPPINGS
+  readonly #start: number = 0
+  /** Bytes that can be mapped: 0 once closed. */
+  #limit = 0
+  /** Registered for both directions. */
+  readonly #acceptsAll: boolean = false
   /** Not coherent: ownership changes have work to do. */
-  readonly #needsSync: boolean
+  readonly #needsSync: boolean = false
+  readonly #ownsMemory: boolean
   #closed = false
 
   /** @internal use {@link createDmaRegion} */
@@ -59,6 +67,7 @@ export class DmaRegion implements Disposable {
     this.memoryOffset = memoryOffset
     this.byteLength = byteLength
     this.direction = direction
+    this.#acceptsAll = direction === DmaDirection.Bidirectional
     this.#ownsMemory = options.ownsMemory
     this.temporary = options.temporary ?? false
     this.#needsSync = device.ops.syncForCpu !== undefined || device.ops.syncForDevice !== undefined
@@ -66,6 +75,7 @@ export class DmaRegion implements Disposable {
     const mask = options.mask ?? device.dmaMask
     this.dmaAddress = device.ops.mapPages(device, memory, memoryOffset, byteLength, direction, mask)
     this.#start = toNumber(this.dmaAddress)
+    this.#limit = byteLength
     device.adopt(this)
     memory.attach(this)
   }
@@ -104,10 +114,12 @@ export class DmaRegion implements Disposable {
    * @throws DMA_RANGE, DMA_INVALID_ARGUMENT, DMA_DIRECTION, DMA_TOO_MANY_MAPPINGS; DMA_BUS_MASTER_OFF; DMA_CLOSED
    */
   mapSingle(byteOffset: number, byteLength: number, direction: TransferDirection): MappingHandle {
-    this.#check(byteOffset, byteLength)
-    if (direction !== this.direction) this.#checkDirection(direction)
+    this.check(byteOffset, byteLength)
+    if (direction !== this.direction && (this.#acceptsAll !== true || (direction !== 1 && direction !== 2))) {
+      this.#checkDirection(direction)
+    }
     const handle = this.#table.insert(byteOffset, byteLength, direction)
-    if (this.#needsSync) this.#sync('syncForDevice', byteOffset, byteLength, direction)
+    if (this.#needsSync === true) this.#sync('syncForDevice', byteOffset, byteLength, direction)
     return handle
   }
 
@@ -116,7 +128,7 @@ export class DmaRegion implements Disposable {
    * @throws DMA_NOT_MAPPED for a handle whose mapping has ended
    */
   unmapSingle(handle: MappingHandle): void {
-    if (this.#needsSync) this.#syncMapping('syncForCpu', handle)
+    if (this.#needsSync === true) this.syncMapping('syncForCpu', handle)
     this.#table.remove(handle)
   }
 
@@ -125,7 +137,7 @@ export class DmaRegion implements Disposable {
    * @throws DMA_NOT_MAPPED; DMA_BUS_MASTER_OFF; DMA_CLOSED
    */
   addressOf(handle: MappingHandle): DmaAddress {
-    if (!this.device.dmaReady) this.device.assertReady()
+    if (this.device.dmaReady !== true) this.device.assertReady()
     return (this.#start + this.#table.byteOffset(handle)) as unknown as DmaAddress
   }
 
@@ -134,19 +146,19 @@ export class DmaRegion implements Disposable {
    * @throws DMA_RANGE; DMA_BUS_MASTER_OFF; DMA_CLOSED
    */
   addressAt(byteOffset: number, byteLength: number): DmaAddress {
-    this.#check(byteOffset, byteLength)
+    this.check(byteOffset, byteLength)
     return (this.#start + byteOffset) as unknown as DmaAddress
   }
 
   /** Lends a mapping to the CPU. Mirrors `dma_sync_single_for_cpu()`. @throws DMA_NOT_MAPPED */
   syncForCpu(handle: MappingHandle): void {
-    if (this.#needsSync) this.#syncMapping('syncForCpu', handle)
+    if (this.#needsSync === true) this.syncMapping('syncForCpu', handle)
     this.#table.giveToCpu(handle)
   }
 
   /** Gives a mapping back to the device. Mirrors `dma_sync_single_for_device()`. @throws DMA_NOT_MAPPED */
   syncForDevice(handle: MappingHandle): void {
-    if (this.#needsSync) this.#syncMapping('syncForDevice', handle)
+    if (this.#needsSync === true) this.syncMapping('syncForDevice', handle)
     this.#table.giveToDevice(handle)
   }
 
@@ -181,8 +193,9 @@ export class DmaRegion implements Disposable {
   close(): void {
     if (this.#closed) return
     this.#closed = true
+    this.#limit = 0
     // An empty table knows no handle: every mapping that was live is stale from here on.
-    this.#table = new MappingTable(1)
+    this.#table = NO_MAPPINGS
     this.device.disown(this)
     this.memory.detach(this)
     try {
@@ -199,21 +212,25 @@ export class DmaRegion implements Disposable {
   }
 
   /** Range and readiness in as few compares as catch everything: fractions, NaN and negatives fail `>>> 0`. */
-  #check(byteOffset: number, byteLength: number): void {
-    if (this.#closed || !this.device.dmaReady) this.#refuse()
+  // `private` and not `#`: at each call of a `#method` the engine checks the class once more.
+  private check(byteOffset: number, byteLength: number): void {
     if (
+      byteOffset >>> 0 !== byteOffset ||
       byteLength >>> 0 !== byteLength ||
       byteLength === 0 ||
-      (byteOffset >>> 0 !== byteOffset && !(Number.isSafeInteger(byteOffset) && byteOffset >= 0)) ||
-      byteOffset + byteLength > this.byteLength
+      byteOffset + byteLength > this.#limit ||
+      this.device.dmaReady !== true
     ) {
-      assertRange(
-        `DMA region of ${this.device.name}`,
-        byteOffset,
-        byteLength,
-        Math.min(this.byteLength, 0xffff_ffff),
-      )
+      this.#checkAgain(byteOffset, byteLength)
     }
+  }
+
+  /** Says what is wrong; nothing is with an offset of 4 GiB or more in a region that has so many. */
+  #checkAgain(byteOffset: number, byteLength: number): void {
+    if (this.#closed || !this.device.dmaReady) this.#refuse()
+    const longest = Math.min(this.byteLength, 0xffff_ffff)
+    assertRange(`DMA region of ${this.device.name}`, byteOffset, byteLength, this.byteLength)
+    if (byteLength > longest) assertRange(`DMA region of ${this.device.name}`, 0, byteLength, longest)
   }
 
   #refuse(): never {
@@ -231,7 +248,7 @@ export class DmaRegion implements Disposable {
     )
   }
 
-  #syncMapping(verb: 'syncForCpu' | 'syncForDevice', handle: MappingHandle): void {
+  private syncMapping(verb: 'syncForCpu' | 'syncForDevice', handle: MappingHandle): void {
     const table = this.#table
     this.#sync(verb, table.byteOffset(handle), table.byteLength(handle), table.direction(handle))
   }
