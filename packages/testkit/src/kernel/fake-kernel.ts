@@ -4,6 +4,7 @@ import {
   type MemoryMapping,
   type MmapOptions,
   POLLIN,
+  POLLNVAL,
   POLLOUT,
   POLLPRI,
   type RegisterWindow,
@@ -97,8 +98,11 @@ export class FakeKernel implements Kernel {
       invalidArgument('events has none of POLLIN, POLLPRI, POLLOUT')
     checkOptionNames(options, ['signal'], 'poll')
     options.signal?.throwIfAborted()
-    const { waiters, descriptors } = this.#parts
-    return this.#call('poll', undefined, () => waiters.poll(fd, descriptors.get(fd), events, options.signal))
+    return this.#call('poll', undefined, () => {
+      const file = this.#parts.descriptors.find(fd)
+      // As poll(2): a descriptor that is not open is an answer, not a failure.
+      return file === undefined ? POLLNVAL : this.#parts.waiters.poll(fd, file, events, options.signal)
+    })
   }
 
   watch(fd: number, byteLength: 4 | 8, listener: WatchListener): Watch {

@@ -9,6 +9,8 @@ interface Waiter {
   readonly events: number
   /** Whether the process must live for this waiter. */
   referenced: boolean
+  /** Set when the descriptor is gone: the waiter is told so, whatever the file's state, and then no more. */
+  descriptorClosed?: boolean
   /** The descriptor is ready: `revents` came true. */
   ready(revents: number): void
   /** The waiting ends with an error. */
@@ -37,7 +39,7 @@ export class Waiters {
   }
 
   get size(): number {
-    return this.#waiters.length
+    return this.#waiters.filter(({ descriptorClosed }) => !descriptorClosed).length
   }
 
   /** Resolves with the bits of `events`, or the error bits, that are true or come true. */
@@ -81,9 +83,7 @@ export class Waiters {
   ): Watch {
     this.#check(descriptor, file)
     let open = true
-    let closing: NodeJS.Immediate | undefined
     const close = () => {
-      clearImmediate(closing)
       if (open) this.#remove(waiter)
       open = false
     }
@@ -108,8 +108,9 @@ export class Waiters {
         listener.onError(error as Error)
       },
       closed: () => {
-        close()
-        closing = setImmediate(() => listener.onError(closedError(descriptor)))
+        waiter.ready = () => waiter.failed(closedError(descriptor))
+        waiter.descriptorClosed = true
+        this.#clock.wake()
       },
     }
     const reference = (referenced: boolean) => {
@@ -124,13 +125,16 @@ export class Waiters {
 
   /** Ends what waits for a descriptor that is being closed. */
   descriptorClosed(descriptor: number): void {
-    const waiter = this.#waiters.find((one) => one.descriptor === descriptor)
-    waiter?.closed()
+    this.#find(descriptor)?.closed()
+  }
+
+  #find(descriptor: number): Waiter | undefined {
+    return this.#waiters.find((one) => one.descriptor === descriptor && !one.descriptorClosed)
   }
 
   #check(descriptor: number, file: OpenFile): void {
     if (!file.waitable) fail('EPERM', `${file.path} is always ready: it cannot be waited for`)
-    if (this.#waiters.some((one) => one.descriptor === descriptor)) {
+    if (this.#find(descriptor) !== undefined) {
       fail('EBUSY', `descriptor ${descriptor} is waited for already`, 'close the other watch first')
     }
   }
@@ -149,7 +153,7 @@ export class Waiters {
   #deliverOne(): boolean {
     for (const waiter of this.#waiters) {
       const revents = readyEvents(waiter.file, waiter.events)
-      if (revents === 0) continue
+      if (revents === 0 && !waiter.descriptorClosed) continue
       this.#waiters.push(...this.#waiters.splice(this.#waiters.indexOf(waiter), 1))
       waiter.ready(revents)
       return true
