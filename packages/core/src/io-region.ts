@@ -18,11 +18,12 @@ export class IoRegion implements Disposable {
   readonly name: string
   readonly #window: RegisterWindow
   readonly #clock: Clock
-  readonly #start: number
+  // What each access reads starts as a number: the engine then knows its kind.
+  readonly #start: number = 0
   readonly #ownsWindow: boolean
   /** Sub-regions and relaxed twins, which close with this one. */
   readonly #parts: IoRegion[] = []
-  #byteLength: number
+  #byteLength = 0
   #relaxed: IoRegion | undefined
 
   /** @internal made by the package that opened the device */
@@ -45,52 +46,52 @@ export class IoRegion implements Disposable {
 
   /** @throws DMA_RANGE for an offset outside the region; DMA_CLOSED */
   read8(byteOffset: number): number {
-    this.#check(byteOffset, 1)
+    this.check(byteOffset, 1)
     return this.#window.read8(this.#start + byteOffset)
   }
 
   /** @throws DMA_RANGE for an offset outside the region or not a multiple of 2; DMA_CLOSED */
   read16(byteOffset: number): number {
-    this.#check(byteOffset, 2)
+    this.check(byteOffset, 2)
     return this.#window.read16(this.#start + byteOffset)
   }
 
   /** Mirrors `readl()`. @throws DMA_RANGE for an offset outside the region or not a multiple of 4; DMA_CLOSED */
   read32(byteOffset: number): number {
-    this.#check(byteOffset, 4)
+    this.check(byteOffset, 4)
     return this.#window.read32(this.#start + byteOffset)
   }
 
   /** Mirrors `readq()`: one 64-bit load. @throws DMA_RANGE for an offset outside or not a multiple of 8; DMA_CLOSED */
   read64(byteOffset: number): bigint {
-    this.#check(byteOffset, 8)
+    this.check(byteOffset, 8)
     return this.#window.read64(this.#start + byteOffset)
   }
 
   /** @param value 0 to 255. @throws DMA_RANGE, DMA_VALUE_RANGE, DMA_CLOSED */
   write8(byteOffset: number, value: number): void {
-    this.#check(byteOffset, 1)
+    this.check(byteOffset, 1)
     if (typeof value !== 'number' || (value & 0xff) !== value) this.#valueError(value, 8)
     this.#window.write8(this.#start + byteOffset, value)
   }
 
   /** @param value 0 to 65,535. @throws DMA_RANGE, DMA_VALUE_RANGE, DMA_CLOSED */
   write16(byteOffset: number, value: number): void {
-    this.#check(byteOffset, 2)
+    this.check(byteOffset, 2)
     if (typeof value !== 'number' || (value & 0xffff) !== value) this.#valueError(value, 16)
     this.#window.write16(this.#start + byteOffset, value)
   }
 
   /** Mirrors `writel()`. @param value 0 to 2^32 - 1. @throws DMA_RANGE, DMA_VALUE_RANGE, DMA_CLOSED */
   write32(byteOffset: number, value: number): void {
-    this.#check(byteOffset, 4)
+    this.check(byteOffset, 4)
     if (typeof value !== 'number' || value >>> 0 !== value) this.#valueError(value, 32)
     this.#window.write32(this.#start + byteOffset, value)
   }
 
   /** Mirrors `writeq()`: one 64-bit store. @param value 0n to 2^64 - 1. @throws DMA_RANGE, DMA_VALUE_RANGE, DMA_CLOSED */
   write64(byteOffset: number, value: bigint): void {
-    this.#check(byteOffset, 8)
+    this.check(byteOffset, 8)
     if (typeof value !== 'bigint' || BigInt.asUintN(64, value) !== value) this.#valueError(value, 64)
     this.#window.write64(this.#start + byteOffset, Number(value & 0xffff_ffffn), Number(value >> 32n))
   }
@@ -101,7 +102,7 @@ export class IoRegion implements Disposable {
    * @throws DMA_RANGE, DMA_CLOSED
    */
   writeAddress(byteOffset: number, address: DmaAddress): void {
-    this.#check(byteOffset, 8)
+    this.check(byteOffset, 8)
     this.#window.write64(this.#start + byteOffset, lowerHalf(address), upperHalf(address))
   }
 
@@ -129,19 +130,19 @@ export class IoRegion implements Disposable {
    * @throws DMA_RANGE, DMA_CLOSED; the accessors throw DMA_CLOSED after `close()`
    */
   register32(byteOffset: number): BoundRegister {
-    this.#check(byteOffset, 4)
+    this.check(byteOffset, 4)
     return this.#window.bind(this.#start + byteOffset, 32)
   }
 
   /** As {@link register32}, 16 bits wide. */
   register16(byteOffset: number): BoundRegister {
-    this.#check(byteOffset, 2)
+    this.check(byteOffset, 2)
     return this.#window.bind(this.#start + byteOffset, 16)
   }
 
   /** As {@link register32}, 8 bits wide. */
   register8(byteOffset: number): BoundRegister {
-    this.#check(byteOffset, 1)
+    this.check(byteOffset, 1)
     return this.#window.bind(this.#start + byteOffset, 8)
   }
 
@@ -201,7 +202,8 @@ export class IoRegion implements Disposable {
   }
 
   /** `&` cuts off low bits and fraction: fractions, NaN and what is beyond 31 bits all come out different. */
-  #check(byteOffset: number, width: number): void {
+  // `private` and not `#`: at each call of a `#method` the engine checks the class once more.
+  private check(byteOffset: number, width: number): void {
     if (
       typeof byteOffset !== 'number' ||
       (byteOffset & -width) !== byteOffset ||
