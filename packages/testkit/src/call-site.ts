@@ -4,7 +4,15 @@ const ownFrame =
 
 /** Where the program called into the packages: remembered cheaply, and worked out only when a report needs it. */
 export class CallSite {
-  readonly #error = new Error()
+  readonly #error: Error
+
+  constructor() {
+    // The program's frame lies below those of two or three packages: ten frames may not reach it.
+    const limit = Error.stackTraceLimit
+    Error.stackTraceLimit = 40
+    this.#error = new Error()
+    Error.stackTraceLimit = limit
+  }
 
   /** As `at file:line:column`. */
   toString(): string {

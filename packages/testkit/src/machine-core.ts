@@ -26,7 +26,6 @@ import { createRandom, type Random } from './prng'
 import { type Capability, FakeProcess } from './process'
 import { leakReport } from './quiescence'
 import { UdmabufFile } from './udmabuf/udmabuf'
-import type { VfioContainer } from './vfio/container'
 import { mountType1Parameters, ordinaryDriver, VfioPciDriver } from './vfio/driver'
 
 const addressForm = /^[0-9a-f]{4}:[0-9a-f]{2}:[01][0-9a-f]\.[0-7]$/
@@ -39,7 +38,6 @@ export class FakeMachineCore implements FakeMachine {
   readonly random: Random
   readonly faults: DmaFault[] = []
   readonly log: LogEntry[] = []
-  readonly containers = new Set<VfioContainer>()
   readonly waiters: Waiters
   readonly descriptors: DescriptorTable
   readonly open: MappingOwner['open'] = new Set()
@@ -55,7 +53,7 @@ export class FakeMachineCore implements FakeMachine {
   readonly #iommu: boolean
 
   constructor(options: CheckedOptions) {
-    const { process, open, containers } = this
+    const { process, open } = this
     process.setUid(options.uid)
     process.setCapabilities(options.capabilities)
     process.setMemlockLimit(options.memlockLimit)
@@ -81,7 +79,6 @@ export class FakeMachineCore implements FakeMachine {
       addressSpace,
       descriptors,
       open,
-      containers,
       dmaEntryLimit,
       interruptsAreSafe,
     })

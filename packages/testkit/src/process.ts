@@ -66,7 +66,11 @@ export class FakeProcess {
   lockPages(pages: number): void {
     const needed = (this.lockedPages + pages) * pageSize
     if (!this.has('CAP_IPC_LOCK') && needed > this.memlockLimit) {
-      fail('ENOMEM', `RLIMIT_MEMLOCK is ${this.memlockLimit} bytes and ${needed} would be locked`)
+      fail(
+        'ENOMEM',
+        `RLIMIT_MEMLOCK is ${this.memlockLimit} bytes and ${needed} would be locked`,
+        `raise the limit: ulimit -l ${Math.ceil(needed / 1024)}; on a fake machine: machine.setMemlockLimit(${needed})`,
+      )
     }
     this.lockedPages += pages
   }

@@ -4,8 +4,10 @@ import type { FakeMachineCore } from './machine-core'
 export function leakReport(machine: FakeMachineCore): string[] {
   const lines = machine.descriptors.describe()
   for (const mapping of machine.open) lines.push(mapping.describe())
-  for (const container of machine.containers) {
-    const bytes = container.iommu?.pinnedBytes ?? 0
+  // A container whose descriptor is closed lives on in its groups.
+  const containers = new Set([...machine.vfio.groups].map(({ container }) => container))
+  for (const container of containers) {
+    const bytes = container?.iommu?.pinnedBytes ?? 0
     if (bytes > 0) lines.push(`${bytes} bytes pinned for devices, still mapped in a VFIO container`)
   }
   for (const group of machine.vfio.groups) {

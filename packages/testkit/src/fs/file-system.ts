@@ -60,7 +60,7 @@ export class FileSystem {
       return new OpenDirectory(path, access)
     }
     if (node.kind === 'link') return fail('ELOOP')
-    this.#checkAccess(node, access)
+    this.#checkAccess(path, node, access)
     return node.kind === 'device' ? node.open(access) : new TextOpenFile(path, access, node)
   }
 
@@ -86,7 +86,7 @@ export class FileSystem {
     if (node.kind !== 'link') node.mode = mode
   }
 
-  #checkAccess(node: Exclude<Node, { kind: 'directory' | 'link' }>, access: FileAccess): void {
+  #checkAccess(path: string, node: Exclude<Node, { kind: 'directory' | 'link' }>, access: FileAccess): void {
     const wanted = access === 'read' ? readBit : access === 'write' ? writeBit : readBit | writeBit
     if (node.kind === 'text') {
       if ((wanted & readBit && !node.read) || (wanted & writeBit && !node.write)) fail('EACCES')
@@ -94,10 +94,13 @@ export class FileSystem {
     const { uid, gid } = this.#process
     if (this.#process.has('CAP_DAC_OVERRIDE')) return
     const shift = uid === node.uid ? 6 : gid === node.gid ? 3 : 0
-    if ((((node.mode >> shift) & wanted) as number) !== wanted) {
-      const mode = node.mode.toString(8).padStart(4, '0')
-      fail('EACCES', `mode ${mode}, owner ${node.uid}:${node.gid}, and this process is uid ${uid}`)
-    }
+    if (((node.mode >> shift) & wanted) === wanted) return
+    const mode = node.mode.toString(8).padStart(4, '0')
+    fail(
+      'EACCES',
+      `mode ${mode}, owner ${node.uid}:${node.gid}, and this process is uid ${uid}`,
+      `as root, once: chown ${uid} ${path}; on a fake machine: machine.chown('${path}', ${uid})`,
+    )
   }
 
   /** Follows a path; the last name is followed too where it is a link and `followLast` says so. */

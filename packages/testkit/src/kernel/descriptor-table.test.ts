@@ -60,7 +60,8 @@ it('fails as Node does: code, errno, syscall, path and what is wrong', () => {
       syscall: 'open',
       path: '/dev/udmabuf',
       message:
-        "EACCES: permission denied, open '/dev/udmabuf': mode 0600, owner 0:0, and this process is uid 1000",
+        "EACCES: permission denied, open '/dev/udmabuf': mode 0600, owner 0:0, and this process is uid 1000\n" +
+        "  hint: as root, once: chown 1000 /dev/udmabuf; on a fake machine: machine.chown('/dev/udmabuf', 1000)",
     }),
   )
   expect(() => kernel.ioctl(kernel.eventfd(), 0x1234)).toThrow(

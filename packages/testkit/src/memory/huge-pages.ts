@@ -2,6 +2,8 @@ import { fail } from '../errors'
 import type { FileSystem } from '../fs/file-system'
 import { textFile } from '../fs/nodes'
 
+const poolPath = '/sys/kernel/mm/hugepages/hugepages-2048kB'
+
 /** The pool of 2 MiB pages, as `/sys/kernel/mm/hugepages/hugepages-2048kB` shows it. */
 export class HugePages {
   total: number
@@ -14,7 +16,11 @@ export class HugePages {
 
   reserve(pages: number): void {
     if (this.reserved + pages > this.total) {
-      fail('ENOMEM', `${pages} huge pages are needed and ${this.total - this.reserved} are free`)
+      fail(
+        'ENOMEM',
+        `${pages} huge pages are needed and ${this.total - this.reserved} are free`,
+        `reserve huge pages, as root: echo ${this.reserved + pages} > ${poolPath}/nr_hugepages; on a fake machine: createFakeMachine({ hugePages: ${this.reserved + pages} })`,
+      )
     }
     this.reserved += pages
   }
@@ -26,18 +32,17 @@ export class HugePages {
 
 /** Puts the pool into sysfs, where an administrator changes its size. */
 export function mountHugePages(fs: FileSystem, pool: HugePages): void {
-  const path = '/sys/kernel/mm/hugepages/hugepages-2048kB'
   const resize = (text: string) => {
     if (!/^\d+\s*$/.test(text)) fail('EINVAL', 'write a number')
     // Pages that are promised cannot be taken away.
     pool.total = Math.max(Number(text), pool.reserved)
   }
   fs.put(
-    `${path}/nr_hugepages`,
+    `${poolPath}/nr_hugepages`,
     textFile(() => `${pool.total}\n`, resize, 0o644),
   )
   fs.put(
-    `${path}/free_hugepages`,
+    `${poolPath}/free_hugepages`,
     textFile(() => `${pool.total - pool.reserved}\n`),
   )
 }

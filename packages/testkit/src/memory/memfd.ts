@@ -8,6 +8,8 @@ import { type MemoryRange, type Storage, wholePages } from './storage'
 const F_SEAL_EXEC = 0x20
 const everySeal = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_FUTURE_WRITE | F_SEAL_EXEC
 
+const readOnlyHint = "map it with access: 'read'"
+
 /** How to make a memfd: its size in bytes, in base or in huge pages. */
 export interface MemFdOptions {
   byteLength: number
@@ -67,7 +69,7 @@ export class MemFd extends OpenFile {
 
   override mapMemory({ byteLength, position, access }: MapRequest): MemoryRange {
     const sealed = (this.#seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE)) !== 0
-    if (sealed && access === 'read-write') fail('EPERM', 'the file is sealed against writing')
+    if (sealed && access === 'read-write') fail('EPERM', 'the file is sealed against writing', readOnlyHint)
     const { storage } = this
     const unit = storage.hugePageSize
     if (unit !== undefined && (position % unit !== 0 || byteLength % unit !== 0)) {

@@ -18,8 +18,6 @@ import { Type1, type Type1Parts } from './type1'
 export interface ContainerParts extends Type1Parts {
   /** Whether a device's interrupt messages are kept from becoming anything else. */
   readonly interruptsAreSafe: () => boolean
-  /** Bytes pinned, by container: for the report of leaks. */
-  readonly containers: Set<VfioContainer>
 }
 
 const extensions = [VFIO_TYPE1_IOMMU, VFIO_TYPE1v2_IOMMU, VFIO_TYPE1_NESTING_IOMMU, VFIO_UNMAP_ALL]
@@ -33,7 +31,6 @@ export class VfioContainer extends OpenFile {
   constructor(parts: ContainerParts) {
     super('/dev/vfio/vfio')
     this.#parts = parts
-    parts.containers.add(this)
   }
 
   get iommu(): Type1 | undefined {
@@ -68,10 +65,6 @@ export class VfioContainer extends OpenFile {
     if (this.groups.size > 0) return
     this.#iommu?.release()
     this.#iommu = undefined
-  }
-
-  protected override onRelease(): void {
-    this.#parts.containers.delete(this)
   }
 
   #hasExtension(extension: number): boolean {

@@ -1,0 +1,181 @@
+import { O_RDWR } from '@linux-dma/native'
+import { describe, expect, it } from 'vitest'
+import { outcome } from './fixtures/outcome'
+import { PlainDevice } from './fixtures/plain-device'
+import { closeByHand, openByHand } from './fixtures/raw-vfio'
+import { createFakeMachine } from './machine'
+import { EduDevice } from './models/edu'
+
+describe('createFakeMachine', () => {
+  it('refuses options that are misspelled or make no sense', () => {
+    for (const options of [
+      { memLockLimit: 1 },
+      { iommu: true },
+      { autoAdvance: 1 },
+      { interruptRemapping: 'yes' },
+      { seed: -1 },
+      { uid: 'root' },
+      { hugePages: 0.5 },
+      { dmaEntryLimit: -1 },
+      { capabilities: ['CAP_FLY'] },
+    ]) {
+      expect(outcome(() => createFakeMachine(options as never))).toBe('DMA_INVALID_ARGUMENT')
+    }
+    expect(outcome(() => createFakeMachine(null as never))).toBe('DMA_INVALID_ARGUMENT')
+    expect(createFakeMachine({ uid: undefined } as never).kernel.name).toBe('fake')
+  })
+
+  it('makes machines that know nothing of each other', async () => {
+    const [first, second] = [createFakeMachine(), createFakeMachine()]
+    const device = first.addDevice(new PlainDevice())
+    expect(second.kernel.list('/sys/bus/pci/devices')).toEqual([])
+    const fd = first.kernel.eventfd()
+    expect(outcome(() => second.kernel.close(fd))).toBe('EBADF')
+    await first.kernel.clock.sleep(10)
+    expect([first.clock.now(), second.clock.now()]).toEqual([10, 0])
+    closeByHand(openByHand(first, device.address))
+    first.setUid(7)
+    expect(second.kernel.readText('/proc/self/status')).toContain('Uid:\t0')
+  })
+
+  it('does the same thing in the same way, every time', async () => {
+    const run = async () => {
+      const machine = createFakeMachine({ seed: 42 })
+      const edu = machine.addDevice(new EduDevice())
+      const { kernel, device, container, map, setIrqs } = openByHand(machine, edu.address)
+      const window = kernel.mapRegisters(device, { byteLength: 0x1000 })
+      const mapping = kernel.mmap(kernel.memfd('x', { byteLength: 8192 }), { byteLength: 8192 })
+      machine.random.fill(mapping.bytes)
+      map(container, mapping.address, 0x1000n, 0x1000n)
+      const eventfd = kernel.eventfd()
+      setIrqs(device, 0x24, 1, 0, 1, eventfd)
+      const history: unknown[] = []
+      const watch = kernel.watch(eventfd, 8, {
+        onCount: (count) => history.push([machine.clock.now(), count, window.read32(0x24)]),
+        onError: () => {},
+      })
+      for (const source of [0x1000, 0x9000, 0x1800]) {
+        window.write32(0x80, source)
+        window.write32(0x88, 0x40000)
+        window.write32(0x90, 2048)
+        window.write32(0x98, 5)
+        await kernel.clock.sleep(150)
+      }
+      watch.close()
+      return [history, machine.faults, machine.log, mapping.bytes.slice(), machine.clock.now()]
+    }
+    const first = await run()
+    expect(first[0]).toHaveLength(3)
+    expect(first[1]).toHaveLength(1)
+    expect(await run()).toEqual(first)
+  })
+})
+
+describe('addDevice', () => {
+  it('finds a free slot and a free group', () => {
+    const machine = createFakeMachine()
+    const first = machine.addDevice(new PlainDevice(), { address: '0000:00:04.0', group: 1 })
+    const second = machine.addDevice(new PlainDevice())
+    expect([first.address, second.address]).toEqual(['0000:00:04.0', '0000:00:05.0'])
+    expect([first, second].map(({ address }) => machine.groupNode(address))).toEqual([
+      '/dev/vfio/1',
+      '/dev/vfio/2',
+    ])
+    for (let slot = 6; slot < 32; slot++) machine.addDevice(new PlainDevice())
+    expect(outcome(() => machine.addDevice(new PlainDevice()))).toBe('DMA_INVALID_ARGUMENT')
+    const behind = machine.addDevice(new PlainDevice(), { address: '0001:02:00.0' })
+    expect(machine.kernel.readLink(`/sys/bus/pci/devices/${behind.address}`)).toBe(
+      '../../../devices/pci0001:02/0001:02:00.0',
+    )
+  })
+
+  it('refuses places that are taken or none, and options it does not know', () => {
+    const machine = createFakeMachine()
+    machine.addDevice(new PlainDevice())
+    for (const options of [
+      { address: '0000:00:04.0' },
+      { address: '00:05.0' },
+      { address: '0000:00:05.8' },
+      { group: -1 },
+      { gruop: 1 },
+    ]) {
+      expect(outcome(() => machine.addDevice(new PlainDevice(), options as never))).toBe(
+        'DMA_INVALID_ARGUMENT',
+      )
+    }
+    const without = createFakeMachine({ iommu: 'off' })
+    expect(outcome(() => without.addDevice(new PlainDevice(), { driver: 'vfio-pci' }))).toBe(
+      'DMA_INVALID_ARGUMENT',
+    )
+  })
+})
+
+describe('chown and chmod', () => {
+  it('give a node to a user, as a udev rule would', () => {
+    const machine = createFakeMachine({ uid: 1000 })
+    const { address } = machine.addDevice(new PlainDevice())
+    const open = () => outcome(() => machine.kernel.open(machine.groupNode(address), O_RDWR))
+    expect(open()).toBe('EACCES')
+    machine.chown(machine.groupNode(address), 1000)
+    expect(open()).toBe('OK(3)')
+    machine.chmod('/dev/vfio/vfio', 0o600)
+    expect(outcome(() => machine.kernel.open('/dev/vfio/vfio', O_RDWR))).toBe('EACCES')
+    expect(outcome(() => machine.chown('/dev/nothing', 1))).toBe('ENOENT')
+  })
+})
+
+describe('assertQuiescent', () => {
+  it('is content with a program that took everything back', () => {
+    const machine = createFakeMachine()
+    const { address } = machine.addDevice(new PlainDevice())
+    machine.assertQuiescent()
+    closeByHand(openByHand(machine, address))
+    machine.assertQuiescent()
+  })
+
+  it('names all that is left, and where it was made', () => {
+    const machine = createFakeMachine()
+    const { address } = machine.addDevice(new PlainDevice())
+    const { kernel, map, container, device, setIrqs } = openByHand(machine, address)
+    const memfd = kernel.memfd('forgotten', { byteLength: 8192 })
+    const mapping = kernel.mmap(memfd, { byteLength: 8192 })
+    map(container, mapping.address, 0n, 0x2000n)
+    kernel.mapRegisters(device, { byteLength: 0x1000 })
+    const eventfd = kernel.eventfd()
+    setIrqs(device, 0x24, 1, 0, 1, eventfd)
+    kernel.watch(eventfd, 8, { onCount: () => {}, onError: () => {} }).unref()
+    expect(() => machine.assertQuiescent()).toThrow(expect.objectContaining({ code: 'DMA_LEAK' }))
+    const { message } = (() => {
+      try {
+        machine.assertQuiescent()
+      } catch (error) {
+        return error as Error
+      }
+      return new Error('nothing was thrown')
+    })()
+    for (const part of [
+      'descriptor 3 of /dev/vfio/vfio, opened at ',
+      'of /memfd:forgotten, opened at ',
+      'machine.test.ts',
+      'mapping of 8192 bytes at 0x7f',
+      `register window on BAR 0 of ${address}, 4096 bytes, made at `,
+      '8192 bytes pinned for devices',
+      `interrupts of ${address}, still enabled`,
+      '1 watches or polls under way',
+    ]) {
+      expect(message).toContain(part)
+    }
+  })
+
+  it('sees memory that is pinned after all descriptors are closed but one', () => {
+    const machine = createFakeMachine()
+    const { address } = machine.addDevice(new PlainDevice())
+    const session = openByHand(machine, address)
+    const { kernel } = machine
+    const mapping = kernel.mmap(kernel.memfd('x', { byteLength: 4096 }), { byteLength: 4096 })
+    session.map(session.container, mapping.address, 0n, 0x1000n)
+    mapping.close()
+    kernel.close(session.container)
+    expect(() => machine.assertQuiescent()).toThrow('4096 bytes pinned')
+  })
+})
