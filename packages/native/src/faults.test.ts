@@ -2,10 +2,9 @@ import { constants } from 'node:os'
 import { afterEach, describe, expect, it } from 'vitest'
 import { bundleKernel, runScript } from '../test-support/child'
 import { rejectionOf, thrownBy } from '../test-support/errors'
+import { firstCount, useEverything } from '../test-support/everything'
 import { faultyAddonFile, loadFaultyAddon } from '../test-support/faults'
-import { POLLIN } from './constants'
 import type { DmaError } from './errors'
-import type { Kernel } from './kernel'
 import { createLinuxKernel } from './linux-kernel'
 
 const addon = loadFaultyAddon()
@@ -31,91 +30,9 @@ const errnoOf = constants.errno as Record<string, number>
 
 afterEach(() => addon.clearFaults())
 
-/** Remembers how to give back what was acquired; a release that a fault has stopped is tried again. */
-class Releases {
-  readonly #releases: (() => void)[] = []
+const everything = () => useEverything(kernel)
 
-  add(release: () => void): void {
-    this.#releases.push(release)
-  }
-
-  run(): void {
-    let first: unknown
-    for (const release of this.#releases.reverse()) {
-      try {
-        release()
-      } catch (error) {
-        first ??= error
-        try {
-          release()
-        } catch (again) {
-          // A descriptor is gone after its close, whatever close said.
-          if ((again as DmaError).code !== 'EBADF') throw again
-        }
-      }
-    }
-    if (first !== undefined) throw first
-  }
-}
-
-/** Every verb that makes a system call in native code, once or more. */
-async function everything(): Promise<void> {
-  const releases = new Releases()
-  const owned = (fd: number) => {
-    releases.add(() => kernel.close(fd))
-    return fd
-  }
-  const mapped = <Mapping extends { close(): void }>(mapping: Mapping) => {
-    releases.add(() => mapping.close())
-    return mapping
-  }
-  try {
-    owned(kernel.open('/dev/null', 0))
-    const bytes = new Uint8Array(8)
-    const memory = owned(kernel.memfd('memory', { byteLength: 4 * PAGE }))
-    kernel.addSeals(memory, kernel.getSeals(memory))
-    kernel.write(memory, bytes)
-    kernel.read(memory, bytes)
-    kernel.write(memory, bytes, PAGE)
-    kernel.read(memory, bytes, PAGE)
-    const [left, right] = kernel.socketPair()
-    owned(left)
-    owned(right)
-    kernel.sendMessage(left, bytes, [memory])
-    kernel.ioctl(right, 0x541b, new Uint8Array(4), 'FIONREAD')
-    for (const fd of kernel.receiveMessage(right, bytes).descriptors) owned(fd)
-    mapped(kernel.mmap(memory, { byteLength: PAGE }))
-    const mapping = mapped(kernel.mmap(memory, { byteLength: 4 * PAGE }))
-    mapping.bytes[0] = 1
-    kernel.mlock(mapping)
-    kernel.munlock(mapping)
-    kernel.readPagemap(mapping.address, new BigUint64Array(4))
-    mapped(kernel.mapRegisters(memory, { byteLength: PAGE })).read64(8)
-    const counter = owned(kernel.eventfd(1))
-    await firstCount(kernel, counter)
-    const poll = kernel.poll(counter, POLLIN)
-    // Where the write below fails, the poll ends with the descriptor, and nobody waits for it.
-    poll.catch(() => {})
-    kernel.write(counter, new Uint8Array(new BigUint64Array([1n]).buffer))
-    await poll
-  } finally {
-    releases.run()
-  }
-}
-
-function firstCount(of: Kernel, fd: number): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const watch = of.watch(fd, 8, {
-      onCount(count) {
-        watch.close()
-        resolve(count)
-      },
-      onError: reject,
-    })
-  })
-}
-
-/** The calls that the run above makes, and how many of each: at most the first three are made to fail. */
+/** The calls that such a run makes, and how many of each: at most the first three are made to fail. */
 async function calls(): Promise<[name: string, count: number][]> {
   addon.clearFaults()
   await everything()
@@ -208,6 +125,15 @@ describe('what the errors say', () => {
     kernel.close(fd)
   })
 
+  it('mmap that fails while many mappings are open', () => {
+    const fd = kernel.memfd('open', { byteLength: PAGE })
+    const mappings = Array.from({ length: 10 }, () => kernel.mmap(fd, { byteLength: PAGE }))
+    addon.injectFault('mmap', 1, errnoOf.ENOMEM!)
+    expect(thrownBy(() => kernel.mmap(fd, { byteLength: PAGE })).hint).toContain('sysctl vm.max_map_count')
+    for (const mapping of mappings) mapping.close()
+    kernel.close(fd)
+  })
+
   it('mmap that fails while closed mappings keep addresses', () => {
     const fd = kernel.memfd('many', { byteLength: PAGE })
     const views = Array.from({ length: 10 }, () => {
@@ -285,85 +211,5 @@ describe('no memory for the books', () => {
       addon.close(addon.open('/dev/null', 0))`,
     )
     expect([stderr, status]).toEqual(['', 0])
-  })
-})
-
-describe('the raw addon', () => {
-  it('survives every kind of wrong argument', () => {
-    const junk = [
-      undefined,
-      null,
-      true,
-      -1,
-      0,
-      1,
-      2 ** 31,
-      2 ** 53,
-      NaN,
-      Infinity,
-      0.5,
-      1n,
-      '',
-      'x'.repeat(5000),
-      {},
-      [],
-      () => {},
-      Symbol('x'),
-      new Uint8Array(0),
-      new Uint8Array(8),
-      new ArrayBuffer(8),
-      new Proxy({}, {}),
-      Object.create(null),
-      new DataView(new ArrayBuffer(8)),
-      new Float64Array(2),
-      addon,
-    ]
-    const {
-      close: _close,
-      injectFault: _inject,
-      clearFaults: _clear,
-      callCounts: _counts,
-      adopt: _adopt,
-      ...functions
-    } = addon as unknown as Record<string, (...values: unknown[]) => unknown>
-    const before = kernel.live()
-    let calls = 0
-    for (const [name, call] of Object.entries(functions)) {
-      if (typeof call !== 'function') continue
-      for (const first of junk) {
-        // Descriptors 0 to 2 are this process's own.
-        if (first === 0 || first === 1) continue
-        for (const second of junk) {
-          for (const third of [undefined, 0, new Uint8Array(8), {}]) {
-            calls++
-            try {
-              const result = call(first, second, third, false)
-              if (['eventfd', 'memfd', 'open'].includes(name)) addon.close(result as number)
-              if (name === 'socketPair') for (const fd of result as number[]) addon.close(fd)
-            } catch (error) {
-              expect(error).toBeInstanceOf(Error)
-            }
-          }
-        }
-      }
-    }
-    expect(calls).toBeGreaterThan(50_000)
-    expect(kernel.live()).toEqual(before)
-  }, 60_000)
-
-  it('takes no other object for a handle', () => {
-    const fd = kernel.eventfd()
-    const watch = addon.watch(fd, 8, POLLIN, () => {})
-    const memory = kernel.memfd('tagged', { byteLength: PAGE })
-    const mapping = addon.map(memory, PAGE, 0, true)
-    for (const bad of [watch, {}, Object.create(mapping), { ...mapping }, structuredClone({})]) {
-      expect(() => addon.viewMapping(bad as typeof mapping)).toThrow('not a handle')
-      expect(() => addon.closeMapping(bad as typeof mapping)).toThrow('not a handle')
-    }
-    expect(() => addon.closeWatch(mapping as unknown as typeof watch)).toThrow('not a handle')
-    addon.closeWatch(watch)
-    addon.closeMapping(mapping)
-    kernel.close(fd)
-    kernel.close(memory)
   })
 })

@@ -1,5 +1,4 @@
 import { constants } from 'node:buffer'
-import { markAsUntransferable } from 'node:worker_threads'
 import type { Addon, MappingHandle } from './addon'
 import { DmaError } from './errors'
 import type { MemoryMapping } from './memory-mapping'
@@ -72,7 +71,7 @@ export class LinuxMapping implements MemoryMapping {
   }
 }
 
-/** @throws DMA_TOO_LARGE, DMA_NO_EXTERNAL_BUFFERS */
+/** The one ArrayBuffer over a mapping. @throws DMA_TOO_LARGE, DMA_NO_EXTERNAL_BUFFERS */
 export function viewOf(addon: Addon, handle: MappingHandle, byteLength: number): ArrayBuffer {
   if (byteLength > constants.MAX_LENGTH) {
     throw new DmaError(
@@ -84,15 +83,15 @@ export function viewOf(addon: Addon, handle: MappingHandle, byteLength: number):
     )
   }
   try {
-    const buffer = addon.viewMapping(handle)
-    // In a transfer list it would be copied in silence by some versions of Node, and the copy is not the device's.
-    markAsUntransferable(buffer)
-    return buffer
+    // Node itself keeps external memory from being moved to another thread. Not markAsUntransferable() on top of that:
+    // from Node 24 on it sets a key without which Node cannot detach the buffer at the end of a worker, and aborts.
+    return addon.viewMapping(handle)
   } catch (error) {
     throw toDmaError(error)
   }
 }
 
+/** The error of a use after `close()`. */
 export function closedError(what: string): DmaError {
   return new DmaError('DMA_CLOSED', `${what} is closed`)
 }

@@ -24,10 +24,11 @@ export function mmapHint(addon: Addon, code: string, fd: number, byteLength: num
   const hugePageSize = hugePageSizeOf(fd)
   if (hugePageSize !== 0) return reserveLine(hugePageSize, Math.ceil(byteLength / hugePageSize))
   const { parkedMappings, parkedBytes, mappings } = addon.live()
-  if (parkedMappings! > mappings!) {
-    return `${parkedMappings} closed mappings keep ${parkedBytes} bytes of addresses until their ArrayBuffers are collected: let the event loop turn (await setImmediate() of node:timers/promises)`
-  }
-  return `${mappings} mappings are open: map larger parts, or raise the limits: ulimit -v unlimited; sudo sysctl vm.max_map_count=262144`
+  const parked =
+    parkedMappings > mappings
+      ? `${parkedMappings} closed mappings keep ${parkedBytes} bytes of addresses until their ArrayBuffers are collected: let the event loop turn (await setImmediate() of node:timers/promises); `
+      : ''
+  return `${parked}${mappings} mappings are open: map larger parts, or raise the limits: ulimit -v unlimited; sudo sysctl vm.max_map_count=262144`
 }
 
 function hugePageSizeOf(fd: number): number {

@@ -4,7 +4,10 @@ export interface MmapOptions {
   byteLength: number
   /** Where in the file to begin, in bytes: a multiple of the page size. Default 0. */
   position?: number
-  /** Default `read-write`. */
+  /**
+   * Default `read-write`. With `read`, a write through `bytes` ends the process (SIGSEGV): the memory is read-only to
+   * the processor itself, and JavaScript has no read-only view. A register window throws `DMA_READ_ONLY` instead.
+   */
   access?: 'read' | 'read-write'
 }
 

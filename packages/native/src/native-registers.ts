@@ -75,6 +75,7 @@ export class NativeRegisters {
   }
 }
 
+/** The error of a write to a window that was mapped with `access: 'read'`. */
 export function readOnlyError(byteOffset: number): DmaError {
   return new DmaError('DMA_READ_ONLY', `the register at ${byteOffset} was mapped for reading only`, {
     hint: "map the registers with access: 'read-write'",

@@ -15,6 +15,7 @@ export interface Binder {
 // The array is a variable of the binder's scope that all accessors read: closing replaces it by an empty one, so
 // that each read's own bounds check finds out, and costs nothing before.
 
+/** Accessors of 8-bit registers. */
 export function bindBytes(array: Uint8Array, writable: boolean, refuse: Refuse): Binder {
   return {
     bind: (byteOffset) => ({
@@ -35,6 +36,7 @@ export function bindBytes(array: Uint8Array, writable: boolean, refuse: Refuse):
   }
 }
 
+/** Accessors of 16-bit registers. */
 export function bindHalves(array: Uint16Array, writable: boolean, refuse: Refuse): Binder {
   return {
     bind(byteOffset) {
@@ -58,6 +60,7 @@ export function bindHalves(array: Uint16Array, writable: boolean, refuse: Refuse
   }
 }
 
+/** Accessors of 32-bit registers. */
 export function bindWords(array: Uint32Array, writable: boolean, refuse: Refuse): Binder {
   return {
     bind(byteOffset) {

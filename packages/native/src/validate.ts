@@ -15,19 +15,19 @@ export function invalidArgument(name: string, value: unknown, expected: string):
   return new DmaError('DMA_INVALID_ARGUMENT', `${name} is ${show(value)}, not ${expected}`)
 }
 
-/** @throws DMA_INVALID_ARGUMENT */
+/** A safe integer from `minimum` to `maximum`. @throws DMA_INVALID_ARGUMENT */
 export function checkInteger(name: string, value: unknown, minimum: number, maximum: number): number {
   if (Number.isSafeInteger(value) && (value as number) >= minimum && (value as number) <= maximum)
     return value as number
   throw invalidArgument(name, value, `an integer from ${minimum} to ${maximum}`)
 }
 
-/** @throws DMA_INVALID_ARGUMENT */
+/** A descriptor: 0 to 2^31 - 1. @throws DMA_INVALID_ARGUMENT */
 export function checkDescriptor(fd: unknown, name = 'fd'): number {
   return checkInteger(name, fd, 0, MAXIMUM_DESCRIPTOR)
 }
 
-/** @throws DMA_INVALID_ARGUMENT */
+/** Text that can be a C string, and is not empty. @throws DMA_INVALID_ARGUMENT */
 export function checkText(name: string, value: unknown): string {
   if (typeof value === 'string' && value !== '' && !value.includes('\0')) return value
   throw invalidArgument(name, value, 'a string with no NUL in it, one character or more')
@@ -43,7 +43,7 @@ export function checkBytes(name: string, value: unknown): Uint8Array {
   return value
 }
 
-/** @throws DMA_INVALID_ARGUMENT where the view's memory is detached, resizable or shared */
+/** Memory that neither moves nor vanishes. @throws DMA_INVALID_ARGUMENT where the view's memory is detached, resizable or shared */
 export function checkBuffer(name: string, view: Uint8Array | BigUint64Array): void {
   const { buffer } = view
   if (types.isSharedArrayBuffer(buffer))
@@ -86,7 +86,7 @@ export function checkOptions<Options extends object>(
   return value
 }
 
-/** @throws DMA_INVALID_ARGUMENT */
+/** An AbortSignal, or none. @throws DMA_INVALID_ARGUMENT */
 export function checkSignal(value: unknown): AbortSignal | undefined {
   if (value === undefined) return undefined
   if (typeof value === 'object' && value !== null && 'aborted' in value && 'addEventListener' in value) {
