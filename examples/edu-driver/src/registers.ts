@@ -14,7 +14,6 @@ export const DMA_DESTINATION = 0x88
 export const DMA_COUNT = 0x90
 export const DMA_COMMAND = 0x98
 
-export const STATUS_COMPUTING = 0x01
 export const STATUS_INTERRUPT_WHEN_DONE = 0x80
 
 export const DMA_START = 0x1

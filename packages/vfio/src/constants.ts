@@ -25,16 +25,12 @@ export const VFIO_TYPE1v2_IOMMU = 3
 export const VFIO_GROUP_FLAGS_VIABLE = 1
 export const VFIO_DEVICE_FLAGS_RESET = 1
 
-export const VFIO_REGION_INFO_FLAG_READ = 1
-export const VFIO_REGION_INFO_FLAG_WRITE = 2
 export const VFIO_REGION_INFO_FLAG_MMAP = 4
 export const VFIO_REGION_INFO_FLAG_CAPS = 8
 export const VFIO_REGION_INFO_CAP_SPARSE_MMAP = 1
 export const VFIO_PCI_CONFIG_REGION_INDEX = 7
 
-export const VFIO_IRQ_INFO_EVENTFD = 1
 export const VFIO_IRQ_INFO_MASKABLE = 2
-export const VFIO_IRQ_INFO_AUTOMASKED = 4
 export const VFIO_PCI_INTX_IRQ_INDEX = 0
 export const VFIO_PCI_MSI_IRQ_INDEX = 1
 export const VFIO_PCI_MSIX_IRQ_INDEX = 2
