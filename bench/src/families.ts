@@ -1,0 +1,33 @@
+import type { Reference } from './reference'
+import type { Row } from './row'
+import { bufferRows } from './rows/buffers'
+import { costRows } from './rows/cost-per-transfer'
+import { interruptRows } from './rows/interrupts'
+import { mappingRows } from './rows/mapping'
+import { millionRows } from './rows/million'
+import { processRows } from './rows/process'
+import { registerChainRows } from './rows/register-chain'
+import { registerRows } from './rows/registers'
+import { detachedRows, jitlessRows } from './rows/special-states'
+
+/** Rows that share a process, so that what the engine learns from others does not colour them. */
+export interface Family {
+  name: string
+  /** Flags of Node.js besides the common ones. */
+  flags: readonly string[]
+  rows(reference: Reference): Row[]
+}
+
+/** All rows that need nothing but Linux, in the order of the table. */
+export const families: readonly Family[] = [
+  { name: 'registers', flags: [], rows: registerRows },
+  { name: 'register-chain', flags: [], rows: registerChainRows },
+  { name: 'mapping', flags: [], rows: mappingRows },
+  { name: 'million', flags: [], rows: millionRows },
+  { name: 'cost', flags: [], rows: costRows },
+  { name: 'buffers', flags: [], rows: bufferRows },
+  { name: 'interrupts', flags: [], rows: interruptRows },
+  { name: 'process', flags: [], rows: processRows },
+  { name: 'detached', flags: [], rows: detachedRows },
+  { name: 'jitless', flags: ['--jitless'], rows: jitlessRows },
+]

@@ -1,0 +1,60 @@
+import type { Measured } from './row'
+
+/** The most that a row may show. */
+export interface Limit {
+  /** Of ours to C. */
+  ratio?: number
+  /** Of ours, in the row's unit. */
+  ours?: number
+}
+
+/** One limit for all engines, or one for each major version of Node.js. */
+type Goal = Limit | { 20: Limit; 22: Limit; 24: Limit }
+
+/**
+ * What must hold. Rows that are not here are reported only. V8 of Node 22 and 24 runs the arithmetic of a mapping 1.4 to
+ * 1.8 times slower, beside C, than that of Node 20.
+ */
+const goals: Record<string, Goal> = {
+  'native call with arguments': { ratio: 1.15 },
+  'register read, bound': { ratio: 1.15 },
+  'register write, bound': { ratio: 1.15 },
+  'register read, checked': { ours: 3 },
+  'register write, checked': { ours: 3 },
+  'register chain, L3 cache': { ratio: 1.05 },
+  'register chain, memory': { ratio: 1.05 },
+  'address in a region, untracked': { 20: { ratio: 1.2 }, 22: { ratio: 1.8 }, 24: { ratio: 1.8 } },
+  'transfer, tracked': { 20: { ratio: 1.7 }, 22: { ratio: 2.5 }, 24: { ratio: 2.5 } },
+  'transfer, a million live': { ratio: 2, ours: 25 },
+  'native calls per transfer': { ours: 0 },
+  'bytes allocated per transfer': { ours: 0.01 },
+  'bytes per live mapping': { ours: 40 },
+  'longest GC pause, a million live': { ours: 3 },
+  'buffer, handle only': { ratio: 1.1 },
+  'buffer with a view': { ratio: 1.6 },
+  'interrupt to handler, median': { ratio: 2.2 },
+  'signals lost in a storm': { ours: 0 },
+  'cold start to the first mapping': { ours: 15 },
+  'transfer after 100,000': { ours: 100 },
+  'descriptors leaked': { ours: 0 },
+  'maps leaked': { ours: 0 },
+  'locked KiB leaked': { ours: 0 },
+  'map and unmap through VFIO': { ratio: 1.15 },
+}
+
+/** The limit of a row on this engine; undefined where there is none. A major that is not listed counts as the newest. */
+export function limitOf(name: string, nodeMajor: number): Limit | undefined {
+  const goal = goals[name]
+  if (goal === undefined || !(20 in goal)) return goal as Limit | undefined
+  if (nodeMajor < 22) return goal[20]
+  return nodeMajor < 24 ? goal[22] : goal[24]
+}
+
+/** Whether a row is within its limit. */
+export function isWithin(measured: Measured, limit: Limit): boolean {
+  const ratioHolds = limit.ratio === undefined || (measured.ratio !== null && measured.ratio <= limit.ratio)
+  return ratioHolds && (limit.ours === undefined || measured.ours <= limit.ours)
+}
+
+/** Names with a goal, so that a test can see that each is some row's. */
+export const goalNames: readonly string[] = Object.keys(goals)

@@ -1,0 +1,9 @@
+import { defineConfig } from 'tsup'
+import { library } from '../tsup.base'
+
+export default defineConfig({
+  ...library,
+  entry: { main: 'src/main.ts', family: 'src/family.ts', 'cold-start': 'src/cold-start.ts' },
+  format: ['esm'],
+  dts: false,
+})
