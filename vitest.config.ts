@@ -12,7 +12,14 @@ export default defineConfig({
     })),
   },
   test: {
-    include: ['packages/*/src/**/*.test.ts', 'conformance/src/**/*.test.ts', 'examples/*/src/**/*.test.ts', 'lab/**/*.test.ts', 'bench/**/*.test.ts'],
+    include: [
+      'packages/*/src/**/*.test.ts',
+      'conformance/src/**/*.test.ts',
+      'examples/*/src/**/*.test.ts',
+      'lab/**/*.test.ts',
+      'bench/**/*.test.ts',
+      'docs/*.test.ts',
+    ],
     testTimeout: 20_000,
   },
 })
