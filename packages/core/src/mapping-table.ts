@@ -49,17 +49,24 @@ enum Handle {
 /** The most mappings that one region can have at a time. */
 export const MAX_LIVE_MAPPINGS = 1 << 20
 
+const FIRST_CAPACITY = 256
+const NO_RECORDS = new Int32Array(0)
+const NO_OFFSETS = new Float64Array(0)
+
 /** The live mappings of one region, and who owns each. */
 export class MappingTable {
   // Never undefined, so that the engine knows their class without looking.
-  #records = new Int32Array(0)
+  #records = NO_RECORDS
   /** The same bytes. */
-  #offsets = new Float64Array(0)
-  #freeHead = 0
+  #offsets = NO_OFFSETS
+  #freeHead = -1
 
-  /** @param capacity room for this many mappings from the start: 1 to {@link MAX_LIVE_MAPPINGS}; it doubles as needed */
+  /**
+   * @param capacity room for this many mappings from the start, up to {@link MAX_LIVE_MAPPINGS}; it doubles as needed.
+   *   With 0 the first mapping makes room: many a region is never asked for one.
+   */
   constructor(capacity: number) {
-    this.#resize(capacity)
+    if (capacity > 0) this.#resize(capacity)
   }
 
   /** Mappings that are live now: counted when asked, so that a transfer need not. */
@@ -154,7 +161,7 @@ export class MappingTable {
         },
       )
     }
-    this.#resize(Math.min(capacity * 2, MAX_LIVE_MAPPINGS))
+    this.#resize(capacity === 0 ? FIRST_CAPACITY : Math.min(capacity * 2, MAX_LIVE_MAPPINGS))
   }
 
   /** Makes room and chains the new records into a free list, each with the first handle of its slot. */

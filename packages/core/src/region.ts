@@ -14,14 +14,14 @@ export interface DmaRegionOptions {
   memory?: DmaMemory
   /** Which way the device may move bytes in all of it. Default: both. */
   direction?: TransferDirection
-  /** Make room for this many live mappings at once, so that the table never has to grow. Default 256. */
+  /** Make room for this many live mappings at once, so that the table never has to grow. Default: 256, at the first one. */
   expectedMappings?: number
   /** Bytes in a huge page, for a region that allocates. */
   hugePageSize?: number
 }
 
 /** Holds nothing, ever: what a region has before it is mapped and after it is closed. */
-const NO_MAPPINGS = /* @__PURE__ */ new MappingTable(1)
+const NO_MAPPINGS = /* @__PURE__ */ new MappingTable(0)
 
 /**
  * One arena that is pinned and mapped for a device once; mapping a part of it is then a bounds check and an addition,
@@ -285,9 +285,12 @@ export function createDmaRegion(device: DmaDevice, options: DmaRegionOptions): D
     'expectedMappings',
     'hugePageSize',
   ])
-  const { direction = DmaDirection.Bidirectional, expectedMappings = 256, byteLength, hugePageSize } = options
+  const { direction = DmaDirection.Bidirectional, expectedMappings, byteLength, hugePageSize } = options
   assertTransferDirection(direction)
-  if (!Number.isInteger(expectedMappings) || expectedMappings < 1 || expectedMappings > MAX_LIVE_MAPPINGS) {
+  if (
+    expectedMappings !== undefined &&
+    !(Number.isInteger(expectedMappings) && expectedMappings >= 1 && expectedMappings <= MAX_LIVE_MAPPINGS)
+  ) {
     throw new DmaError(
       'DMA_INVALID_ARGUMENT',
       `expectedMappings is ${expectedMappings}, not 1 to ${MAX_LIVE_MAPPINGS}`,
@@ -310,7 +313,7 @@ export function createDmaRegion(device: DmaDevice, options: DmaRegionOptions): D
     memory.assertOpen()
     return new DmaRegion(device, memory, 0, memory.byteLength, direction, {
       ownsMemory: options.memory === undefined,
-      capacity: expectedMappings,
+      capacity: expectedMappings ?? 0,
     })
   } catch (error) {
     if (options.memory === undefined) memory.close()
