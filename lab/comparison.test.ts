@@ -51,13 +51,13 @@ describe('compare', () => {
 })
 
 describe('count', () => {
-  it('counts the real kernel only, a skipped test apart', () => {
+  it('counts what failed on either kernel as failed, a skipped test apart', () => {
     const rows = compare(
       'suite',
-      suite(0, { name: 'd', ok: true }),
-      suite(1, passed, failed, skipped),
+      suite(1, { name: 'd', ok: true }, { name: 'e', ok: false, error: 'only here' }),
+      suite(1, passed, failed, skipped, { name: 'e', ok: true }),
       withResults,
     )
-    expect(count(rows)).toEqual({ passed: 1, failed: 1, skipped: 1 })
+    expect(count(rows)).toEqual({ passed: 1, failed: 2, skipped: 1 })
   })
 })
