@@ -55,6 +55,3 @@ export function isWithin(measured: Measured, limit: Limit): boolean {
   const ratioHolds = limit.ratio === undefined || (measured.ratio !== null && measured.ratio <= limit.ratio)
   return ratioHolds && (limit.ours === undefined || measured.ours <= limit.ours)
 }
-
-/** Names with a goal, so that a test can see that each is some row's. */
-export const goalNames: readonly string[] = Object.keys(goals)

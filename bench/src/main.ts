@@ -5,8 +5,9 @@ import { families } from './families'
 import type { Answer, Order } from './family'
 import { describeMachine, readCpuTime, stealSince } from './machine'
 import { loadReference } from './reference'
-import { missedRows, renderTable, toJson } from './report'
+import { missedRows, toJson } from './report'
 import type { Context, Result } from './row'
+import { renderTable } from './table'
 
 /** Above this share of stolen time figures say more about the host than about the code. */
 const LARGEST_STEAL = 0.02

@@ -1,30 +1,38 @@
-import Table from 'cli-table3'
 import { isWithin, type Limit, limitOf } from './goals'
 import type { Result } from './row'
 
 const nodeMajor = Number(process.versions.node.split('.')[0])
 
-/** The rows as a table for people. */
-export function renderTable(results: readonly Result[]): string {
-  const table = new Table({
-    head: ['', 'unit', 'ours', 'C', 'ratio', 'MAD', 'must', ''],
-    colAligns: ['left', 'left', 'right', 'right', 'right', 'right', 'left', 'left'],
-    style: { head: [], border: [] },
-  })
-  for (const result of results) {
-    const limit = limitOf(result.name, nodeMajor)
-    table.push([
-      result.name,
-      result.unit,
-      figures(result.ours),
-      result.c === null ? '' : figures(result.c),
-      result.ratio === null ? '' : `${result.ratio.toFixed(2)}x`,
-      result.mad === null ? '' : `${(result.mad * 100).toFixed(1)}%`,
-      limit ? must(limit) : '',
-      limit ? (isWithin(result, limit) ? 'ok' : 'missed') : '',
-    ])
-  }
-  return table.toString()
+/** What the columns of {@link cells} are called. */
+export const columns = ['', 'unit', 'ours', 'C', 'ratio', 'MAD', 'must', ''] as const
+
+/** One line of the table, for people. */
+export function cells(result: Result): string[] {
+  const limit = limitOf(result.name, nodeMajor)
+  return [
+    result.name,
+    result.unit,
+    figures(result.ours),
+    result.c === null ? '' : figures(result.c),
+    result.ratio === null ? '' : `${result.ratio.toFixed(2)}x`,
+    result.mad === null ? '' : `${(result.mad * 100).toFixed(1)}%`,
+    limit ? must(limit) : '',
+    limit ? (isWithin(result, limit) ? 'ok' : 'missed') : '',
+  ]
+}
+
+/** The table in plain text, for a machine on which nothing is installed. */
+export function renderPlain(results: readonly Result[]): string {
+  const lines = [[...columns], ...results.map(cells)]
+  const widths = columns.map((_, column) => Math.max(...lines.map((line) => line[column]!.length)))
+  return lines
+    .map((line) =>
+      line
+        .map((cell, column) => cell.padEnd(widths[column]!))
+        .join('  ')
+        .trimEnd(),
+    )
+    .join('\n')
 }
 
 /** The rows that are over their limit on this engine. */
