@@ -18,9 +18,12 @@ export interface MappingHandle {
  * same reason: what is called here is on the path of each transfer, and engines inline only so much.
  */
 enum Word {
-  /** The handle of the live mapping, or the next one to be handed out. */
+  /**
+   * The handle of the live mapping. While free, the next one to be handed out with its slot bits inverted: no handle
+   * finds that in its own slot, so that one compare tells a live handle from all else.
+   */
   Handle = 0,
-  /** 0 when free, else {@link State.Live} and its neighbours. */
+  /** Who owns the bytes, and which way they travel. */
   State = 1,
   /** Bytes while live; while free, the slot number of the next free record, -1 at the end of the list. */
   LengthOrNext = 2,
@@ -29,15 +32,14 @@ enum Word {
 }
 
 enum State {
-  Live = 1,
-  CpuOwns = 2,
+  CpuOwns = 1,
 }
 
 enum Shift {
   /** log2 of the words in a record. */
   Record = 3,
   /** Where in the state the direction begins. */
-  Direction = 2,
+  Direction = 1,
 }
 
 /** A handle is slot + generation << 20: a small integer, so that handing one out allocates nothing. */
@@ -73,8 +75,8 @@ export class MappingTable {
   get live(): number {
     const records = this.#records
     let live = 0
-    for (let state = Word.State; state < records.length; state += 1 << Shift.Record) {
-      if (records[state] !== 0) live++
+    for (let slot = 0; slot < records.length >> Shift.Record; slot++) {
+      if ((records[slot << Shift.Record]! & Handle.SlotMask) === slot) live++
     }
     return live
   }
@@ -85,10 +87,12 @@ export class MappingTable {
     const records = this.#records
     const base = this.#freeHead << Shift.Record
     this.#freeHead = records[base | Word.LengthOrNext]!
-    records[base | Word.State] = State.Live | (direction << Shift.Direction)
+    records[base | Word.State] = direction << Shift.Direction
     records[base | Word.LengthOrNext] = byteLength
     this.#offsets[(base | Word.ByteOffset) >> 1] = byteOffset
-    return records[base] as unknown as MappingHandle
+    const handle = records[base]! ^ Handle.SlotMask
+    records[base] = handle
+    return handle as unknown as MappingHandle
   }
 
   /** Ends a mapping; its handle is stale from here on. */
@@ -96,9 +100,8 @@ export class MappingTable {
     const records = this.#records
     const slot = (handle as unknown as number) & Handle.SlotMask
     const base = slot << Shift.Record
-    if (records[base] !== (handle as unknown as number) || records[base | Word.State] === 0) throw stale()
-    records[base] = ((handle as unknown as number) + Handle.GenerationStep) | 0
-    records[base | Word.State] = 0
+    if (records[base] !== (handle as unknown as number)) throw stale()
+    records[base] = ((handle as unknown as number) + Handle.GenerationStep) ^ Handle.SlotMask
     records[base | Word.LengthOrNext] = this.#freeHead
     this.#freeHead = slot
   }
@@ -106,7 +109,7 @@ export class MappingTable {
   byteOffset(handle: MappingHandle): number {
     const records = this.#records
     const base = ((handle as unknown as number) & Handle.SlotMask) << Shift.Record
-    if (records[base] !== (handle as unknown as number) || records[base | Word.State] === 0) throw stale()
+    if (records[base] !== (handle as unknown as number)) throw stale()
     return this.#offsets[(base | Word.ByteOffset) >> 1]!
   }
 
@@ -125,23 +128,23 @@ export class MappingTable {
   giveToCpu(handle: MappingHandle): void {
     const records = this.#records
     const base = ((handle as unknown as number) & Handle.SlotMask) << Shift.Record
-    const state = records[base | Word.State]!
-    if (records[base] !== (handle as unknown as number) || state === 0) throw stale()
-    records[base | Word.State] = state | State.CpuOwns
+    if (records[base] !== (handle as unknown as number)) throw stale()
+    const state = base | Word.State
+    records[state] = records[state]! | State.CpuOwns
   }
 
   giveToDevice(handle: MappingHandle): void {
     const records = this.#records
     const base = ((handle as unknown as number) & Handle.SlotMask) << Shift.Record
-    const state = records[base | Word.State]!
-    if (records[base] !== (handle as unknown as number) || state === 0) throw stale()
-    records[base | Word.State] = state & ~State.CpuOwns
+    if (records[base] !== (handle as unknown as number)) throw stale()
+    const state = base | Word.State
+    records[state] = records[state]! & ~State.CpuOwns
   }
 
   /** Whether the handle's mapping is still live. */
   has(handle: MappingHandle): boolean {
     const base = ((handle as unknown as number) & Handle.SlotMask) << Shift.Record
-    return this.#records[base] === (handle as unknown as number) && this.#records[base | Word.State] !== 0
+    return this.#records[base] === (handle as unknown as number)
   }
 
   /** Where the handle's record begins. A slot past the end reads as undefined and so counts as stale. */
@@ -164,14 +167,14 @@ export class MappingTable {
     this.#resize(capacity === 0 ? FIRST_CAPACITY : Math.min(capacity * 2, MAX_LIVE_MAPPINGS))
   }
 
-  /** Makes room and chains the new records into a free list, each with the first handle of its slot. */
+  /** Makes room and chains the new records into a free list, each to hand out the first handle of its slot. */
   #resize(capacity: number): void {
     const first = this.#records.length >> Shift.Record
     const records = new Int32Array(capacity << Shift.Record)
     records.set(this.#records)
     for (let slot = first; slot < capacity; slot++) {
       const base = slot << Shift.Record
-      records[base] = slot
+      records[base] = slot ^ Handle.SlotMask
       records[base | Word.LengthOrNext] = slot + 1 < capacity ? slot + 1 : -1
     }
     this.#records = records

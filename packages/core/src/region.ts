@@ -119,7 +119,7 @@ export class DmaRegion implements Disposable {
       this.#checkDirection(direction)
     }
     const handle = this.#table.insert(byteOffset, byteLength, direction)
-    if (this.#needsSync === true) this.#sync('syncForDevice', byteOffset, byteLength, direction)
+    if (this.#needsSync === true) this.syncMapping('syncForDevice', handle)
     return handle
   }
 
