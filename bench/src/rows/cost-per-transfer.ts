@@ -1,19 +1,20 @@
 import { createRequire } from 'node:module'
 import { dirname } from 'node:path'
-import { createDmaRegion, DmaDirection, type DmaRegion, type IoRegion } from '@linux-dma/core'
+import { createDmaRegion, DmaDirection, type DmaRegion, lowerHalf, upperHalf } from '@linux-dma/core'
 import type { BoundRegister } from '@linux-dma/native'
 import { createDevice, createRegisters } from '../fixtures'
-import { nanosecondsPerOperation, nextTurn, pair } from '../pair'
+import { nanosecondsPerOperation, pair } from '../pair'
 import type { Reference } from '../reference'
 import { type Measured, type Row, single } from '../row'
+import { median } from '../statistics'
 
 const REGION = 1 << 20
 const BUFFER = 4096
 const TRANSFERS = 10_000_000
 const COUNTED_TRANSFERS = 100_000
-const PER_CALL = 10_000
-/** V8's default for a half of the young generation, which one collection empties. */
-const SEMI_SPACE = 16 << 20
+/** Between two looks at the heap. */
+const BATCH = 10_000
+const PER_CALL = 100
 
 /** What a whole transfer costs besides time: native calls, garbage. And what a native call costs where one is made. */
 export function costRows(reference: Reference): Row[] {
@@ -43,11 +44,21 @@ export function costRows(reference: Reference): Row[] {
   ]
 }
 
-/** A transfer with all that a driver does for it: the address in two registers, the doorbell, both syncs. */
-function transfer(region: DmaRegion, registers: IoRegion, doorbell: BoundRegister, count: number): void {
+/** What a driver's loop holds. */
+interface Parts {
+  region: DmaRegion
+  low: BoundRegister
+  high: BoundRegister
+  doorbell: BoundRegister
+}
+
+/** Transfers with all that a driver does for one: the address in two registers, the doorbell, both syncs. */
+function transfer({ region, low, high, doorbell }: Parts, count: number): void {
   for (let index = 0; index < count; index++) {
     const handle = region.mapSingle((index & 0xff) * BUFFER, BUFFER, DmaDirection.FromDevice)
-    registers.writeAddressLowHigh(0x80, region.addressOf(handle))
+    const address = region.addressOf(handle)
+    low.write(lowerHalf(address))
+    high.write(upperHalf(address))
     doorbell.write(1)
     region.syncForCpu(handle)
     region.syncForDevice(handle)
@@ -55,10 +66,14 @@ function transfer(region: DmaRegion, registers: IoRegion, doorbell: BoundRegiste
   }
 }
 
-function createParts(): [DmaRegion, IoRegion, BoundRegister] {
+function createParts(): Parts {
   const { registers } = createRegisters(4096)
-  const region = createDmaRegion(createDevice(), { byteLength: REGION })
-  return [region, registers, registers.register32(0x98)]
+  return {
+    region: createDmaRegion(createDevice(), { byteLength: REGION }),
+    low: registers.register32(0x80),
+    high: registers.register32(0x84),
+    doorbell: registers.register32(0x98),
+  }
 }
 
 /** Puts a counter before every function of the compiled addon. */
@@ -81,36 +96,31 @@ function countNativeCalls(): Measured {
   createRegisters(4096)
   if (calls === 0) throw new Error('the counters saw no call of the addon')
   calls = 0
-  transfer(...parts, COUNTED_TRANSFERS)
+  transfer(parts, COUNTED_TRANSFERS)
   const counted = calls
   Object.assign(addon, originals)
   return single(counted / COUNTED_TRANSFERS)
 }
 
-/** The least of three: now and then the engine compiles something again, and that is heap as well. */
-async function measureAllocation(): Promise<Measured> {
-  const [region, registers, doorbell] = createParts()
-  const run = () => {
-    for (let done = 0; done < TRANSFERS; done += PER_CALL) transfer(region, registers, doorbell, PER_CALL)
+/** Over ten million transfers, in short calls: with those the engine compiles the function and not only its loop. */
+function measureAllocation(): Measured {
+  const parts = createParts()
+  const batch = () => {
+    for (let done = 0; done < BATCH; done += PER_CALL) transfer(parts, PER_CALL)
   }
-  run()
-  const growths = [await heapGrowth(run), await heapGrowth(run), await heapGrowth(run)]
-  return single(Math.min(...growths) / TRANSFERS, growths.length)
+  const turns = TRANSFERS / BATCH
+  for (let turn = 0; turn < turns; turn++) heapGrowth(batch)
+  // Looking costs some bytes itself.
+  const looking = median(Array.from({ length: turns }, () => heapGrowth(() => {})))
+  const growths = Array.from({ length: turns }, () => heapGrowth(batch))
+  // Where a collection took something away, the growth is not known.
+  const known = growths.filter((growth) => growth >= 0)
+  const mean = known.reduce((sum, growth) => sum + growth, 0) / known.length
+  return single(Math.max(0, mean - looking) / BATCH, known.length)
 }
 
-/** Bytes, with what a garbage collection took away counted as the least that it can have been. */
-async function heapGrowth(run: () => void): Promise<number> {
-  let collections = 0
-  const observer = new PerformanceObserver((list) => {
-    collections += list.getEntries().length
-  })
-  globalThis.gc!()
-  await nextTurn()
-  observer.observe({ entryTypes: ['gc'] })
+function heapGrowth(work: () => void): number {
   const before = process.memoryUsage().heapUsed
-  run()
-  const growth = process.memoryUsage().heapUsed - before
-  await nextTurn()
-  observer.disconnect()
-  return collections * SEMI_SPACE + Math.max(0, growth)
+  work()
+  return process.memoryUsage().heapUsed - before
 }
