@@ -42,8 +42,20 @@ export function vfioInterrupts({ describe, it }: Runner, host: Host): void {
 
     it('takes MSI where the device has it', () =>
       withDevice(host, (device) => {
+        device.setMaster()
         using stream = device.interrupts()
         assert.equal(stream.kind, 'msi')
+      }))
+
+    it('refuses MSI while the device may not write, since it would never come', () =>
+      withDevice(host, async (device) => {
+        refusal(() => device.interrupts({ kind: 'msi' }), 'DMA_BUS_MASTER_OFF', /setMaster/)
+        device.setMaster()
+        using stream = device.interrupts({ kind: 'msi' })
+        device.clearMaster()
+        await assert.rejects(stream.wait({ timeoutMilliseconds: 5 }), (error: Error & { hint?: string }) =>
+          /bus mastering is off/.test(error.hint ?? ''),
+        )
       }))
 
     it('keeps what comes before anybody waits, and counts it', () =>
@@ -82,6 +94,8 @@ export function vfioInterrupts({ describe, it }: Runner, host: Host): void {
         raise(device)
         await settle(kernel)
         assert.equal(stream.pending, 0)
+        // Asking for the next interrupt does not end a mask that the driver set.
+        await assert.rejects(stream.wait({ timeoutMilliseconds: 30 }), { code: 'ETIMEDOUT' })
         stream.unmask()
         assert.equal((await stream.wait({ timeoutMilliseconds: 1000 })).count, 1)
         acknowledge(device)
@@ -89,6 +103,7 @@ export function vfioInterrupts({ describe, it }: Runner, host: Host): void {
 
     it('says that MSI cannot be masked', () =>
       withDevice(host, (device) => {
+        device.setMaster()
         using stream = device.interrupts({ kind: 'msi' })
         refusal(() => stream.mask(), 'DMA_NOT_MASKABLE')
         refusal(() => stream.unmask(), 'DMA_NOT_MASKABLE')
@@ -109,6 +124,7 @@ export function vfioInterrupts({ describe, it }: Runner, host: Host): void {
 
     it('refuses a signal that is already aborted, and stays free', () =>
       withDevice(host, (device) => {
+        device.setMaster()
         const reason = new Error('too late')
         assert.throws(() => device.interrupts({ signal: AbortSignal.abort(reason) }), reason)
         device.interrupts().close()
@@ -116,6 +132,7 @@ export function vfioInterrupts({ describe, it }: Runner, host: Host): void {
 
     it('refuses a second consumer', () =>
       withDevice(host, async (device) => {
+        device.setMaster()
         using stream = device.interrupts()
         refusal(() => device.interrupts(), 'DMA_INTERRUPT_IN_USE', /close the other/)
         const first = stream.next()
@@ -126,6 +143,7 @@ export function vfioInterrupts({ describe, it }: Runner, host: Host): void {
 
     it('ends when the device closes', () =>
       withDevice(host, async (device) => {
+        device.setMaster()
         const stream = device.interrupts()
         const waiting = stream.next()
         device.close()
@@ -145,8 +163,46 @@ export function vfioInterrupts({ describe, it }: Runner, host: Host): void {
         acknowledge(device)
       }))
 
+    it('takes what came in time, however late the thread looks', () =>
+      withDevice(host, async (device) => {
+        device.setMaster()
+        using stream = device.interrupts()
+        const waiting = stream.wait({ timeoutMilliseconds: 20 })
+        raise(device)
+        const start = performance.now()
+        while (performance.now() - start < 60);
+        assert.equal((await waiting).count, 1)
+        acknowledge(device)
+      }))
+
+    it('raises interrupts in the device’s stead', () =>
+      withDevice(host, async (device) => {
+        device.setMaster()
+        using stream = device.interrupts()
+        stream.trigger()
+        assert.deepEqual(await stream.wait({ timeoutMilliseconds: 1000 }), { vector: 0, count: 1 })
+        refusal(() => stream.trigger(1), 'DMA_INVALID_ARGUMENT', /vectors: n/)
+        stream.close()
+        refusal(() => stream.trigger(), 'DMA_CLOSED')
+      }))
+
+    it('refuses times and signals that are none', () =>
+      withDevice(host, async (device) => {
+        device.setMaster()
+        for (const signal of [{}, { throwIfAborted() {} }, 5]) {
+          refusal(() => device.interrupts({ signal: signal as never }), 'DMA_INVALID_ARGUMENT', undefined)
+        }
+        using stream = device.interrupts()
+        for (const timeoutMilliseconds of ['5', -1, Number.NaN, Number.POSITIVE_INFINITY, 1e300, undefined]) {
+          await assert.rejects(stream.wait({ timeoutMilliseconds: timeoutMilliseconds as number }), {
+            code: 'DMA_INVALID_ARGUMENT',
+          })
+        }
+      }))
+
     it('refuses what the device does not have', () =>
       withDevice(host, (device) => {
+        device.setMaster()
         refusal(() => device.interrupts({ kind: 'msix' }), 'DMA_NO_INTERRUPT', /msi \(1\), intx \(1\)/)
         refusal(() => device.interrupts({ vectors: 2 }), 'DMA_INVALID_ARGUMENT', /1 msi/)
         refusal(() => device.interrupts({ vectors: 0 }), 'DMA_INVALID_ARGUMENT')

@@ -72,6 +72,49 @@ export function vfioMappings({ describe, it }: Runner, host: Host): void {
         refusal(map(bytes), 'DMA_CLOSED')
       }))
 
+    it('believes the engine and not the view about where it lies', () =>
+      withDevice(host, (device) => {
+        device.setMaster()
+        using memory = allocateDmaMemory({ byteLength: 4096, kernel })
+        const view = memory.bytes.subarray(0, 16)
+        Object.defineProperty(view, 'byteLength', { value: 65536 })
+        Object.defineProperty(view, 'byteOffset', { value: 4096 })
+        using mapping = dmaMapSingle(device, view, ToDevice)
+        assert.equal(mapping.byteLength, 16)
+        using data = dmaMapSingle(
+          device,
+          new DataView(memory.bytes.buffer, memory.bytes.byteOffset + 8, 8),
+          ToDevice,
+        )
+        assert.equal(data.byteLength, 8)
+      }))
+
+    it('gives back a region’s own memory once, whoever closes it', () =>
+      withDevice(host, (device) => {
+        device.setMaster()
+        const region = createDmaRegion(device, { byteLength: 4096 })
+        region.memory.close()
+        assert.equal(region.closed, true)
+        region.close()
+      }))
+
+    it('lends bytes to no function that goes on after it returned', () =>
+      withDevice(host, (device) => {
+        device.setMaster()
+        using region = createDmaRegion(device, { byteLength: 4096 })
+        using mapping = dmaMapSingle(device, region.bytes, FromDevice)
+        refusal(() => mapping.withCpu(async () => {}), 'DMA_INVALID_ARGUMENT', /syncForCpu/)
+        assert.equal(mapping.owner, 'device')
+        assert.throws(
+          () =>
+            mapping.withCpu(() => {
+              mapping.unmap()
+              throw new Error('from inside')
+            }),
+          /from inside/,
+        )
+      }))
+
     it('refuses directions that are none', () =>
       withDevice(host, (device) => {
         device.setMaster()
@@ -173,6 +216,8 @@ export function vfioMappings({ describe, it }: Runner, host: Host): void {
           /byteLength/,
         )
         refusal(() => createDmaRegion(device, {}), 'DMA_INVALID_ARGUMENT')
+        using memory = allocateDmaMemory({ byteLength: 4096, kernel })
+        refusal(() => createDmaRegion(device, { memory, hugePageSize: 0x20_0000 }), 'DMA_INVALID_ARGUMENT')
         refusal(
           () => createDmaRegion(device, { byteLength: 4096, expectedMappings: 0 }),
           'DMA_INVALID_ARGUMENT',
@@ -204,6 +249,7 @@ export function vfioMappings({ describe, it }: Runner, host: Host): void {
         dmaSetMaskAndCoherent(device, dmaBitMask(32))
         using region = createDmaRegion(device, { byteLength: 4096 })
         refusal(() => dmaSetMask(device, dmaBitMask(28)), 'DMA_MASK_IN_USE', /before the first/)
+        dmaSetCoherentMask(device, dmaBitMask(28))
         assert.equal(device.dmaMask, dmaBitMask(32))
         assert.equal(region.closed, false)
         assert.equal(dmaGetRequiredMask(device), dmaBitMask(32))

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
+import { openVfioDevice } from '@linux-dma/vfio'
 import { EDU_ID, EDU_LIVENESS } from '../edu'
 import type { Host, Runner } from '../host'
-import { refusal, withDevice } from '../with-device'
+import { refusal, withDevice, withoutLeaks } from '../with-device'
 
 /** Registers and configuration space of the edu device. */
 export function vfioRegisters({ describe, it }: Runner, host: Host): void {
@@ -96,6 +97,73 @@ export function vfioRegisters({ describe, it }: Runner, host: Host): void {
         refusal(() => device.setMaster(), 'DMA_CLOSED')
       }))
 
+    it('checks the alignment that the device sees, also in a part that begins off it', () =>
+      withDevice(host, (device) => {
+        const part = device.bar(0).subRegion(2, 8)
+        refusal(() => part.read32(0), 'DMA_RANGE', /begins at 0x2/)
+        refusal(() => part.write32(0, 5), 'DMA_RANGE')
+        assert.equal(part.read32(2), device.bar(0).read32(EDU_LIVENESS))
+      }))
+
+    it('gives a part of a BAR, and the whole again after it was closed', () =>
+      withDevice(host, (device) => {
+        const part = device.bar(0, { byteOffset: 0, byteLength: 0x20 })
+        assert.equal(part.read32(EDU_ID), 0x0100_00ed)
+        refusal(() => part.read32(0x20), 'DMA_RANGE')
+        refusal(() => device.bar(0, { byteOffset: 8, byteLength: 8 }), 'DMA_RANGE', /page/)
+        refusal(() => device.bar(0, { byteOffset: 0, byteLength: 0x20_0000 }), 'DMA_RANGE')
+        refusal(() => device.bar(0, { offset: 0 } as never), 'DMA_INVALID_ARGUMENT', /byteOffset/)
+        device.bar(0).close()
+        assert.equal(device.bar(0).read32(EDU_ID), 0x0100_00ed)
+      }))
+
+    it('refuses a write to configuration space that would make mapped registers fault', () =>
+      withDevice(host, (device) => {
+        const registers = device.bar(0)
+        const command = device.config.read16(0x04)
+        refusal(() => device.config.write16(0x04, command & ~2), 'DMA_BAR_IN_USE', /close the regions/)
+        refusal(() => device.config.write8(0x04, 0), 'DMA_BAR_IN_USE')
+        assert.equal(registers.read32(EDU_ID), 0x0100_00ed)
+        registers.close()
+        device.config.write16(0x04, command & ~2)
+        device.config.write16(0x04, command)
+        assert.equal(device.bar(0).read32(EDU_ID), 0x0100_00ed)
+      }))
+
+    it('does not write a late value into whatever file has the descriptor’s number now', () =>
+      withoutLeaks(host, () => {
+        const { kernel } = host
+        const device = openVfioDevice(host.edu, { kernel })
+        const bound = device.config.register16(0x04)
+        device.close()
+        const files = Array.from({ length: 8 }, () => kernel.memfd('later', { byteLength: 4096 }))
+        refusal(() => bound.read(), 'DMA_CLOSED')
+        refusal(() => bound.write(0x4142), 'DMA_CLOSED')
+        for (const file of files) kernel.close(file)
+      }))
+
+    it('stops the device at close, whatever was closed before', () =>
+      withoutLeaks(host, () => {
+        const device = openVfioDevice(host.edu, { kernel: host.kernel })
+        device.setMaster()
+        device.config.close()
+        device.close()
+        using again = openVfioDevice(host.edu, { kernel: host.kernel })
+        assert.equal(again.busMaster, false)
+      }))
+
+    it('sends a device to no address that is none', () =>
+      withDevice(host, (device) => {
+        const registers = device.bar(0)
+        registers.write64(0x80, 77n)
+        for (const address of [undefined, null, {}, '5', 5n, Number.NaN, -1, 0.5, 2 ** 53]) {
+          refusal(() => registers.writeAddress(0x80, address as never), 'DMA_INVALID_ARGUMENT', /dmaAddress/)
+          refusal(() => registers.writeAddressLowHigh(0x80, address as never), 'DMA_INVALID_ARGUMENT')
+          refusal(() => registers.writeAddressHighLow(0x80, address as never), 'DMA_INVALID_ARGUMENT')
+        }
+        assert.equal(registers.read64(0x80), 77n)
+      }))
+
     it('times out with the last value', () =>
       withDevice(host, async (device) => {
         const registers = device.bar(0)
@@ -130,6 +198,8 @@ export function vfioRegisters({ describe, it }: Runner, host: Host): void {
         assert.equal(device.config.read8(0x08), 0x10)
         assert.deepEqual([device.vendorId, device.deviceId], [0x1234, 0x11e8])
         refusal(() => device.config.read32(0x100), 'DMA_RANGE')
+        refusal(() => device.config.read64(0), 'DMA_UNSUPPORTED', /32-bit/)
+        refusal(() => device.config.write64(8, 0n), 'DMA_UNSUPPORTED')
       }))
 
     it('turns bus mastering on and off, whoever writes the command register', () =>
@@ -148,7 +218,7 @@ export function vfioRegisters({ describe, it }: Runner, host: Host): void {
 
     it('says which BARs there are', () =>
       withDevice(host, (device) => {
-        for (const index of [1, 5, 6, 7, -1, 0.5, Number.NaN])
+        for (const index of [1, 5, 6, 7, -1, 0.5, Number.NaN, '0' as never, undefined as never])
           refusal(() => device.bar(index), 'DMA_NO_REGION', /BAR 0/)
       }))
 

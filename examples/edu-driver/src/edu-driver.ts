@@ -100,7 +100,13 @@ export class EduDriver implements Disposable {
     this.#registers.writeAddress(edu.DMA_DESTINATION, destination)
     this.#registers.write32(edu.DMA_COUNT, byteLength)
     this.#registers.write32(edu.DMA_COMMAND, edu.DMA_START | direction | edu.DMA_INTERRUPT_WHEN_DONE)
-    await this.#completed(edu.CAUSE_DMA)
+    try {
+      await this.#completed(edu.CAUSE_DMA)
+    } catch (error) {
+      // It may still be at it, and the buffer is about to be somebody else's: no further byte must move.
+      this.device.clearMaster()
+      throw error
+    }
   }
 
   /** Waits for the interrupt of one cause, acknowledging every cause it finds on the way. */

@@ -22,7 +22,7 @@ type AnyAddress = DmaAddress | PhysicalAddress | KernelAddress
 const TWO_TO_32 = 0x1_0000_0000
 
 function checked(value: number | bigint, what: string): number {
-  const number = Number(value)
+  const number = typeof value === 'bigint' ? Number(value) : value
   const exact = typeof value === 'bigint' ? BigInt(number) === value : true
   if (!(exact && Number.isSafeInteger(number) && number >= 0)) {
     throw new DmaError('DMA_ADDRESS_RANGE', `${what} ${String(value)} is not an integer from 0 to 2^53 - 1`, {

@@ -84,10 +84,9 @@ export function dmaAllocCoherent(device: DmaDevice, byteLength: number): Coheren
   const memory = allocateDmaMemory({ byteLength, kernel: device.kernel, name: 'linux-dma-coherent' })
   try {
     const region = new DmaRegion(device, memory, 0, memory.byteLength, DmaDirection.Bidirectional, {
+      purpose: 'coherent',
       ownsMemory: true,
-      capacity: 1,
-      mask: device.coherentDmaMask,
-      temporary: true,
+      capacity: 0,
     })
     return new CoherentAllocation(region, byteLength)
   } catch (error) {

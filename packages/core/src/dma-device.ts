@@ -2,11 +2,15 @@ import { DmaError, type Kernel } from '@linux-dma/native'
 import type { DmaAddress } from './address'
 import { closeAll } from './close-all'
 import type { DmaOps } from './dma-ops'
+import { closed as forget, watchForLeak } from './leaks'
+import type { DmaMemory } from './memory'
 
 /** Memory that a device can reach, and that must be taken from it before the device goes: a region. */
 export interface DeviceChild {
   readonly dmaAddress: DmaAddress
   readonly byteLength: number
+  /** Shared without being handed over, and so below the mask for coherent memory. */
+  readonly coherent: boolean
   close(): void
 }
 
@@ -18,21 +22,23 @@ export class DmaDevice implements Disposable {
   readonly ops: DmaOps
   /**
    * Highest address for streaming mappings. 32 bits until `dmaSetMask` says otherwise, as for a kernel device.
-   * Read it freely; set it through `dmaSetMask`, which asks whether the device's DMA path can honour it.
    */
-  dmaMask = 0xffff_ffffn
-  /** Highest address for coherent allocations: `dmaSetCoherentMask`. */
-  coherentDmaMask = 0xffff_ffffn
-  /** Whether a DMA address may be handed out now. A subclass sets it: a PCI device without bus mastering may not. */
-  dmaReady = true
+  readonly dmaMask: bigint = 0xffff_ffffn
+  /** Highest address for coherent allocations: `dmaSetCoherentMask` changes it. */
+  readonly coherentDmaMask: bigint = 0xffff_ffffn
+  /** Whether a DMA address may be handed out now: not for a PCI device without bus mastering. */
+  readonly dmaReady: boolean = true
 
   readonly #children = new Set<DeviceChild>()
+  /** What could not be taken from the device. */
+  readonly #quarantined = new Set<DmaMemory>()
   #closed = false
 
   constructor(name: string, kernel: Kernel, ops: DmaOps) {
     this.name = name
     this.kernel = kernel
     this.ops = ops
+    watchForLeak(this, `the device ${name}`, kernel)
   }
 
   /** What the device can reach now, oldest first. */
@@ -75,7 +81,8 @@ export class DmaDevice implements Disposable {
   close(): void {
     if (this.#closed) return
     this.#closed = true
-    this.dmaReady = false
+    this.setReady(false)
+    forget(this)
     const children = [...this.#children].reverse()
     closeAll([
       () => this.quiesce(),
@@ -87,6 +94,31 @@ export class DmaDevice implements Disposable {
 
   [Symbol.dispose](): void {
     this.close()
+  }
+
+  /** Sets the masks: `dmaSetMask` and its like check them first. @internal */
+  setMasks(masks: { streaming?: bigint; coherent?: bigint }): void {
+    const device = this as { dmaMask: bigint; coherentDmaMask: bigint }
+    device.dmaMask = masks.streaming ?? this.dmaMask
+    device.coherentDmaMask = masks.coherent ?? this.coherentDmaMask
+  }
+
+  /** Keeps memory that could not be taken from this device until it is proven quiet. @internal */
+  quarantine(memory: DmaMemory, reason: unknown): void {
+    memory.quarantine(reason)
+    this.#quarantined.add(memory)
+  }
+
+  /** For a subclass whose device can reach nothing any more, whatever went wrong before: its address space is gone. */
+  protected provenQuiet(): void {
+    const memories = [...this.#quarantined]
+    this.#quarantined.clear()
+    closeAll(memories.map((memory) => () => memory.endQuarantine()))
+  }
+
+  /** For a subclass: whether DMA addresses may be handed out. */
+  protected setReady(ready: boolean): void {
+    ;(this as { dmaReady: boolean }).dmaReady = ready
   }
 
   /** Stops the device from starting transfers, before anything it can reach is taken away. */

@@ -1,25 +1,40 @@
-import type { BoundRegister, FileDescriptor, Kernel, RegisterWindow } from '@linux-dma/native'
+import {
+  type BoundRegister,
+  DmaError,
+  type FileDescriptor,
+  type Kernel,
+  type RegisterWindow,
+} from '@linux-dma/native'
 
 /**
  * Registers reached by one pread or pwrite each, at a position of a descriptor: PCI configuration space, I/O-port BARs,
- * and BARs that cannot be mapped. The kernel makes an access of exactly the length that is asked for.
+ * and BARs that cannot be mapped. Accesses are 8, 16 or 32 bits wide, as these buses have them.
  */
 export class FileRegisterWindow implements RegisterWindow {
   readonly byteLength: number
   readonly #kernel: Kernel
   readonly #fd: FileDescriptor
   readonly #position: number
+  readonly #beforeWrite: (byteOffset: number, bytes: Uint8Array) => void
   readonly #onWrite: (byteOffset: number, byteLength: number) => void
-  readonly #cell = new Uint8Array(8)
+  readonly #name: string
+  readonly #cell = new Uint8Array(4)
   readonly #view = new DataView(this.#cell.buffer)
+  #closed = false
 
-  /** @param options.onWrite told of each write, after it was made */
+  /**
+   * @param options.name what errors call the registers
+   * @param options.beforeWrite shown each write before it is made; what it throws refuses the write
+   * @param options.onWrite told of each write after it was made
+   */
   constructor(
     kernel: Kernel,
     fd: FileDescriptor,
     options: {
+      name: string
       position: number
       byteLength: number
+      beforeWrite?: (byteOffset: number, bytes: Uint8Array) => void
       onWrite?: (byteOffset: number, byteLength: number) => void
     },
   ) {
@@ -27,6 +42,8 @@ export class FileRegisterWindow implements RegisterWindow {
     this.#fd = fd
     this.#position = options.position
     this.byteLength = options.byteLength
+    this.#name = options.name
+    this.#beforeWrite = options.beforeWrite ?? (() => {})
     this.#onWrite = options.onWrite ?? (() => {})
   }
 
@@ -47,8 +64,8 @@ export class FileRegisterWindow implements RegisterWindow {
     return this.#load(byteOffset, 4).getUint32(0, true)
   }
 
-  read64(byteOffset: number): bigint {
-    return this.#load(byteOffset, 8).getBigUint64(0, true)
+  read64(): bigint {
+    throw this.#tooWide()
   }
 
   write8(byteOffset: number, value: number): void {
@@ -66,10 +83,8 @@ export class FileRegisterWindow implements RegisterWindow {
     this.#store(byteOffset, 4)
   }
 
-  write64(byteOffset: number, low: number, high: number): void {
-    this.#view.setUint32(0, low, true)
-    this.#view.setUint32(4, high, true)
-    this.#store(byteOffset, 8)
+  write64(): void {
+    throw this.#tooWide()
   }
 
   bind(byteOffset: number, width: 8 | 16 | 32): BoundRegister {
@@ -83,16 +98,55 @@ export class FileRegisterWindow implements RegisterWindow {
     }
   }
 
-  /** The descriptor belongs to whoever opened it; once that is closed, accesses fail with EBADF. */
-  close(): void {}
+  /** Ends all access, also through bound registers. The descriptor belongs to whoever opened it. */
+  close(): void {
+    this.#closed = true
+  }
 
   #load(byteOffset: number, byteLength: number): DataView {
-    this.#kernel.read(this.#fd, this.#cell.subarray(0, byteLength), this.#position + byteOffset)
+    this.#assertOpen()
+    const bytes = this.#cell.subarray(0, byteLength)
+    this.#assertWhole(
+      'read',
+      this.#kernel.read(this.#fd, bytes, this.#position + byteOffset),
+      byteOffset,
+      byteLength,
+    )
     return this.#view
   }
 
   #store(byteOffset: number, byteLength: number): void {
-    this.#kernel.write(this.#fd, this.#cell.subarray(0, byteLength), this.#position + byteOffset)
+    this.#assertOpen()
+    const bytes = this.#cell.subarray(0, byteLength)
+    this.#beforeWrite(byteOffset, bytes)
+    this.#assertWhole(
+      'write',
+      this.#kernel.write(this.#fd, bytes, this.#position + byteOffset),
+      byteOffset,
+      byteLength,
+    )
     this.#onWrite(byteOffset, byteLength)
+  }
+
+  /** The descriptor's number may be another file's by now. */
+  #assertOpen(): void {
+    if (this.#closed) throw new DmaError('DMA_CLOSED', `${this.#name} is closed`)
+  }
+
+  #assertWhole(verb: string, moved: number, byteOffset: number, byteLength: number): void {
+    if (moved === byteLength) return
+    throw new DmaError(
+      'EIO',
+      `${this.#name}: a ${verb} of ${byteLength} bytes at 0x${byteOffset.toString(16)} moved ${moved}`,
+      {
+        hint: 'the device may be gone: look for it with lspci',
+      },
+    )
+  }
+
+  #tooWide(): DmaError {
+    return new DmaError('DMA_UNSUPPORTED', `${this.#name} has no 64-bit accesses`, {
+      hint: 'use two 32-bit ones; for an address writeAddressLowHigh() or writeAddressHighLow()',
+    })
   }
 }

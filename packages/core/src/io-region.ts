@@ -21,15 +21,23 @@ export class IoRegion implements Disposable {
   // What each access reads starts as a number: the engine then knows its kind.
   readonly #start: number = 0
   readonly #ownsWindow: boolean
+  readonly #onClose: () => void
   /** Sub-regions and relaxed twins, which close with this one. */
-  readonly #parts: IoRegion[] = []
+  readonly #parts = new Set<IoRegion>()
   #byteLength = 0
   #relaxed: IoRegion | undefined
 
   /** @internal made by the package that opened the device */
   constructor(
     window: RegisterWindow,
-    options: { name: string; clock: Clock; byteOffset?: number; byteLength?: number; ownsWindow?: boolean },
+    options: {
+      name: string
+      clock: Clock
+      byteOffset?: number
+      byteLength?: number
+      ownsWindow?: boolean
+      onClose?: () => void
+    },
   ) {
     this.name = options.name
     this.#window = window
@@ -37,6 +45,7 @@ export class IoRegion implements Disposable {
     this.#start = options.byteOffset ?? 0
     this.#byteLength = Math.min(options.byteLength ?? window.byteLength, LARGEST_WINDOW)
     this.#ownsWindow = options.ownsWindow ?? true
+    this.#onClose = options.onClose ?? (() => {})
   }
 
   /** Bytes in the region: 0 after `close()`. */
@@ -44,56 +53,56 @@ export class IoRegion implements Disposable {
     return this.#byteLength
   }
 
+  get closed(): boolean {
+    return this.#byteLength === 0
+  }
+
   /** @throws DMA_RANGE for an offset outside the region; DMA_CLOSED */
   read8(byteOffset: number): number {
-    this.check(byteOffset, 1)
-    return this.#window.read8(this.#start + byteOffset)
+    return this.#window.read8(this.check(byteOffset, 1))
   }
 
   /** @throws DMA_RANGE for an offset outside the region or not a multiple of 2; DMA_CLOSED */
   read16(byteOffset: number): number {
-    this.check(byteOffset, 2)
-    return this.#window.read16(this.#start + byteOffset)
+    return this.#window.read16(this.check(byteOffset, 2))
   }
 
   /** Mirrors `readl()`. @throws DMA_RANGE for an offset outside the region or not a multiple of 4; DMA_CLOSED */
   read32(byteOffset: number): number {
-    this.check(byteOffset, 4)
-    return this.#window.read32(this.#start + byteOffset)
+    return this.#window.read32(this.check(byteOffset, 4))
   }
 
   /** Mirrors `readq()`: one 64-bit load. @throws DMA_RANGE for an offset outside or not a multiple of 8; DMA_CLOSED */
   read64(byteOffset: number): bigint {
-    this.check(byteOffset, 8)
-    return this.#window.read64(this.#start + byteOffset)
+    return this.#window.read64(this.check(byteOffset, 8))
   }
 
   /** @param value 0 to 255. @throws DMA_RANGE, DMA_VALUE_RANGE, DMA_CLOSED */
   write8(byteOffset: number, value: number): void {
-    this.check(byteOffset, 1)
+    const at = this.check(byteOffset, 1)
     if (typeof value !== 'number' || (value & 0xff) !== value) this.#valueError(value, 8)
-    this.#window.write8(this.#start + byteOffset, value)
+    this.#window.write8(at, value)
   }
 
   /** @param value 0 to 65,535. @throws DMA_RANGE, DMA_VALUE_RANGE, DMA_CLOSED */
   write16(byteOffset: number, value: number): void {
-    this.check(byteOffset, 2)
+    const at = this.check(byteOffset, 2)
     if (typeof value !== 'number' || (value & 0xffff) !== value) this.#valueError(value, 16)
-    this.#window.write16(this.#start + byteOffset, value)
+    this.#window.write16(at, value)
   }
 
   /** Mirrors `writel()`. @param value 0 to 2^32 - 1. @throws DMA_RANGE, DMA_VALUE_RANGE, DMA_CLOSED */
   write32(byteOffset: number, value: number): void {
-    this.check(byteOffset, 4)
+    const at = this.check(byteOffset, 4)
     if (typeof value !== 'number' || value >>> 0 !== value) this.#valueError(value, 32)
-    this.#window.write32(this.#start + byteOffset, value)
+    this.#window.write32(at, value)
   }
 
   /** Mirrors `writeq()`: one 64-bit store. @param value 0n to 2^64 - 1. @throws DMA_RANGE, DMA_VALUE_RANGE, DMA_CLOSED */
   write64(byteOffset: number, value: bigint): void {
-    this.check(byteOffset, 8)
+    const at = this.check(byteOffset, 8)
     if (typeof value !== 'bigint' || BigInt.asUintN(64, value) !== value) this.#valueError(value, 64)
-    this.#window.write64(this.#start + byteOffset, Number(value & 0xffff_ffffn), Number(value >> 32n))
+    this.#window.write64(at, Number(value & 0xffff_ffffn), Number(value >> 32n))
   }
 
   /**
@@ -102,18 +111,23 @@ export class IoRegion implements Disposable {
    * @throws DMA_RANGE, DMA_CLOSED
    */
   writeAddress(byteOffset: number, address: DmaAddress): void {
-    this.check(byteOffset, 8)
-    this.#window.write64(this.#start + byteOffset, lowerHalf(address), upperHalf(address))
+    const at = this.check(byteOffset, 8)
+    this.#checkAddress(address)
+    this.#window.write64(at, lowerHalf(address), upperHalf(address))
   }
 
   /** Writes an address as two 32-bit stores, the lower half first. Mirrors `lo_hi_writeq()`. @throws DMA_RANGE, DMA_CLOSED */
   writeAddressLowHigh(byteOffset: number, address: DmaAddress): void {
+    this.#checkAddress(address)
+    this.check(byteOffset + 4, 4)
     this.write32(byteOffset, lowerHalf(address))
     this.write32(byteOffset + 4, upperHalf(address))
   }
 
   /** Writes an address as two 32-bit stores, the upper half first. Mirrors `hi_lo_writeq()`. @throws DMA_RANGE, DMA_CLOSED */
   writeAddressHighLow(byteOffset: number, address: DmaAddress): void {
+    this.#checkAddress(address)
+    this.check(byteOffset, 4)
     this.write32(byteOffset + 4, upperHalf(address))
     this.write32(byteOffset, lowerHalf(address))
   }
@@ -130,20 +144,17 @@ export class IoRegion implements Disposable {
    * @throws DMA_RANGE, DMA_CLOSED; the accessors throw DMA_CLOSED after `close()`
    */
   register32(byteOffset: number): BoundRegister {
-    this.check(byteOffset, 4)
-    return this.#window.bind(this.#start + byteOffset, 32)
+    return this.#window.bind(this.check(byteOffset, 4), 32)
   }
 
   /** As {@link register32}, 16 bits wide. */
   register16(byteOffset: number): BoundRegister {
-    this.check(byteOffset, 2)
-    return this.#window.bind(this.#start + byteOffset, 16)
+    return this.#window.bind(this.check(byteOffset, 2), 16)
   }
 
   /** As {@link register32}, 8 bits wide. */
   register8(byteOffset: number): BoundRegister {
-    this.check(byteOffset, 1)
-    return this.#window.bind(this.#start + byteOffset, 8)
+    return this.#window.bind(this.check(byteOffset, 1), 8)
   }
 
   /**
@@ -187,8 +198,9 @@ export class IoRegion implements Disposable {
   /** Unmaps the registers. Idempotent. */
   close(): void {
     this.#byteLength = 0
-    for (const part of this.#parts) part.close()
+    for (const part of [...this.#parts]) part.close()
     if (this.#ownsWindow) this.#window.close()
+    this.#onClose()
   }
 
   [Symbol.dispose](): void {
@@ -196,29 +208,48 @@ export class IoRegion implements Disposable {
   }
 
   #part(window: RegisterWindow, options: { name: string; byteOffset: number; byteLength: number }): IoRegion {
-    const part = new IoRegion(window, { ...options, clock: this.#clock, ownsWindow: false })
-    this.#parts.push(part)
+    const onClose = () => this.#parts.delete(part)
+    const part: IoRegion = new IoRegion(window, {
+      ...options,
+      clock: this.#clock,
+      ownsWindow: false,
+      onClose,
+    })
+    this.#parts.add(part)
     return part
   }
 
-  /** `&` cuts off low bits and fraction: fractions, NaN and what is beyond 31 bits all come out different. */
+  /**
+   * Where in the window an access goes. `&` cuts off low bits and fraction: fractions, NaN and what is beyond 31 bits
+   * all come out different.
+   */
   // `private` and not `#`: at each call of a `#method` the engine checks the class once more.
-  private check(byteOffset: number, width: number): void {
-    if (
-      typeof byteOffset !== 'number' ||
-      (byteOffset & -width) !== byteOffset ||
-      byteOffset < 0 ||
-      byteOffset > this.#byteLength - width
-    ) {
+  private check(byteOffset: number, width: number): number {
+    const at = typeof byteOffset === 'number' ? this.#start + byteOffset : Number.NaN
+    if ((at & -width) !== at || byteOffset < 0 || byteOffset > this.#byteLength - width) {
       this.#rangeError(byteOffset, width)
     }
+    return at
+  }
+
+  /** To the compiler an address is opaque; at run time it has to be one, or a device would be sent to address 0. */
+  #checkAddress(address: DmaAddress): void {
+    const value: unknown = address
+    if (Number.isSafeInteger(value) && (value as number) >= 0) return
+    throw new DmaError(
+      'DMA_INVALID_ARGUMENT',
+      `${this.name}: ${typeof value === 'number' ? value : typeof value} is no DMA address`,
+      {
+        hint: 'pass mapping.dmaAddress, region.dmaAddress, or what dmaAddress() makes of a number',
+      },
+    )
   }
 
   #rangeError(byteOffset: number, width: number): never {
-    if (this.#byteLength === 0) throw new DmaError('DMA_CLOSED', `${this.name} is closed`)
+    if (this.closed) throw new DmaError('DMA_CLOSED', `${this.name} is closed`)
     const offset = typeof byteOffset === 'number' ? `0x${byteOffset.toString(16)}` : String(byteOffset)
     throw new DmaError('DMA_RANGE', `${this.name}: no ${width * 8}-bit access at offset ${offset}`, {
-      hint: `offsets are multiples of ${width} from 0 to 0x${(this.#byteLength - width).toString(16)}`,
+      hint: `offsets are multiples of ${width} from 0 to 0x${(this.#byteLength - width).toString(16)}${this.#start % width === 0 ? '' : `, and this part begins at 0x${this.#start.toString(16)}, which is none`}`,
     })
   }
 

@@ -62,12 +62,15 @@ export class MappingTable {
   /** The same bytes. */
   #offsets = NO_OFFSETS
   #freeHead = -1
+  readonly #firstGeneration: number
 
   /**
    * @param capacity room for this many mappings from the start, up to {@link MAX_LIVE_MAPPINGS}; it doubles as needed.
    *   With 0 the first mapping makes room: many a region is never asked for one.
+   * @param firstGeneration where the generations of its handles begin: an integer, whose lower 12 bits count
    */
-  constructor(capacity: number) {
+  constructor(capacity: number, firstGeneration = 0) {
+    this.#firstGeneration = firstGeneration
     if (capacity > 0) this.#resize(capacity)
   }
 
@@ -174,7 +177,7 @@ export class MappingTable {
     records.set(this.#records)
     for (let slot = first; slot < capacity; slot++) {
       const base = slot << Shift.Record
-      records[base] = slot ^ Handle.SlotMask
+      records[base] = (slot ^ Handle.SlotMask) + this.#firstGeneration * Handle.GenerationStep
       records[base | Word.LengthOrNext] = slot + 1 < capacity ? slot + 1 : -1
     }
     this.#records = records

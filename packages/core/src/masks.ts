@@ -1,6 +1,6 @@
 import { DmaError } from '@linux-dma/native'
 import { toBigInt } from './address'
-import type { DmaDevice } from './dma-device'
+import type { DeviceChild, DmaDevice } from './dma-device'
 
 /**
  * The mask of an `n`-bit bus. Mirrors `DMA_BIT_MASK(n)`.
@@ -24,21 +24,20 @@ export function dmaBitMask(bits: number): bigint {
  *   now lies above it; DMA_INVALID_ARGUMENT. The mask is then as it was.
  */
 export function dmaSetMask(device: DmaDevice, mask: bigint): void {
-  checkMask(device, mask)
-  device.dmaMask = mask
+  checkMask(device, mask, (child) => !child.coherent)
+  device.setMasks({ streaming: mask })
 }
 
 /** The same for coherent allocations. Mirrors `dma_set_coherent_mask()`. @throws as {@link dmaSetMask} */
 export function dmaSetCoherentMask(device: DmaDevice, mask: bigint): void {
-  checkMask(device, mask)
-  device.coherentDmaMask = mask
+  checkMask(device, mask, (child) => child.coherent)
+  device.setMasks({ coherent: mask })
 }
 
 /** Both masks at once: both change, or neither. Mirrors `dma_set_mask_and_coherent()`. @throws as {@link dmaSetMask} */
 export function dmaSetMaskAndCoherent(device: DmaDevice, mask: bigint): void {
-  checkMask(device, mask)
-  device.dmaMask = mask
-  device.coherentDmaMask = mask
+  checkMask(device, mask, () => true)
+  device.setMasks({ streaming: mask, coherent: mask })
 }
 
 /** The mask that reaches all that this device may be given. Mirrors `dma_get_required_mask()`. @throws DMA_CLOSED */
@@ -47,7 +46,7 @@ export function dmaGetRequiredMask(device: DmaDevice): bigint {
   return device.ops.requiredMask()
 }
 
-function checkMask(device: DmaDevice, mask: bigint): void {
+function checkMask(device: DmaDevice, mask: bigint, concerns: (child: DeviceChild) => boolean): void {
   device.assertOpen()
   if (typeof mask !== 'bigint' || mask <= 0n || mask > 0xffff_ffff_ffff_ffffn) {
     throw new DmaError('DMA_INVALID_ARGUMENT', `mask is ${String(mask)}, not a bigint from 1 to 2^64 - 1`, {
@@ -60,6 +59,7 @@ function checkMask(device: DmaDevice, mask: bigint): void {
     })
   }
   for (const child of device.children) {
+    if (!concerns(child)) continue
     const last = toBigInt(child.dmaAddress) + BigInt(child.byteLength) - 1n
     if (last <= mask) continue
     throw new DmaError(

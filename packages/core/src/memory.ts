@@ -6,8 +6,10 @@ import {
   type MemoryMapping,
 } from '@linux-dma/native'
 import { closeAll } from './close-all'
+import { closed as forget, watchForLeak } from './leaks'
 import type { DmaRegion } from './region'
 import { assertByteLength, assertOptions } from './validate'
+import { rangeOf, type ViewRange } from './view-range'
 
 /** What to allocate: see {@link allocateDmaMemory}. */
 export interface DmaMemoryOptions {
@@ -35,7 +37,8 @@ export class DmaMemory implements Disposable {
   readonly #fd: FileDescriptor
   readonly #mapping: MemoryMapping
   readonly #regions = new Set<DmaRegion>()
-  #state: 'open' | 'quarantined' | 'closed' = 'open'
+  #state: 'open' | 'closing' | 'quarantined' | 'closed' = 'open'
+  #quarantineReason: unknown
 
   /** @internal use {@link allocateDmaMemory} */
   constructor(kernel: Kernel, fd: FileDescriptor, mapping: MemoryMapping) {
@@ -44,6 +47,7 @@ export class DmaMemory implements Disposable {
     this.#fd = fd
     this.#mapping = mapping
     owners.set(mapping.bytes.buffer, this)
+    watchForLeak(this, `${this.byteLength} bytes of DMA memory`, kernel)
   }
 
   /**
@@ -73,7 +77,10 @@ export class DmaMemory implements Disposable {
     return this.#state !== 'open'
   }
 
-  /** Whether a device could not be proven to have let go of the pages, which are then kept until the process ends. */
+  /**
+   * Whether a device could not be proven to have let go of the pages. They are then kept, and of no more use, until
+   * that device is closed.
+   */
   get quarantined(): boolean {
     return this.#state === 'quarantined'
   }
@@ -83,9 +90,19 @@ export class DmaMemory implements Disposable {
     return this.#regions
   }
 
-  /** @throws DMA_CLOSED */
+  /** @throws DMA_CLOSED, DMA_QUARANTINED */
   assertOpen(): void {
     if (this.#state === 'open') return
+    if (this.#state === 'quarantined') {
+      throw new DmaError(
+        'DMA_QUARANTINED',
+        'a device may still reach this DMA memory: it could not be taken from it',
+        {
+          hint: 'close that device, which gives the memory back, and allocate new memory',
+          cause: this.#quarantineReason,
+        },
+      )
+    }
     throw new DmaError('DMA_CLOSED', 'the DMA memory is closed', {
       hint: 'allocate new memory with allocateDmaMemory()',
     })
@@ -102,9 +119,17 @@ export class DmaMemory implements Disposable {
     this.#regions.delete(region)
   }
 
-  /** Never gives these pages back: a device may still reach them. */
-  quarantine(): void {
+  /** Keeps the pages, since a device may still reach them. @internal */
+  quarantine(reason: unknown): void {
     this.#state = 'quarantined'
+    this.#quarantineReason = reason
+  }
+
+  /** The device that may have reached the pages is closed, its address space gone: they are given back. @internal */
+  endQuarantine(): void {
+    if (this.#state !== 'quarantined') return
+    this.#state = 'open'
+    this.close()
   }
 
   /**
@@ -116,9 +141,17 @@ export class DmaMemory implements Disposable {
   close(options: { detach?: boolean } = {}): void {
     assertOptions('close', options, ['detach'])
     if (this.#state !== 'open') return
-    closeAll([...this.#regions].reverse().map((region) => () => region.close()))
-    this.#state = 'closed'
-    closeAll([() => this.#mapping.close(options), () => this.kernel.close(this.#fd)])
+    // A region that owns this memory closes it in turn.
+    this.#state = 'closing'
+    try {
+      closeAll([...this.#regions].reverse().map((region) => () => region.close()))
+      this.#mapping.close(options)
+    } finally {
+      // Quarantined meanwhile, or to be tried again: parking the pages needs room for a mapping.
+      if ((this.#state as string) === 'closing') this.#state = this.#mapping.closed ? 'closed' : 'open'
+    }
+    forget(this)
+    this.kernel.close(this.#fd)
   }
 
   [Symbol.dispose](): void {
@@ -155,26 +188,26 @@ export function allocateDmaMemory(options: DmaMemoryOptions): DmaMemory {
 }
 
 /**
- * The DMA memory that a view lies in.
- * @throws DMA_INVALID_ARGUMENT for what is no view; DMA_DETACHED, DMA_RESIZABLE, DMA_NOT_DMA_MEMORY, DMA_CLOSED
+ * The DMA memory that a view lies in, and where.
+ * @throws DMA_INVALID_ARGUMENT for what is no view; DMA_DETACHED, DMA_RESIZABLE, DMA_NOT_DMA_MEMORY, DMA_CLOSED,
+ *   DMA_QUARANTINED
  */
-export function memoryOf(view: ArrayBufferView): DmaMemory {
+export function memoryOf(view: ArrayBufferView): { memory: DmaMemory; range: ViewRange } {
   if (!ArrayBuffer.isView(view)) {
     throw new DmaError('DMA_INVALID_ARGUMENT', `${describe(view)} is not a view of bytes`, {
       hint: 'pass a Uint8Array (or another typed array) over DMA memory, for example region.bytes.subarray(0, 4096)',
     })
   }
-  const memory = owners.get(view.buffer)
-  if (memory) {
-    memory.assertOpen()
-    return memory
-  }
-  if (isDetached(view.buffer)) {
+  const range = rangeOf(view)
+  const memory = owners.get(range.buffer)
+  memory?.assertOpen()
+  if (isDetached(range.buffer)) {
     throw new DmaError('DMA_DETACHED', 'the view’s ArrayBuffer is detached', {
       hint: 'it was transferred to a worker or closed with { detach: true }; take a new view from the memory',
     })
   }
-  if ((view.buffer as ArrayBuffer & { resizable?: boolean }).resizable) {
+  if (memory) return { memory, range }
+  if ((range.buffer as ArrayBuffer & { resizable?: boolean }).resizable) {
     throw new DmaError('DMA_RESIZABLE', 'the view’s ArrayBuffer is resizable, so its memory can move or go', {
       hint: 'allocate with allocateDmaMemory() and copy into it',
     })
@@ -183,7 +216,9 @@ export function memoryOf(view: ArrayBufferView): DmaMemory {
     'DMA_NOT_DMA_MEMORY',
     'the view lies in JavaScript’s own heap, which can not be pinned for a device',
     {
-      hint: 'allocate with allocateDmaMemory() or createDmaRegion() and copy into it',
+      hint:
+        'allocate with allocateDmaMemory() or createDmaRegion() and copy into it; if that is where it came from, the ' +
+        'program has @linux-dma/core loaded twice, once by import and once by require()',
     },
   )
 }

@@ -1,5 +1,5 @@
 import { type Clock, DmaError } from '@linux-dma/native'
-import { assertOptions } from './validate'
+import { assertMilliseconds, assertOptions, assertSignal } from './validate'
 
 /** How long and how often to look: see {@link IoRegion.pollUntil}. */
 export interface PollOptions {
@@ -20,15 +20,9 @@ export async function pollUntil(
 ): Promise<number> {
   assertOptions('pollUntil', options, ['timeoutMilliseconds', 'intervalMilliseconds', 'signal'])
   const { timeoutMilliseconds, intervalMilliseconds = 0, signal } = options
-  if (
-    !(timeoutMilliseconds >= 0 && timeoutMilliseconds < Number.POSITIVE_INFINITY) ||
-    !(intervalMilliseconds >= 0)
-  ) {
-    throw new DmaError(
-      'DMA_INVALID_ARGUMENT',
-      'pollUntil: timeoutMilliseconds and intervalMilliseconds are 0 or more',
-    )
-  }
+  assertMilliseconds('timeoutMilliseconds', timeoutMilliseconds)
+  assertMilliseconds('intervalMilliseconds', intervalMilliseconds)
+  assertSignal('pollUntil', signal)
   signal?.throwIfAborted()
   const deadline = clock.now() + timeoutMilliseconds
   for (;;) {

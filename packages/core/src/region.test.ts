@@ -113,6 +113,58 @@ describe('regions and mappings', () => {
     memory.close()
     expect(bytes[0]).toBe(5)
     expect(kernel.live().mappings).toBe(1)
+    expect(() => memory.bytes).toThrow(expect.objectContaining({ code: 'DMA_QUARANTINED' }))
+  })
+
+  it('give quarantined memory back when the device is proven quiet', () => {
+    const { kernel } = createFakeMachine()
+    class Quiet extends DmaDevice {
+      protected override release(): void {
+        this.provenQuiet()
+      }
+    }
+    const fails = () => {
+      throw new Error('no answer')
+    }
+    const device = new Quiet('device', kernel, recordingOps({ unmapPages: fails }))
+    const before = kernel.live()
+    const memory = allocateDmaMemory({ byteLength: 4096, kernel })
+    const mapping = dmaMapSingle(device, memory.bytes, DmaDirection.ToDevice)
+    expect(() => mapping.unmap()).toThrow('no answer')
+    expect(memory.quarantined).toBe(true)
+    expect(() => dmaMapSingle(device, memory.bytes, DmaDirection.ToDevice)).toThrow(/DMA_QUARANTINED/)
+    device.close()
+    expect(memory.quarantined).toBe(false)
+    expect(kernel.live()).toEqual(before)
+  })
+
+  it('know their own handles from those of another region', () => {
+    let next = START
+    const { device } = setUp({
+      mapPages(_device, _memory, _byteOffset, byteLength) {
+        next += byteLength
+        return dmaAddress(next)
+      },
+    })
+    const first = createDmaRegion(device, { byteLength: 4096 })
+    const second = createDmaRegion(device, { byteLength: 4096 })
+    const handle = first.mapSingle(0, 64, DmaDirection.ToDevice)
+    second.mapSingle(0, 64, DmaDirection.ToDevice)
+    expect(() => second.unmapSingle(handle)).toThrow(/DMA_NOT_MAPPED/)
+  })
+
+  it('know that a mapping has ended even when its handle comes round again', () => {
+    const { device } = setUp()
+    const region = createDmaRegion(device, { byteLength: 4096 })
+    const mapping = dmaMapSingle(device, region.bytes, DmaDirection.ToDevice)
+    mapping.unmap()
+    for (let reuse = 1; reuse < 4096; reuse++) {
+      region.unmapSingle(region.mapSingle(0, 1, DmaDirection.ToDevice))
+    }
+    region.mapSingle(0, 1, DmaDirection.ToDevice)
+    expect(mapping.mapped).toBe(false)
+    mapping[Symbol.dispose]()
+    expect(region.liveMappings).toBe(1)
   })
 
   it('close every child of a device, newest first, even where one fails', () => {
@@ -122,6 +174,7 @@ describe('regions and mappings', () => {
       device.adopt({
         dmaAddress: dmaAddress(0),
         byteLength: 1,
+        coherent: false,
         close() {
           closed.push(id)
           if (id === 2) throw new Error('2 fails')

@@ -41,6 +41,8 @@ export class DmaRegion implements Disposable {
   readonly memoryOffset: number
   /** Made for one mapping of memory that is not registered, and closed with it. */
   readonly temporary: boolean
+  /** Made for a coherent allocation. */
+  readonly coherent: boolean
   // What each transfer reads is never undefined, and flags are compared with `true`: the engine then knows their kind.
   #table = NO_MAPPINGS
   readonly #start: number = 0
@@ -60,7 +62,7 @@ export class DmaRegion implements Disposable {
     memoryOffset: number,
     byteLength: number,
     direction: TransferDirection,
-    options: { ownsMemory: boolean; capacity: number; mask?: bigint; temporary?: boolean },
+    options: { purpose: 'region' | 'single' | 'coherent'; ownsMemory: boolean; capacity: number },
   ) {
     this.device = device
     this.memory = memory
@@ -69,12 +71,20 @@ export class DmaRegion implements Disposable {
     this.direction = direction
     this.#acceptsAll = direction === DmaDirection.Bidirectional
     this.#ownsMemory = options.ownsMemory
-    this.temporary = options.temporary ?? false
+    this.temporary = options.purpose !== 'region'
+    this.coherent = options.purpose === 'coherent'
     this.#needsSync = device.ops.syncForCpu !== undefined || device.ops.syncForDevice !== undefined
-    this.#table = new MappingTable(options.capacity)
-    const mask = options.mask ?? device.dmaMask
+    const mask = this.coherent ? device.coherentDmaMask : device.dmaMask
+    if (memoryOffset + byteLength > memory.byteLength) {
+      throw new DmaError(
+        'DMA_RANGE',
+        `byte ${memoryOffset + byteLength} lies beyond the ${memory.byteLength} of the DMA memory`,
+      )
+    }
     this.dmaAddress = device.ops.mapPages(device, memory, memoryOffset, byteLength, direction, mask)
     this.#start = toNumber(this.dmaAddress)
+    // Regions lie apart, so that a handle of one is most often none of another's.
+    this.#table = new MappingTable(options.capacity, this.#start / device.kernel.pageSize)
     this.#limit = byteLength
     device.adopt(this)
     memory.attach(this)
@@ -124,7 +134,8 @@ export class DmaRegion implements Disposable {
   }
 
   /**
-   * Takes a part back from the device. Mirrors `dma_unmap_single()`.
+   * Takes a part back from the device. Mirrors `dma_unmap_single()`. The region stays mapped: a device that was not
+   * stopped, or is not done, still reaches the bytes.
    * @throws DMA_NOT_MAPPED for a handle whose mapping has ended
    */
   unmapSingle(handle: MappingHandle): void {
@@ -201,7 +212,7 @@ export class DmaRegion implements Disposable {
     try {
       this.device.ops.unmapPages(this.device, this.dmaAddress, this.byteLength)
     } catch (error) {
-      this.memory.quarantine()
+      this.device.quarantine(this.memory, error)
       throw error
     }
     if (this.#ownsMemory) this.memory.close()
@@ -285,7 +296,13 @@ export function createDmaRegion(device: DmaDevice, options: DmaRegionOptions): D
     'expectedMappings',
     'hugePageSize',
   ])
-  const { direction = DmaDirection.Bidirectional, expectedMappings, byteLength, hugePageSize } = options
+  const {
+    direction = DmaDirection.Bidirectional,
+    expectedMappings,
+    byteLength,
+    hugePageSize,
+    memory: given,
+  } = options
   assertTransferDirection(direction)
   if (
     expectedMappings !== undefined &&
@@ -296,27 +313,28 @@ export function createDmaRegion(device: DmaDevice, options: DmaRegionOptions): D
       `expectedMappings is ${expectedMappings}, not 1 to ${MAX_LIVE_MAPPINGS}`,
     )
   }
-  if ((options.memory === undefined) === (byteLength === undefined)) {
+  if ((given === undefined) === (byteLength === undefined) || (given && hugePageSize !== undefined)) {
     throw new DmaError('DMA_INVALID_ARGUMENT', 'createDmaRegion: give either byteLength or memory', {
-      hint: '{ byteLength } allocates and owns the memory, { memory } registers what allocateDmaMemory() gave',
+      hint: '{ byteLength, hugePageSize } allocates and owns the memory, { memory } registers what allocateDmaMemory() gave',
     })
   }
   device.assertReady()
   const memory =
-    options.memory ??
+    given ??
     allocateDmaMemory({
       byteLength: byteLength!,
       kernel: device.kernel,
-      ...(hugePageSize ? { hugePageSize } : {}),
+      ...(hugePageSize === undefined ? {} : { hugePageSize }),
     })
   try {
     memory.assertOpen()
     return new DmaRegion(device, memory, 0, memory.byteLength, direction, {
-      ownsMemory: options.memory === undefined,
+      purpose: 'region',
+      ownsMemory: given === undefined,
       capacity: expectedMappings ?? 0,
     })
   } catch (error) {
-    if (options.memory === undefined) memory.close()
+    if (given === undefined) memory.close()
     throw error
   }
 }

@@ -23,6 +23,8 @@ export class StreamingMapping implements Disposable {
   /** The part that the CPU owns: all of it, or the range of a range sync. */
   #cpuOffset = 0
   #cpuLength = 0
+  /** Said here too: after thousands of reuses the handle's number comes round again. */
+  #ended = false
 
   /** @internal use {@link dmaMapSingle} */
   constructor(region: DmaRegion, memoryOffset: number, byteLength: number, direction: TransferDirection) {
@@ -39,12 +41,13 @@ export class StreamingMapping implements Disposable {
    * @throws DMA_NOT_MAPPED after the unmap; DMA_BUS_MASTER_OFF; DMA_CLOSED
    */
   get dmaAddress(): DmaAddress {
+    this.#assertMapped()
     return this.#region.addressOf(this.#handle)
   }
 
   /** Whether the mapping is live. */
   get mapped(): boolean {
-    return this.#region.isMapped(this.#handle)
+    return !this.#ended && this.#region.isMapped(this.#handle)
   }
 
   /** Who may touch the bytes now. After the unmap it is the CPU, through the buffer that was mapped. */
@@ -83,14 +86,27 @@ export class StreamingMapping implements Disposable {
     this.#sync('syncForDevice', byteOffset, byteLength)
   }
 
-  /** Lends the bytes to `use` for the length of the call and gives them back to the device, also when it throws. */
+  /**
+   * Lends the bytes to `use` for the length of the call and gives them back to the device, also when it throws.
+   * @param use not an async function: the bytes would be the device's again before it is through
+   * @throws DMA_INVALID_ARGUMENT where `use` returns a promise
+   */
   withCpu<Result>(use: (bytes: Uint8Array) => Result): Result {
     const bytes = this.syncForCpu()
+    let result: Result
     try {
-      return use(bytes)
+      result = use(bytes)
     } finally {
-      this.syncForDevice()
+      if (this.mapped) this.syncForDevice()
     }
+    if (typeof (result as { then?: unknown } | null | undefined)?.then !== 'function') return result
+    throw new DmaError(
+      'DMA_INVALID_ARGUMENT',
+      'withCpu: the function is async, and the bytes are the device’s again',
+      {
+        hint: 'call syncForCpu(), await what you need, then syncForDevice()',
+      },
+    )
   }
 
   /**
@@ -100,6 +116,7 @@ export class StreamingMapping implements Disposable {
   unmap(): void {
     this.#assertMapped()
     this.#region.unmapSingle(this.#handle)
+    this.#ended = true
     if (this.#region.temporary) this.#region.close()
   }
 
@@ -153,12 +170,12 @@ export function dmaMapSingle(
 ): StreamingMapping {
   assertTransferDirection(direction)
   device.assertReady()
-  const memory = memoryOf(buffer)
-  const { byteLength } = buffer
+  const { memory, range } = memoryOf(buffer)
+  const { byteLength } = range
   if (byteLength === 0) {
     throw new DmaError('DMA_INVALID_ARGUMENT', 'the buffer is empty: there is nothing to map')
   }
-  const offset = buffer.byteOffset - memory.bytes.byteOffset
+  const offset = range.byteOffset - memory.bytes.byteOffset
   const region = regionFor(device, memory, offset, byteLength, direction)
   try {
     return new StreamingMapping(region, offset, byteLength, direction)
@@ -182,9 +199,9 @@ function regionFor(
   const start = Math.floor(offset / pageSize) * pageSize
   const end = Math.ceil((offset + byteLength) / pageSize) * pageSize
   return new DmaRegion(device, memory, start, end - start, direction, {
+    purpose: 'single',
     ownsMemory: false,
     capacity: 1,
-    temporary: true,
   })
 }
 

@@ -41,3 +41,15 @@ export function assertRange(of: string, byteOffset: number, byteLength: number, 
     },
   )
 }
+
+/** @throws DMA_INVALID_ARGUMENT where `signal` is neither undefined nor an AbortSignal */
+export function assertSignal(of: string, signal: AbortSignal | undefined): void {
+  if (signal === undefined || signal instanceof AbortSignal) return
+  throw new DmaError('DMA_INVALID_ARGUMENT', `${of}: signal is no AbortSignal`)
+}
+
+/** @throws DMA_INVALID_ARGUMENT where `milliseconds` is not a finite number of 0 or more */
+export function assertMilliseconds(name: string, milliseconds: number): void {
+  if (typeof milliseconds === 'number' && milliseconds >= 0 && milliseconds <= Number.MAX_SAFE_INTEGER) return
+  throw new DmaError('DMA_INVALID_ARGUMENT', `${name} is ${String(milliseconds)}, not a number of 0 or more`)
+}

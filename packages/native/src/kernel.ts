@@ -82,6 +82,8 @@ export interface Kernel {
   /** recvmsg(2), close-on-exec. `EAGAIN` when nothing has arrived: `poll` first. */
   receiveMessage(fd: FileDescriptor, bytes: Uint8Array): { byteLength: number; descriptors: FileDescriptor[] }
 
+  /** Tells the user of something that no call is there to throw, such as a leak: process.emitWarning() on the real one. */
+  warn(warning: Error): void
   /** What is open now through this kernel: equal before and after a program that leaks nothing. */
   live(): LiveCounters
 }

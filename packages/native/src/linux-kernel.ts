@@ -80,6 +80,10 @@ class LinuxKernel implements Kernel {
     this.pageSize = addon.pageSize
   }
 
+  warn(warning: Error): void {
+    process.emitWarning(warning)
+  }
+
   open(path: string, flags: number): FileDescriptor {
     checkText('path', path)
     checkInteger('flags', flags, 0, INT32_MAX)

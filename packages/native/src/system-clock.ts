@@ -24,13 +24,25 @@ export const systemClock: Clock = {
 function timer(milliseconds: number, signal: AbortSignal | undefined): Promise<void> {
   return new Promise((resolve, reject) => {
     const onAbort = () => {
-      clearTimeout(timeout)
+      cancel()
       reject(signal?.reason)
     }
-    const timeout = setTimeout(() => {
+    const onTime = () => {
       signal?.removeEventListener('abort', onAbort)
       resolve()
-    }, milliseconds)
+    }
+    const cancel = milliseconds === 0 ? soon(onTime) : later(onTime, milliseconds)
     signal?.addEventListener('abort', onAbort, { once: true })
   })
+}
+
+/** At the next turn of the event loop: a timer takes a millisecond at least. */
+function soon(run: () => void): () => void {
+  const immediate = setImmediate(run)
+  return () => clearImmediate(immediate)
+}
+
+function later(run: () => void, milliseconds: number): () => void {
+  const timeout = setTimeout(run, milliseconds)
+  return () => clearTimeout(timeout)
 }

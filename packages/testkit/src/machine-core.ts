@@ -38,6 +38,7 @@ export class FakeMachineCore implements FakeMachine {
   readonly random: Random
   readonly faults: DmaFault[] = []
   readonly log: LogEntry[] = []
+  readonly warnings: Error[] = []
   readonly waiters: Waiters
   readonly descriptors: DescriptorTable
   readonly open: MappingOwner['open'] = new Set()
@@ -111,6 +112,7 @@ export class FakeMachineCore implements FakeMachine {
       process,
       open,
       faultPlan,
+      warnings: this.warnings,
     })
   }
 

@@ -31,6 +31,8 @@ export interface FakeMachine {
   readonly faults: readonly DmaFault[]
   /** What devices complained about, oldest first. */
   readonly log: readonly LogEntry[]
+  /** What the packages warned of, such as a device that was forgotten without `close()`, oldest first. */
+  readonly warnings: readonly Error[]
   /**
    * Plugs a device in and returns it.
    * @throws `DMA_INVALID_ARGUMENT`; `DMA_ALREADY_ATTACHED` for a model that is plugged in already

@@ -4,6 +4,8 @@ import { bytesOf, capabilities, type IrqInfo, type RegionInfo, structure } from 
 
 /** What a device's descriptor says of it. */
 export interface VfioDeviceInfo {
+  /** PCI address, for errors. */
+  readonly address: string
   readonly canReset: boolean
   /** Regions that exist, by index. */
   readonly regions: ReadonlyMap<number, RegionInfo>
@@ -11,7 +13,7 @@ export interface VfioDeviceInfo {
 }
 
 /** VFIO_DEVICE_GET_INFO, and GET_REGION_INFO and GET_IRQ_INFO for each index it names. */
-export function readDeviceInfo(kernel: Kernel, fd: number): VfioDeviceInfo {
+export function readDeviceInfo(kernel: Kernel, fd: number, address: string): VfioDeviceInfo {
   const view = structure(24)
   kernel.ioctl(fd, vfio.VFIO_DEVICE_GET_INFO, bytesOf(view), 'VFIO_DEVICE_GET_INFO')
   const regions = new Map<number, RegionInfo>()
@@ -24,7 +26,12 @@ export function readDeviceInfo(kernel: Kernel, fd: number): VfioDeviceInfo {
     const irq = readIrqInfo(kernel, fd, index)
     if (irq) irqs.push(irq)
   }
-  return { canReset: (view.getUint32(4, true) & vfio.VFIO_DEVICE_FLAGS_RESET) !== 0, regions, irqs }
+  return {
+    address,
+    canReset: (view.getUint32(4, true) & vfio.VFIO_DEVICE_FLAGS_RESET) !== 0,
+    regions,
+    irqs,
+  }
 }
 
 /** Undefined for an index that the device does not have, such as VGA, which the kernel answers with EINVAL. */

@@ -1,26 +1,15 @@
-import {
-  assertOptions,
-  closeAll,
-  DmaDevice,
-  DmaError,
-  FileRegisterWindow,
-  IoRegion,
-  type Kernel,
-} from '@linux-dma/core'
+import { assertOptions, closeAll, DmaDevice, DmaError, IoRegion, type Kernel } from '@linux-dma/core'
 import { linuxKernel } from '@linux-dma/native'
+import { type BarPart, type OpenedDevice, openBar } from './bar'
+import { CommandRegister } from './command-register'
 import * as vfio from './constants'
 import { VfioContainer } from './container'
-import { readDeviceInfo, type VfioDeviceInfo } from './device-info'
+import { readDeviceInfo } from './device-info'
 import { VfioGroup } from './group'
 import { chooseInterrupts, type InterruptOptions } from './interrupt-kind'
 import { InterruptStream } from './interrupt-stream'
 import { bindCommands, type PciDeviceInfo, parsePciAddress, readPciDevice } from './pci-address'
 import { VfioDmaOps } from './vfio-dma-ops'
-
-/** BARs of a PCI device. */
-const BARS = 6
-/** An IoRegion's offsets are 31 bits wide: of a longer BAR, the first 2 GiB are mapped. */
-const LARGEST_WINDOW = 0x8000_0000
 
 /** How to open: see {@link openVfioDevice}. */
 export interface VfioDeviceOptions {
@@ -29,12 +18,10 @@ export interface VfioDeviceOptions {
 }
 
 /** What a device holds open, in the order it was opened. */
-interface Handles {
+interface Handles extends OpenedDevice {
   readonly pci: PciDeviceInfo
   readonly container: VfioContainer
   readonly group: VfioGroup
-  readonly fd: number
-  readonly info: VfioDeviceInfo
 }
 
 /**
@@ -48,10 +35,17 @@ export class VfioDevice extends DmaDevice {
   readonly address: string
   readonly vendorId: number
   readonly deviceId: number
-  /** PCI configuration space, 8 to 32 bits wide. */
+  /**
+   * PCI configuration space, in accesses of 8 to 32 bits. A write that would make mapped registers fault is refused with
+   * DMA_BAR_IN_USE.
+   */
   readonly config: IoRegion
   readonly #handles: Handles
+  readonly #command: CommandRegister
+  /** Whole BARs, by index. */
   readonly #bars = new Map<number, IoRegion>()
+  /** All that `bar()` gave. */
+  readonly #mappedBars = new Set<IoRegion>()
   #interrupts: InterruptStream | undefined
 
   /** @internal use {@link openVfioDevice} */
@@ -62,20 +56,19 @@ export class VfioDevice extends DmaDevice {
     this.address = pci.address
     this.vendorId = pci.vendorId
     this.deviceId = pci.deviceId
-    const { position, byteLength } = info.regions.get(vfio.VFIO_PCI_CONFIG_REGION_INDEX)!
-    const window = new FileRegisterWindow(this.kernel, fd, {
-      position,
-      byteLength,
-      // Bus mastering can change only here, so that whether DMA is possible need not be asked at each mapping.
-      onWrite: (byteOffset) => {
-        if (byteOffset <= vfio.PCI_COMMAND + 1) this.#readBusMaster()
+    this.#command = new CommandRegister(
+      this.kernel,
+      fd,
+      info.regions.get(vfio.VFIO_PCI_CONFIG_REGION_INDEX)!,
+      pci.address,
+      {
+        hasMappedRegisters: () => [...this.#mappedBars].some((bar) => !bar.closed),
+        onBusMaster: (on) => this.setReady(on && !this.closed),
       },
-    })
-    this.config = new IoRegion(window, {
-      name: `${this.address} configuration space`,
-      clock: this.kernel.clock,
-    })
-    this.#readBusMaster()
+    )
+    const name = `${this.address} configuration space`
+    this.config = new IoRegion(this.#command.window, { name, clock: this.kernel.clock, ownsWindow: false })
+    this.setReady(this.#command.busMaster)
   }
 
   /** Whether the device may start transfers of its own. */
@@ -90,53 +83,39 @@ export class VfioDevice extends DmaDevice {
    */
   setMaster(): void {
     this.assertOpen()
-    this.#setMasterBit(true)
+    this.#command.busMaster = true
   }
 
   /** Stops the device from starting transfers. Mirrors `pci_clear_master()`. @throws DMA_CLOSED */
   clearMaster(): void {
     this.assertOpen()
-    this.#setMasterBit(false)
+    this.#command.busMaster = false
   }
 
   /**
-   * The registers behind a BAR, mapped at the first call: the same object each time. A BAR that cannot be mapped (I/O
-   * ports, for one) is reached by system calls.
+   * The registers behind a BAR, mapped at the first call: the same object each time while it is open. A BAR that cannot
+   * be mapped (I/O ports, for one) is reached by system calls.
    * @param index 0 to 5, the number of the BAR
-   * @throws DMA_NO_REGION where the device has no such BAR; DMA_CLOSED; ENOMEM and what else mmap answers
+   * @param part only these bytes of it, as a region of their own. Needed for a BAR above 2 GiB.
+   * @throws DMA_NO_REGION where the device has no such BAR; DMA_RANGE; DMA_TOO_LARGE; DMA_CLOSED; ENOMEM and what else
+   *   mmap answers
    */
-  bar(index: number): IoRegion {
+  bar(index: number, part?: BarPart): IoRegion {
     this.assertOpen()
-    const known = this.#bars.get(index)
-    if (known) return known
-    const info = index < BARS ? this.#handles.info.regions.get(index) : undefined
-    if (!info) {
-      const present = [...this.#handles.info.regions.keys()].filter((candidate) => candidate < BARS)
-      throw new DmaError('DMA_NO_REGION', `${this.address} has no BAR ${String(index)}`, {
-        hint: `it has BAR ${present.join(', ') || 'none'}; the upper half of a 64-bit BAR has no number of its own`,
-      })
-    }
-    const { kernel } = this
-    const { fd } = this.#handles
-    const { position } = info
-    const byteLength = Math.min(info.byteLength, LARGEST_WINDOW)
-    const mappable = (info.flags & vfio.VFIO_REGION_INFO_FLAG_MMAP) !== 0 && !info.sparse
-    const window = mappable
-      ? kernel.mapRegisters(fd, { byteLength, position })
-      : new FileRegisterWindow(kernel, fd, { byteLength, position })
-    const region = new IoRegion(window, {
-      name: `${this.address} BAR ${index}`,
-      clock: kernel.clock,
-      byteLength,
-    })
-    this.#bars.set(index, region)
+    const known = part === undefined ? this.#bars.get(index) : undefined
+    if (known && !known.closed) return known
+    const region = openBar(this.kernel, this.#handles, index, part)
+    if (part === undefined) this.#bars.set(index, region)
+    for (const bar of this.#mappedBars) if (bar.closed) this.#mappedBars.delete(bar)
+    this.#mappedBars.add(region)
     return region
   }
 
   /**
    * Enables interrupts and gives them as an async iterator, with how often each came. They are on when this returns:
    * call it before starting the device.
-   * @throws DMA_INTERRUPT_IN_USE while another stream is open; DMA_NO_INTERRUPT; DMA_INVALID_ARGUMENT; DMA_CLOSED; the
+   * @throws DMA_INTERRUPT_IN_USE while another stream is open; DMA_NO_INTERRUPT; DMA_INVALID_ARGUMENT; DMA_CLOSED;
+   *   DMA_BUS_MASTER_OFF for MSI and MSI-X, which are writes of the device; the
    *   signal's reason where it is already aborted
    * @example
    * ```ts
@@ -157,10 +136,17 @@ export class VfioDevice extends DmaDevice {
         },
       )
     }
+    // A message-signalled interrupt is a write that the device makes.
+    if (chosen.kind !== 'intx') this.assertReady()
     const onClose = () => {
       this.#interrupts = undefined
     }
-    this.#interrupts = new InterruptStream(this.kernel, this.#handles.fd, chosen, options.signal, onClose)
+    const source = {
+      kernel: this.kernel,
+      fd: this.#handles.fd,
+      canSignal: () => chosen.kind === 'intx' || this.busMaster,
+    }
+    this.#interrupts = new InterruptStream(source, chosen, options.signal, onClose)
     return this.#interrupts
   }
 
@@ -176,7 +162,7 @@ export class VfioDevice extends DmaDevice {
       })
     }
     this.kernel.ioctl(this.#handles.fd, vfio.VFIO_DEVICE_RESET, 0, 'VFIO_DEVICE_RESET')
-    this.#readBusMaster()
+    this.setReady(this.#command.busMaster)
   }
 
   protected override whyNotReady(): DmaError {
@@ -184,13 +170,18 @@ export class VfioDevice extends DmaDevice {
       'DMA_BUS_MASTER_OFF',
       `bus mastering of ${this.address} is off: it could move nothing`,
       {
-        hint: 'call device.setMaster() before mapping memory',
+        hint: 'call device.setMaster() first: before mapping memory, and before enabling MSI or MSI-X',
       },
     )
   }
 
   protected override quiesce(): void {
-    closeAll([() => this.#setMasterBit(false), () => this.#interrupts?.close()])
+    closeAll([
+      () => {
+        this.#command.busMaster = false
+      },
+      () => this.#interrupts?.close(),
+    ])
   }
 
   /** Mappings of registers go first: VFIO keeps the group busy while one is left. */
@@ -198,22 +189,14 @@ export class VfioDevice extends DmaDevice {
     const { kernel } = this
     const { fd, group, container } = this.#handles
     closeAll([
-      ...[...this.#bars.values(), this.config].map((region) => () => region.close()),
+      ...[...this.#mappedBars, this.config, this.#command.window].map((region) => () => region.close()),
       () => kernel.close(fd),
-      () => group.close(),
-      () => container.close(),
+      () => {
+        closeAll([() => group.close(), () => container.close()])
+        // With the container the whole address space is gone: the device reaches nothing.
+        this.provenQuiet()
+      },
     ])
-  }
-
-  #readBusMaster(): void {
-    const on = (this.config.read16(vfio.PCI_COMMAND) & vfio.PCI_COMMAND_MASTER) !== 0
-    this.dmaReady = on && !this.closed
-  }
-
-  #setMasterBit(on: boolean): void {
-    const command = this.config.read16(vfio.PCI_COMMAND)
-    const value = on ? command | vfio.PCI_COMMAND_MASTER : command & ~vfio.PCI_COMMAND_MASTER
-    this.config.write16(vfio.PCI_COMMAND, value)
   }
 }
 
@@ -245,7 +228,7 @@ export function openVfioDevice(address: string, options: VfioDeviceOptions = {})
     container.setIommu()
     const fd = group.openDevice(bdf)
     undo.unshift(() => kernel.close(fd))
-    const info = readDeviceInfo(kernel, fd)
+    const info = readDeviceInfo(kernel, fd, bdf)
     return new VfioDevice({ pci, container, group, fd, info }, new VfioDmaOps(container, container.info()))
   } catch (error) {
     // The reason why it could not be opened tells more than a failure to close what had been.
@@ -261,7 +244,8 @@ function assertUsable({ address, driver, iommuGroup }: PciDeviceInfo): string {
       hint: "enable VT-d or AMD-Vi in the firmware and boot with 'intel_iommu=on' (Intel; AMD needs nothing); 'dmesg | grep -i -e DMAR -e IOMMU' tells",
     })
   }
-  if (driver !== 'vfio-pci') {
+  // vfio-pci, or a variant of it for one kind of device: mlx5_vfio_pci, nvgrace-gpu-vfio-pci.
+  if (!/(^|[-_])vfio([-_]|$)/.test(driver ?? '')) {
     throw new DmaError('DMA_NOT_BOUND', `${address} is bound to ${driver ?? 'no driver'}, not to vfio-pci`, {
       hint: bindCommands(address, driver),
     })

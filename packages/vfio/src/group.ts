@@ -82,7 +82,7 @@ function assertViable(kernel: Kernel, number: string, fd: number): void {
   const listed = members.map(({ address, driver }) => `${address} (${driver ?? 'no driver'})`).join(', ')
   throw new DmaError(
     'DMA_GROUP_NOT_VIABLE',
-    `IOMMU group ${number} has devices that other drivers use: ${listed}`,
+    `IOMMU group ${number} cannot be used as it is bound now: ${listed}`,
     {
       hint: 'bind every device of the group to vfio-pci or to no driver, or put the card into a slot with a group of its own',
     },

@@ -1,4 +1,4 @@
-import { assertOptions, DmaError } from '@linux-dma/core'
+import { assertOptions, assertSignal, DmaError } from '@linux-dma/core'
 import { VFIO_PCI_INTX_IRQ_INDEX, VFIO_PCI_MSI_IRQ_INDEX, VFIO_PCI_MSIX_IRQ_INDEX } from './constants'
 import type { IrqInfo } from './structs'
 
@@ -35,7 +35,8 @@ export function chooseInterrupts(
   options: InterruptOptions,
 ): ChosenInterrupts {
   assertOptions('interrupts', options, ['kind', 'vectors', 'signal'])
-  const { kind: wanted, vectors = 1 } = options
+  const { kind: wanted, vectors = 1, signal } = options
+  assertSignal('interrupts', signal)
   if (wanted !== undefined && !Object.hasOwn(indexes, wanted)) {
     throw new DmaError('DMA_INVALID_ARGUMENT', `interrupts: kind is '${String(wanted)}'`, {
       hint: "kind is 'msix', 'msi' or 'intx'",

@@ -1,4 +1,4 @@
-import { assertOptions, DmaError, type Kernel } from '@linux-dma/core'
+import { assertMilliseconds, assertOptions, DmaError, type Kernel } from '@linux-dma/core'
 import type { Watch } from '@linux-dma/native'
 import * as vfio from './constants'
 import type { ChosenInterrupts, InterruptKind } from './interrupt-kind'
@@ -11,6 +11,15 @@ export interface Interrupt {
   readonly count: number
 }
 
+/** Where interrupts come from. */
+export interface InterruptSource {
+  readonly kernel: Kernel
+  /** The device's descriptor. */
+  readonly fd: number
+  /** Whether an interrupt of the device could get through now. */
+  canSignal(): boolean
+}
+
 interface Waiter {
   resolve(result: IteratorResult<Interrupt, undefined>): void
   reject(reason: unknown): void
@@ -21,10 +30,11 @@ interface Waiter {
  * first `next()` is kept. INTx is masked by the kernel at each interrupt and unmasked here when the next is asked for:
  * clear the cause in the device in between.
  */
-export class InterruptStream implements AsyncIterableIterator<Interrupt, undefined>, Disposable {
+export class InterruptStream
+  implements AsyncIterableIterator<Interrupt, undefined>, Disposable, AsyncDisposable
+{
   readonly kind: InterruptKind
-  readonly #kernel: Kernel
-  readonly #deviceFd: number
+  readonly #source: InterruptSource
   readonly #chosen: ChosenInterrupts
   readonly #signal: AbortSignal | undefined
   readonly #eventfds: number[] = []
@@ -36,19 +46,20 @@ export class InterruptStream implements AsyncIterableIterator<Interrupt, undefin
   #nextVector = 0
   #waiter: Waiter | undefined
   #failure: { reason: unknown } | undefined
+  /** By the kernel, since an interrupt came; ended when the next is asked for. */
+  #autoMasked = false
+  /** By `mask()`; ended by `unmask()` only. */
   #masked = false
   #closed = false
 
   constructor(
-    kernel: Kernel,
-    deviceFd: number,
+    source: InterruptSource,
     chosen: ChosenInterrupts,
     signal: AbortSignal | undefined,
     onClose: () => void,
   ) {
     signal?.throwIfAborted()
-    this.#kernel = kernel
-    this.#deviceFd = deviceFd
+    this.#source = source
     this.#chosen = chosen
     this.#signal = signal
     this.#onClose = onClose
@@ -86,7 +97,7 @@ export class InterruptStream implements AsyncIterableIterator<Interrupt, undefin
     }
     return new Promise((resolve, reject) => {
       this.#waiter = { resolve, reject }
-      if (this.kind === 'intx' && this.#masked) this.#unmaskOrFail()
+      if (this.#autoMasked && !this.#masked) this.#unmaskOrFail()
     })
   }
 
@@ -98,16 +109,15 @@ export class InterruptStream implements AsyncIterableIterator<Interrupt, undefin
   async wait(options: { timeoutMilliseconds: number }): Promise<Interrupt> {
     assertOptions('wait', options, ['timeoutMilliseconds'])
     const { timeoutMilliseconds } = options
-    if (!(timeoutMilliseconds >= 0)) {
-      throw new DmaError(
-        'DMA_INVALID_ARGUMENT',
-        `wait: timeoutMilliseconds is ${String(timeoutMilliseconds)}, not 0 or more`,
-      )
-    }
+    assertMilliseconds('timeoutMilliseconds', timeoutMilliseconds)
     const delivery = this.next()
     const waiter = this.#waiter
     const timer = new AbortController()
-    if (waiter) this.#rejectLater(waiter, timeoutMilliseconds, timer.signal)
+    if (waiter) {
+      // The sleep is cut short, and so rejects, when the interrupt comes first.
+      const expired = () => this.#expire(waiter, timeoutMilliseconds)
+      this.#source.kernel.clock.sleep(timeoutMilliseconds, { signal: timer.signal }).then(expired, () => {})
+    }
     try {
       const { done, value } = await delivery
       if (!done) return value
@@ -118,9 +128,9 @@ export class InterruptStream implements AsyncIterableIterator<Interrupt, undefin
   }
 
   /** Ends the iteration, as `break` in a `for await` does. */
-  return(): Promise<IteratorResult<Interrupt, undefined>> {
+  async return(): Promise<IteratorResult<Interrupt, undefined>> {
     this.close()
-    return Promise.resolve({ done: true, value: undefined })
+    return { done: true, value: undefined }
   }
 
   [Symbol.asyncIterator](): this {
@@ -140,14 +150,30 @@ export class InterruptStream implements AsyncIterableIterator<Interrupt, undefin
   /** Lets INTx interrupts through again. @throws DMA_NOT_MASKABLE, DMA_CLOSED */
   unmask(): void {
     this.#assertMaskable()
-    this.#set(vfio.VFIO_IRQ_SET_DATA_NONE | vfio.VFIO_IRQ_SET_ACTION_UNMASK, 1)
+    this.#unmask()
     this.#masked = false
+  }
+
+  /**
+   * Makes an interrupt in the device's stead, to try a handler out. Mirrors what VFIO calls loopback.
+   * @param vector one of those that are enabled
+   * @throws DMA_INVALID_ARGUMENT, DMA_CLOSED
+   */
+  trigger(vector = 0): void {
+    if (this.#closed) throw closedError()
+    if (!(Number.isInteger(vector) && vector >= 0 && vector < this.#chosen.vectors)) {
+      throw new DmaError('DMA_INVALID_ARGUMENT', `trigger: vector ${String(vector)} is not enabled`, {
+        hint: `0 to ${this.#chosen.vectors - 1} are; ask for more with interrupts({ vectors: n })`,
+      })
+    }
+    this.#set(vfio.VFIO_IRQ_SET_DATA_NONE | vfio.VFIO_IRQ_SET_ACTION_TRIGGER, 1, vector)
   }
 
   /** Disables the interrupts and ends the iteration. Idempotent. */
   close(): void {
     if (this.#closed) return
     this.#closed = true
+    this.#pendingTotal = 0
     this.#signal?.removeEventListener('abort', this.#onAbort)
     try {
       this.#set(vfio.VFIO_IRQ_SET_DATA_NONE | vfio.VFIO_IRQ_SET_ACTION_TRIGGER, 0)
@@ -165,20 +191,24 @@ export class InterruptStream implements AsyncIterableIterator<Interrupt, undefin
     this.close()
   }
 
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.close()
+  }
+
   readonly #onAbort = (): void => this.#fail(this.#signal!.reason)
 
   #watch(vector: number): void {
-    const eventfd = this.#kernel.eventfd()
+    const eventfd = this.#source.kernel.eventfd()
     this.#eventfds.push(eventfd)
     const listener = {
       onCount: (count: number) => this.#deliver(vector, count),
       onError: (error: Error) => this.#fail(error),
     }
-    this.#watches.push(this.#kernel.watch(eventfd, 8, listener))
+    this.#watches.push(this.#source.kernel.watch(eventfd, 8, listener))
   }
 
   #deliver(vector: number, count: number): void {
-    if (this.kind === 'intx') this.#masked = true
+    if (this.kind === 'intx') this.#autoMasked = true
     this.#pending[vector]! += count
     this.#pendingTotal += count
     const waiter = this.#waiter
@@ -209,43 +239,66 @@ export class InterruptStream implements AsyncIterableIterator<Interrupt, undefin
     }
   }
 
-  #rejectLater(waiter: Waiter, milliseconds: number, signal: AbortSignal): void {
-    const expire = () => {
-      if (this.#waiter !== waiter) return
-      this.#waiter = undefined
-      waiter.reject(
-        new DmaError('ETIMEDOUT', `no ${this.kind} interrupt within ${milliseconds} ms`, {
-          hint: 'check that the device was started with its interrupt enabled, and that the last one was acknowledged',
-        }),
-      )
+  #expire(waiter: Waiter, milliseconds: number): void {
+    if (this.#waiter !== waiter) return
+    // The thread may have been busy until now: what is in the counters came in time.
+    this.#collect()
+    if (this.#waiter !== waiter) return
+    this.#waiter = undefined
+    waiter.reject(
+      new DmaError('ETIMEDOUT', `no ${this.kind} interrupt within ${milliseconds} ms`, {
+        hint: this.#source.canSignal()
+          ? 'check that the device was started with its interrupt enabled, and that the last one was acknowledged'
+          : 'bus mastering is off, so the device cannot send one: call device.setMaster()',
+      }),
+    )
+  }
+
+  /** Takes what the event loop has not delivered yet. */
+  #collect(): void {
+    const bytes = new Uint8Array(8)
+    for (const [vector, eventfd] of this.#eventfds.entries()) {
+      try {
+        this.#source.kernel.read(eventfd, bytes)
+      } catch {
+        continue // nothing there
+      }
+      this.#deliver(vector, Number(new DataView(bytes.buffer).getBigUint64(0, true)))
     }
-    // The sleep is cut short, and so rejects, when the interrupt comes first.
-    this.#kernel.clock.sleep(milliseconds, { signal }).then(expire, () => {})
   }
 
   #unmaskOrFail(): void {
     try {
-      this.unmask()
+      this.#unmask()
     } catch (error) {
       this.#fail(error)
     }
   }
 
+  #unmask(): void {
+    this.#set(vfio.VFIO_IRQ_SET_DATA_NONE | vfio.VFIO_IRQ_SET_ACTION_UNMASK, 1)
+    this.#autoMasked = false
+  }
+
   #assertMaskable(): void {
-    if (this.#closed) throw new DmaError('DMA_CLOSED', 'the interrupt stream is closed')
+    if (this.#closed) throw closedError()
     if (this.#chosen.info.flags & vfio.VFIO_IRQ_INFO_MASKABLE) return
     throw new DmaError('DMA_NOT_MASKABLE', `VFIO cannot mask ${this.kind}`, {
       hint: 'mask the interrupt in the device’s own registers',
     })
   }
 
-  #set(flags: number, vectors: readonly number[] | number): void {
-    const argument = encodeIrqSet(this.#chosen.info.index, flags, vectors)
-    this.#kernel.ioctl(this.#deviceFd, vfio.VFIO_DEVICE_SET_IRQS, argument, 'VFIO_DEVICE_SET_IRQS')
+  #set(flags: number, vectors: readonly number[] | number, start = 0): void {
+    const argument = encodeIrqSet(this.#chosen.info.index, flags, vectors, start)
+    this.#source.kernel.ioctl(this.#source.fd, vfio.VFIO_DEVICE_SET_IRQS, argument, 'VFIO_DEVICE_SET_IRQS')
   }
 
   #releaseDescriptors(): void {
     for (const watch of this.#watches.splice(0)) watch.close()
-    for (const eventfd of this.#eventfds.splice(0)) this.#kernel.close(eventfd)
+    for (const eventfd of this.#eventfds.splice(0)) this.#source.kernel.close(eventfd)
   }
+}
+
+function closedError(): DmaError {
+  return new DmaError('DMA_CLOSED', 'the interrupt stream is closed')
 }

@@ -7,7 +7,7 @@ interface Extent {
   end: number
 }
 
-/** From this size on, mappings are aligned so that the IOMMU can use its own large pages. */
+/** From this size on, mappings are aligned, where there is room, so that the IOMMU can use its own large pages. */
 const LARGE_PAGE = 0x20_0000
 /** Numbers hold addresses exactly up to here; nothing above is handed out. */
 const EXACT_END = 2 ** 53
@@ -55,14 +55,9 @@ export class IovaAllocator {
    */
   allocate(byteLength: number, mask: bigint): number {
     const limit = clip(mask + 1n)
-    const alignment = byteLength >= LARGE_PAGE ? LARGE_PAGE : this.#pageSize
-    for (let i = this.#free.length - 1; i >= 0; i--) {
-      const extent = this.#free[i]!
-      const start = roundDown(Math.min(extent.end, limit) - byteLength, alignment)
-      if (start < extent.start) continue
-      this.#carve(i, start, start + byteLength)
-      return start
-    }
+    const large = byteLength >= LARGE_PAGE ? this.#allocateAligned(byteLength, limit, LARGE_PAGE) : -1
+    const start = large >= 0 ? large : this.#allocateAligned(byteLength, limit, this.#pageSize)
+    if (start >= 0) return start
     throw new DmaError(
       'ENOSPC',
       `no ${byteLength} free bytes of IO virtual address below 0x${mask.toString(16)}`,
@@ -93,6 +88,18 @@ export class IovaAllocator {
     } else {
       this.#free.splice(i, 0, { start, end })
     }
+  }
+
+  /** The start of the range that was taken, -1 where there is none. Looks at every free extent in the worst case. */
+  #allocateAligned(byteLength: number, limit: number, alignment: number): number {
+    for (let i = this.#free.length - 1; i >= 0; i--) {
+      const extent = this.#free[i]!
+      const start = roundDown(Math.min(extent.end, limit) - byteLength, alignment)
+      if (start < extent.start) continue
+      this.#carve(i, start, start + byteLength)
+      return start
+    }
+    return -1
   }
 
   /** Takes [start, end) out of a free extent that holds it. */

@@ -7,7 +7,7 @@ import type { Kernel } from '@linux-dma/core'
 export function memlockHint(kernel: Kernel, needed: number): string {
   const limit = memlockLimit(kernel)
   const locked = lockedBytes(kernel)
-  if (limit === undefined || limit === Number.POSITIVE_INFINITY) {
+  if (limit === undefined || (locked ?? 0) + needed <= limit) {
     return 'the memory-lock limit is not the cause: the machine is out of memory, or a cgroup limit is reached'
   }
   const total = (locked ?? 0) + needed

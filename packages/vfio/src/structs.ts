@@ -95,11 +95,17 @@ export class DmaUnmapArgument {
 }
 
 /** struct vfio_irq_set, with one descriptor (or -1 for none) for each vector. */
-export function encodeIrqSet(index: number, flags: number, vectors: readonly number[] | number): Uint8Array {
+export function encodeIrqSet(
+  index: number,
+  flags: number,
+  vectors: readonly number[] | number,
+  start = 0,
+): Uint8Array {
   const descriptors = typeof vectors === 'number' ? [] : vectors
   const view = structure(20 + descriptors.length * 4)
   view.setUint32(4, flags, true)
   view.setUint32(8, index, true)
+  view.setUint32(12, start, true)
   view.setUint32(16, typeof vectors === 'number' ? vectors : vectors.length, true)
   descriptors.forEach((fd, i) => {
     view.setInt32(20 + i * 4, fd, true)

@@ -240,6 +240,10 @@ export class FakeKernel implements Kernel {
     })
   }
 
+  warn(warning: Error): void {
+    this.#parts.warnings.push(warning)
+  }
+
   live(): LiveCounters {
     const { descriptors, open, waiters } = this.#parts
     let mappedBytes = 0

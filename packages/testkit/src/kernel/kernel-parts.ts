@@ -16,4 +16,5 @@ export interface KernelParts extends MappingOwner {
   readonly frames: FrameAllocator
   readonly hugePages: HugePages
   readonly faultPlan: FaultPlan
+  readonly warnings: Error[]
 }

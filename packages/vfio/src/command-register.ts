@@ -1,0 +1,89 @@
+import { DmaError, FileRegisterWindow, type Kernel } from '@linux-dma/core'
+import * as vfio from './constants'
+
+/** What the command register's owner wants to be asked and told. */
+export interface CommandWatcher {
+  /** Whether registers of the device are mapped into this process now. */
+  hasMappedRegisters(): boolean
+  /** Bus mastering may have changed. */
+  onBusMaster(on: boolean): void
+}
+
+/**
+ * The configuration space of an open device, in which it watches every write, whoever makes it: bus mastering decides
+ * whether DMA addresses may be handed out, and memory that stops answering while it is mapped ends the process.
+ */
+export class CommandRegister {
+  /** All of configuration space. */
+  readonly window: FileRegisterWindow
+  readonly #name: string
+  readonly #watcher: CommandWatcher
+  /** Where the power management registers are: undefined for a device that has none. */
+  readonly #powerControl: number | undefined
+
+  constructor(
+    kernel: Kernel,
+    fd: number,
+    place: { position: number; byteLength: number },
+    name: string,
+    watcher: CommandWatcher,
+  ) {
+    this.#name = name
+    this.#watcher = watcher
+    this.window = new FileRegisterWindow(kernel, fd, {
+      ...place,
+      name: `${name} configuration space`,
+      beforeWrite: (byteOffset, bytes) => this.#refuseWhatFaults(byteOffset, bytes),
+      onWrite: (byteOffset) => {
+        if (byteOffset <= vfio.PCI_COMMAND + 1) watcher.onBusMaster(this.busMaster)
+      },
+    })
+    const power = findCapability(this.window, vfio.PCI_CAP_ID_PM)
+    this.#powerControl = power === undefined ? undefined : power + vfio.PCI_PM_CTRL
+  }
+
+  get busMaster(): boolean {
+    return (this.window.read16(vfio.PCI_COMMAND) & vfio.PCI_COMMAND_MASTER) !== 0
+  }
+
+  set busMaster(on: boolean) {
+    const command = this.window.read16(vfio.PCI_COMMAND)
+    const bit = vfio.PCI_COMMAND_MASTER
+    this.window.write16(vfio.PCI_COMMAND, on ? command | bit : command & ~bit)
+  }
+
+  /** The kernel answers an access to mapped registers that do not decode with SIGBUS, which no program survives. */
+  #refuseWhatFaults(byteOffset: number, bytes: Uint8Array): void {
+    const command = byteAt(vfio.PCI_COMMAND, byteOffset, bytes)
+    const power = this.#powerControl === undefined ? undefined : byteAt(this.#powerControl, byteOffset, bytes)
+    const memoryOff = command !== undefined && (command & vfio.PCI_COMMAND_MEMORY) === 0
+    const powerOff = power !== undefined && (power & vfio.PCI_PM_CTRL_STATE_MASK) !== 0
+    if (!(memoryOff || powerOff) || !this.#watcher.hasMappedRegisters()) return
+    const what = memoryOff ? 'switch its memory decoding off' : 'put it to sleep'
+    throw new DmaError(
+      'DMA_BAR_IN_USE',
+      `${this.#name}: this write would ${what} while its registers are mapped`,
+      {
+        hint: 'close the regions that device.bar() gave first: an access to them would end the process',
+      },
+    )
+  }
+}
+
+/** The byte of a write that lands on one register. */
+function byteAt(register: number, byteOffset: number, bytes: Uint8Array): number | undefined {
+  return bytes[register - byteOffset]
+}
+
+/** Offset of the first capability of this kind. Mirrors `pci_find_capability()`. */
+function findCapability(config: FileRegisterWindow, wanted: number): number | undefined {
+  if ((config.read16(vfio.PCI_STATUS) & vfio.PCI_STATUS_CAP_LIST) === 0) return undefined
+  const seen = new Set<number>()
+  let at = config.read8(vfio.PCI_CAPABILITY_LIST) & ~3
+  while (at >= 0x40 && !seen.has(at)) {
+    if (config.read8(at) === wanted) return at
+    seen.add(at)
+    at = config.read8(at + 1) & ~3
+  }
+  return undefined
+}
