@@ -130,6 +130,9 @@ async function liveBytes(): Promise<number> {
   return heapUsed + arrayBuffers
 }
 
+/** The last of what has become garbage, so that the engine has to make it. */
+let garbage: object[] = []
+
 let measuredStalls: Promise<{ pause: Measured; batch: Measured; longest: Measured }> | undefined
 
 /** Runs once, whichever of its rows asks first. */
@@ -152,20 +155,20 @@ async function measureStalls(
   })
   observer.observe({ entryTypes: ['gc'] })
   const batches: number[] = []
-  // What a program's own objects look like: many that die young, some that are kept for a while.
-  const kept: object[][] = []
   const seconds = context.long ? 60 : context.quick ? 3 : 10
   const end = performance.now() + seconds * 1000
   for (let start = 0; performance.now() < end; start = (start + BATCH) % COUNT) {
     const began = performance.now()
     churn(region, handles, order, start, BATCH)
     batches.push(performance.now() - began)
-    kept[batches.length % 64] = Array.from({ length: BATCH }, (_, index) => ({ index }))
+    // A program's own garbage, all of which dies young: what survives would cost a pause by itself.
+    garbage = Array.from({ length: BATCH }, (_, index) => ({ index }))
     // The observer is told between two turns.
     if (batches.length % 100 === 0) await nextTurn()
   }
   await setTimeout(50)
   observer.disconnect()
+  garbage.length = 0
   return {
     pause: single(Math.max(...pauses), pauses.length - 1),
     batch: single(quantile(batches, 0.999), batches.length),
