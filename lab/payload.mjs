@@ -51,7 +51,7 @@ function listAddons(directory) {
 }
 
 /** Folders that are never part of what is installed, and may be very large. */
-const skipped = new Set(['node_modules', 'src', '.turbo', 'obj.target', '.deps'])
+const skipped = new Set(['node_modules', '.turbo', 'obj.target', '.deps'])
 
 /**
  * @param {string} directory

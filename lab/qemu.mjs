@@ -37,6 +37,7 @@ export function qemuArguments({
     // The IOMMU comes before what it is to translate for.
     ...['-device', `intel-iommu,intremap=${interruptRemapping ? 'on' : 'off'}`],
     ...['-device', 'edu,addr=4', '-device', 'ich9-ahci,addr=5', '-device', 'pci-testdev,addr=6'],
+    ...['-device', 'nvme,serial=lab,addr=8'],
     ...['-device', 'virtio-serial-pci,addr=1d'],
     ...ports.flatMap((port, index) => [
       ...['-chardev', `socket,id=port${index},path=${escapeComma(socket(port))}`],

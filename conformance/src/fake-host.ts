@@ -1,10 +1,12 @@
 import { createFakeMachine, EduDevice } from '@linux-dma/testkit'
 import type { Host } from './host'
+import { NvmeController } from './nvme-controller'
 import { groupPath } from './raw-vfio'
 import { runScenario } from './scenarios'
 import type { MachineKind } from './suite'
 
 const EDU = '0000:00:04.0'
+const NVME = '0000:00:08.0'
 
 /** A fake machine with what the suites need. */
 export function fakeHost(kind: MachineKind): Host {
@@ -16,6 +18,7 @@ export function fakeHost(kind: MachineKind): Host {
     name: 'fake',
     kernel: machine.kernel,
     edu: EDU,
+    nvme: NVME,
     shared: { first: '0000:00:1f.2', second: '0000:00:1f.3', otherDriver: 'uio_pci_generic' },
     asUser: async (scenario, { ownsGroup, memlockBytes }) => {
       const user = eduMachine({ uid: 1000, memlockLimit: memlockBytes })
@@ -31,6 +34,7 @@ function eduMachine(
   const machine = createFakeMachine({ seed: 1, hugePages: 8, ...options })
   // Bound to vfio-pci, where there is an IOMMU: without one that driver takes no device.
   machine.addDevice(new EduDevice(), { address: EDU })
+  machine.addDevice(new NvmeController(), { address: NVME })
   for (const address of ['0000:00:1f.2', '0000:00:1f.3']) {
     machine.addDevice(new EduDevice(), { address, driver: null, group: 3 })
   }

@@ -14,11 +14,14 @@ const USER = 1000
 export function realHost(): Host {
   const kernel = linuxKernel()
   const edu = devices((id) => id === '0x1234 0x11e8')[0]
-  if (!edu) throw new Error('this machine has no edu device: run this in the lab')
+  const nvme = devices((id) => id === '0x1b36 0x0010')[0]
+  if (!edu || !nvme)
+    throw new Error('this machine has no edu device or no NVMe controller: run this in the lab')
   return {
     name: 'real',
     kernel,
     edu,
+    nvme,
     get shared() {
       return sharedGroup()
     },

@@ -9,6 +9,7 @@ import { vfioExit } from './suites/vfio-exit'
 import { vfioInterrupts } from './suites/vfio-interrupts'
 import { vfioLimits } from './suites/vfio-limits'
 import { vfioMappings } from './suites/vfio-mappings'
+import { vfioNvme } from './suites/vfio-nvme'
 import { vfioOpen } from './suites/vfio-open'
 import { vfioWithoutIommu, vfioWithoutRemapping } from './suites/vfio-refused'
 import { vfioRegisters } from './suites/vfio-registers'
@@ -27,6 +28,7 @@ const suites = {
     vfioOpen,
     vfioRegisters,
     vfioInterrupts,
+    vfioNvme,
     vfioDma,
     vfioMappings,
     vfioLimits,

@@ -110,11 +110,15 @@ class LinuxKernel implements Kernel {
     checkInteger('request', request, 0, UINT32_MAX)
     if (typeof argument === 'number') checkInteger('argument', argument, 0, Number.MAX_SAFE_INTEGER)
     else checkBytes('argument', argument)
-    const syscall = `ioctl(${name ?? `0x${request.toString(16)}`})`
-    const result = call(() => this.#addon.ioctl(fd, request, argument), { syscall })
-    const made = newDescriptor(request, result, argument)
-    if (made !== undefined) call(() => this.#addon.adopt(made), { syscall })
-    return result
+    // No closure and no text before something went wrong: memory is mapped through here.
+    try {
+      const result = this.#addon.ioctl(fd, request, argument)
+      const made = newDescriptor(request, result, argument)
+      if (made !== undefined) this.#addon.adopt(made)
+      return result
+    } catch (error) {
+      throw toDmaError(error, { syscall: `ioctl(${name ?? `0x${request.toString(16)}`})` })
+    }
   }
 
   eventfd(initialCount = 0): FileDescriptor {

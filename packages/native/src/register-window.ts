@@ -27,7 +27,10 @@ export interface RegisterWindow {
   close(): void
 }
 
-/** One register. */
+/**
+ * One register. Once its window is closed both methods throw `DMA_CLOSED`; a function that was taken out of the object
+ * before then reads zeros and writes nowhere.
+ */
 export interface BoundRegister {
   read(): number
   write(value: number): void

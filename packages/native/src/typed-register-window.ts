@@ -2,7 +2,7 @@ import { DmaError } from './errors'
 import { closedError } from './linux-mapping'
 import { NativeRegisters, readOnlyError, type WindowMapping } from './native-registers'
 import type { BoundRegister, RegisterWindow } from './register-window'
-import { type Binder, bindBytes, bindHalves, bindWords } from './typed-registers'
+import { accessBytes, accessHalves, accessWords, Binder } from './typed-registers'
 
 const NO_BYTES = new Uint8Array(0)
 const NO_HALVES = new Uint16Array(0)
@@ -17,10 +17,11 @@ export class TypedRegisterWindow implements RegisterWindow {
   readonly byteLength: number
   readonly #registers: NativeRegisters
   // Replaced by empty arrays on close, so that the load itself finds out: it gives undefined.
-  #bytes: Uint8Array
-  #halves: Uint16Array
-  #words: Uint32Array
-  #writable: boolean
+  // Never undefined, and compared with `true`, so that the engine knows their kind without looking.
+  #bytes = NO_BYTES
+  #halves = NO_HALVES
+  #words = NO_WORDS
+  #writable = false
   #closed = false
   readonly #binders: Record<8 | 16 | 32, Binder>
 
@@ -34,9 +35,9 @@ export class TypedRegisterWindow implements RegisterWindow {
     this.#words = new Uint32Array(buffer, 0, Math.floor(this.byteLength / 4))
     const refuse = (byteOffset: number) => this.#refusal(byteOffset)
     this.#binders = {
-      8: bindBytes(this.#bytes, writable, refuse),
-      16: bindHalves(this.#halves, writable, refuse),
-      32: bindWords(this.#words, writable, refuse),
+      8: new Binder(this.#bytes, { writable, make: accessBytes(this.#bytes), refuse }),
+      16: new Binder(this.#halves, { writable, make: accessHalves(this.#halves), refuse }),
+      32: new Binder(this.#words, { writable, make: accessWords(this.#words), refuse }),
     }
   }
 
@@ -68,17 +69,17 @@ export class TypedRegisterWindow implements RegisterWindow {
   }
 
   write8(byteOffset: number, value: number): void {
-    if (!this.#writable) throw this.#refusal(byteOffset)
+    if (this.#writable !== true) throw this.#refusal(byteOffset)
     this.#bytes[byteOffset] = value
   }
 
   write16(byteOffset: number, value: number): void {
-    if (!this.#writable) throw this.#refusal(byteOffset)
+    if (this.#writable !== true) throw this.#refusal(byteOffset)
     this.#halves[byteOffset >>> 1] = value
   }
 
   write32(byteOffset: number, value: number): void {
-    if (!this.#writable) throw this.#refusal(byteOffset)
+    if (this.#writable !== true) throw this.#refusal(byteOffset)
     this.#words[byteOffset >>> 2] = value
   }
 

@@ -1,7 +1,7 @@
 import { DmaError, type Kernel } from '@linux-dma/core'
 import { O_RDWR } from '@linux-dma/native'
 import * as vfio from './constants'
-import { explained } from './explain'
+import { explain, explained } from './explain'
 import { memlockHint } from './memlock'
 import {
   bytesOf,
@@ -106,16 +106,20 @@ export class VfioContainer {
   map(flags: number, address: number, iova: number, byteLength: number): void {
     const { kernel, fd } = this
     const argument = this.#mapArgument.fill(flags, address, iova, byteLength)
-    explained(() => kernel.ioctl(fd, vfio.VFIO_IOMMU_MAP_DMA, argument, 'VFIO_IOMMU_MAP_DMA'), {
-      ENOMEM: () => ({
-        message: `the kernel cannot pin ${byteLength} bytes for DMA`,
-        hint: memlockHint(kernel, byteLength),
-      }),
-      ENOSPC: () => ({
-        message: 'the container has as many mappings as VFIO allows',
-        hint: 'map one large region with createDmaRegion() and cut it up; the limit is /sys/module/vfio_iommu_type1/parameters/dma_entry_limit',
-      }),
-    })
+    try {
+      kernel.ioctl(fd, vfio.VFIO_IOMMU_MAP_DMA, argument, 'VFIO_IOMMU_MAP_DMA')
+    } catch (error) {
+      throw explain(error, {
+        ENOMEM: () => ({
+          message: `the kernel cannot pin ${byteLength} bytes for DMA`,
+          hint: memlockHint(kernel, byteLength),
+        }),
+        ENOSPC: () => ({
+          message: 'the container has as many mappings as VFIO allows',
+          hint: 'map one large region with createDmaRegion() and cut it up; the limit is /sys/module/vfio_iommu_type1/parameters/dma_entry_limit',
+        }),
+      })
+    }
   }
 
   /** VFIO_IOMMU_UNMAP_DMA. When it returns, the IOMMU no longer lets the device reach the pages. */
