@@ -18,6 +18,7 @@ export default defineConfig({
       'examples/*/src/**/*.test.ts',
       'lab/**/*.test.ts',
       'bench/**/*.test.ts',
+      'scripts/*.test.ts',
       'docs/*.test.ts',
     ],
     testTimeout: 20_000,

@@ -39,7 +39,6 @@ try {
 function pack() {
   return readdirSync(path.join(root, 'packages')).map((name) => {
     const folder = path.join(root, 'packages', name)
-    copyFileSync(path.join(root, 'LICENSE'), path.join(folder, 'LICENSE'))
     const report = execFileSync(
       'npm',
       ['pack', '--json', '--ignore-scripts', '--pack-destination', scratch],

@@ -31,7 +31,10 @@ export function ensureDependencies() {
   const wanted = path.join(root, 'package-lock.json')
   if (existsSync(installed) && statSync(installed).mtimeMs >= statSync(wanted).mtimeMs) return
   console.log('Installing dependencies')
-  must('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'])
+  const status = run('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'])
+  if (status === 0) return
+  console.error('npm ci failed: it needs the npm registry, or a cache that has been filled before')
+  process.exit(status)
 }
 
 /** Builds the TypeScript of one workspace and of what it depends on, or of all. Cached: a second time costs a second. */

@@ -11,9 +11,7 @@ import { bin, build, buildAddon, ensureDependencies, root } from './steps.mjs'
 /** Exit status of the lab where emulator or kernel cannot be had on this machine: sysexits' EX_UNAVAILABLE. */
 const UNAVAILABLE = 69
 
-const { values: options } = parseArgs({
-  options: { 'require-lab': { type: 'boolean' }, 'no-lab': { type: 'boolean' } },
-})
+const options = readOptions()
 
 ensureDependencies()
 build()
@@ -43,6 +41,16 @@ for (const failure of failures) console.log(`failed: ${failure}`)
 const skipped = totals.skipped > 0 ? `, ${totals.skipped} skipped` : ''
 console.log(`${totals.passed} passed, ${totals.failed} failed${skipped}`)
 process.exit(failures.length > 0 || totals.failed > 0 ? 1 : 0)
+
+function readOptions() {
+  try {
+    return parseArgs({ options: { 'require-lab': { type: 'boolean' }, 'no-lab': { type: 'boolean' } } })
+      .values
+  } catch (error) {
+    console.error(`${error.message}\nnpm test -- [--require-lab | --no-lab]`)
+    process.exit(2)
+  }
+}
 
 /** Runs one step and adds what it counts: its tests, or 1 for the step itself. */
 async function step(title, command, args, count = () => undefined) {

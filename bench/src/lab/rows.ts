@@ -65,13 +65,13 @@ function mapRow(
   return {
     name,
     unit: 'µs',
-    measure(context) {
-      const memory = allocateDmaMemory({ byteLength, kernel: device.kernel })
+    async measure(context) {
+      using memory = allocateDmaMemory({ byteLength, kernel: device.kernel })
       memory.bytes.fill(1)
       const ours = (count: number) => {
         for (let index = 0; index < count; index++) createDmaRegion(device, { memory }).close()
       }
-      return pair(
+      return await pair(
         context,
         mapInC(device, recorded, reference, memory.address, byteLength),
         microseconds(ours, MAPPINGS),
@@ -85,8 +85,8 @@ function singleRow(device: VfioDevice, recorded: Recorded, reference: Reference)
   return {
     name: 'dmaMapSingle, unregistered 64 KiB',
     unit: 'µs',
-    measure(context) {
-      const memory = allocateDmaMemory({ byteLength: 1 << 16, kernel: device.kernel })
+    async measure(context) {
+      using memory = allocateDmaMemory({ byteLength: 1 << 16, kernel: device.kernel })
       memory.bytes.fill(1)
       const ours = (count: number) => {
         for (let index = 0; index < count; index++) {
@@ -94,7 +94,7 @@ function singleRow(device: VfioDevice, recorded: Recorded, reference: Reference)
         }
       }
       const c = mapInC(device, recorded, reference, memory.address, memory.byteLength)
-      return pair(context, c, microseconds(ours, MAPPINGS))
+      return await pair(context, c, microseconds(ours, MAPPINGS))
     },
   }
 }

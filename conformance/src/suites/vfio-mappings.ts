@@ -20,6 +20,7 @@ import {
   dmaUnmapSingle,
   toNumber,
 } from '@linux-dma/core'
+import { createFakeMachine } from '@linux-dma/testkit'
 import { openVfioDevice } from '@linux-dma/vfio'
 import type { Host, Runner } from '../host'
 import { refusal, withDevice, withoutLeaks } from '../with-device'
@@ -113,6 +114,27 @@ export function vfioMappings({ describe, it }: Runner, host: Host): void {
             }),
           /from inside/,
         )
+      }))
+
+    it('refuses memory of another kernel, whose addresses mean something else here', () =>
+      withDevice(host, (device) => {
+        device.setMaster()
+        const other = createFakeMachine().kernel
+        using memory = allocateDmaMemory({ byteLength: 4096, kernel: other })
+        refusal(
+          () => dmaMapSingle(device, memory.bytes, ToDevice),
+          'DMA_WRONG_KERNEL',
+          /kernel: device\.kernel/,
+        )
+        refusal(() => createDmaRegion(device, { memory }), 'DMA_WRONG_KERNEL')
+      }))
+
+    it('refuses what is no mapping', () =>
+      withDevice(host, (device) => {
+        for (const nothing of [undefined, null, 5, {}]) {
+          refusal(() => dmaUnmapSingle(device, nothing as never), 'DMA_INVALID_ARGUMENT', /dmaMapSingle/)
+          refusal(() => dmaSyncSingleForCpu(device, nothing as never), 'DMA_INVALID_ARGUMENT')
+        }
       }))
 
     it('refuses directions that are none', () =>

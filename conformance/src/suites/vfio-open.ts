@@ -39,6 +39,7 @@ export function vfioOpen({ describe, it }: Runner, host: Host): void {
     it('refuses an option it does not know', () =>
       withoutLeaks(host, () => {
         refusal(() => openVfioDevice(edu, { kernal: kernel } as never), 'DMA_INVALID_ARGUMENT', /kernel/)
+        refusal(() => openVfioDevice(edu, { kernel: {} } as never), 'DMA_INVALID_ARGUMENT', /machine\.kernel/)
       }))
 
     it('says how to bind a device that another driver has, or none', () =>

@@ -139,7 +139,7 @@ export class IoRegion implements Disposable {
   }
 
   /**
-   * One register with its offset bound in, for hot loops: as fast as a C pointer, since range and alignment are checked
+   * One register with its offset bound in, for hot loops: one load or store, since range and alignment are checked
    * here and not at each access. A value that is written is cut to the register's width.
    * @throws DMA_RANGE, DMA_CLOSED; the accessors throw DMA_CLOSED after `close()`
    */

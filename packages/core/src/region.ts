@@ -74,6 +74,7 @@ export class DmaRegion implements Disposable {
     this.temporary = options.purpose !== 'region'
     this.coherent = options.purpose === 'coherent'
     this.#needsSync = device.ops.syncForCpu !== undefined || device.ops.syncForDevice !== undefined
+    assertSameKernel(device, memory)
     const mask = this.coherent ? device.coherentDmaMask : device.dmaMask
     if (memoryOffset + byteLength > memory.byteLength) {
       throw new DmaError(
@@ -282,6 +283,16 @@ export class DmaRegion implements Disposable {
     const address = (this.#start + byteOffset) as unknown as DmaAddress
     this.device.ops[verb]?.(this.device, address, byteLength, direction)
   }
+}
+
+/** An address of one kernel's memory means nothing, or something else, to another. */
+function assertSameKernel(device: DmaDevice, memory: DmaMemory): void {
+  if (device.kernel === memory.kernel) return
+  throw new DmaError(
+    'DMA_WRONG_KERNEL',
+    `the memory is of the kernel '${memory.kernel.name}', ${device.name} of another, '${device.kernel.name}'`,
+    { hint: 'allocate it where the device is: allocateDmaMemory({ byteLength, kernel: device.kernel })' },
+  )
 }
 
 /**

@@ -261,6 +261,11 @@ export function dmaSyncSingleRangeForDevice(
 }
 
 function assertSameDevice(device: DmaDevice, mapping: StreamingMapping): void {
+  if (!(mapping instanceof StreamingMapping)) {
+    throw new DmaError('DMA_INVALID_ARGUMENT', `${typeof mapping} is no mapping`, {
+      hint: 'pass what dmaMapSingle() returned; a handle of a region goes to region.unmapSingle() and its like',
+    })
+  }
   if (mapping.device === device) return
   throw new DmaError('DMA_WRONG_DEVICE', `the mapping is ${mapping.device.name}’s, not ${device.name}’s`, {
     hint: 'a DMA address means something only on the device it was mapped for',

@@ -3,7 +3,9 @@ import { DmaError } from '@linux-dma/native'
 /** @throws DMA_INVALID_ARGUMENT where `options` is no object or has a property that is not in `known` */
 export function assertOptions(of: string, options: object, known: readonly string[]): void {
   if (typeof options !== 'object' || options === null) {
-    throw new DmaError('DMA_INVALID_ARGUMENT', `${of}: options is ${String(options)}, not an object`)
+    throw new DmaError('DMA_INVALID_ARGUMENT', `${of}: options is ${String(options)}, not an object`, {
+      hint: `pass { ${known.join(', ')} }, or those of them that are needed`,
+    })
   }
   for (const name of Object.keys(options)) {
     if (known.includes(name)) continue

@@ -17,6 +17,7 @@ import { AddressSpace } from './memory/address-space'
 import { FrameAllocator } from './memory/frames'
 import { HugePages, mountHugePages } from './memory/huge-pages'
 import type { MappingOwner } from './memory/mapping'
+import { checkModel } from './models/check-model'
 import type { DeviceModel } from './models/device-model'
 import { type BusWindow, busWindow } from './pci/bar-layout'
 import { DriverCore } from './pci/drivers'
@@ -117,6 +118,7 @@ export class FakeMachineCore implements FakeMachine {
   }
 
   addDevice<Model extends DeviceModel>(model: Model, options: AddDeviceOptions = {}): Model {
+    checkModel(model)
     checkOptionNames(options, ['address', 'driver', 'group'], 'addDevice')
     const { address = this.#freeAddress(), driver = this.#iommu ? vfioPci : null } = options
     if (!addressForm.test(address)) {

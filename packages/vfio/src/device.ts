@@ -216,6 +216,11 @@ export function openVfioDevice(address: string, options: VfioDeviceOptions = {})
   assertOptions('openVfioDevice', options, ['kernel'])
   const bdf = parsePciAddress(address)
   const kernel = options.kernel ?? linuxKernel()
+  if (typeof kernel.ioctl !== 'function') {
+    throw new DmaError('DMA_INVALID_ARGUMENT', 'openVfioDevice: kernel is no Kernel', {
+      hint: 'pass { kernel: machine.kernel } for a fake machine, nothing for the real one',
+    })
+  }
   const pci = readPciDevice(kernel, bdf)
   const groupNumber = assertUsable(pci)
   const undo: (() => void)[] = []

@@ -20,6 +20,9 @@ export interface InterruptSource {
   canSignal(): boolean
 }
 
+/** What a waiter is rejected with when its time is up. */
+const TIME_IS_UP = Symbol('time is up')
+
 interface Waiter {
   resolve(result: IteratorResult<Interrupt, undefined>): void
   reject(reason: unknown): void
@@ -30,9 +33,7 @@ interface Waiter {
  * first `next()` is kept. INTx is masked by the kernel at each interrupt and unmasked here when the next is asked for:
  * clear the cause in the device in between.
  */
-export class InterruptStream
-  implements AsyncIterableIterator<Interrupt, undefined>, Disposable, AsyncDisposable
-{
+export class InterruptStream implements AsyncIterableIterator<Interrupt>, Disposable, AsyncDisposable {
   readonly kind: InterruptKind
   readonly #source: InterruptSource
   readonly #chosen: ChosenInterrupts
@@ -115,13 +116,16 @@ export class InterruptStream
     const timer = new AbortController()
     if (waiter) {
       // The sleep is cut short, and so rejects, when the interrupt comes first.
-      const expired = () => this.#expire(waiter, timeoutMilliseconds)
+      const expired = () => this.#expire(waiter)
       this.#source.kernel.clock.sleep(timeoutMilliseconds, { signal: timer.signal }).then(expired, () => {})
     }
     try {
       const { done, value } = await delivery
       if (!done) return value
       throw new DmaError('DMA_CLOSED', 'the interrupt stream ended before an interrupt came')
+    } catch (error) {
+      // Made here and not where time ran out, so that its stack names who waited.
+      throw error === TIME_IS_UP ? this.#timedOut(timeoutMilliseconds) : error
     } finally {
       timer.abort()
     }
@@ -239,19 +243,21 @@ export class InterruptStream
     }
   }
 
-  #expire(waiter: Waiter, milliseconds: number): void {
+  #expire(waiter: Waiter): void {
     if (this.#waiter !== waiter) return
     // The thread may have been busy until now: what is in the counters came in time.
     this.#collect()
     if (this.#waiter !== waiter) return
     this.#waiter = undefined
-    waiter.reject(
-      new DmaError('ETIMEDOUT', `no ${this.kind} interrupt within ${milliseconds} ms`, {
-        hint: this.#source.canSignal()
-          ? 'check that the device was started with its interrupt enabled, and that the last one was acknowledged'
-          : 'bus mastering is off, so the device cannot send one: call device.setMaster()',
-      }),
-    )
+    waiter.reject(TIME_IS_UP)
+  }
+
+  #timedOut(milliseconds: number): DmaError {
+    return new DmaError('ETIMEDOUT', `no ${this.kind} interrupt within ${milliseconds} ms`, {
+      hint: this.#source.canSignal()
+        ? 'check that the device was started with its interrupt enabled, and that the last one was acknowledged'
+        : 'bus mastering is off, so the device cannot send one: call device.setMaster()',
+    })
   }
 
   /** Takes what the event loop has not delivered yet. */
