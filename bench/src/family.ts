@@ -1,5 +1,6 @@
 // One family of rows in a process of its own: told what to measure by a message, it answers with one for each row.
 import { families } from './families'
+import { closeDevices } from './fixtures'
 import { loadReference } from './reference'
 import type { Context, Result } from './row'
 
@@ -31,6 +32,8 @@ async function measure({ family, rows, context }: Order): Promise<void> {
         row: row.name,
         error: error instanceof Error ? (error.stack ?? error.message) : String(error),
       })
+    } finally {
+      closeDevices()
     }
   }
 }

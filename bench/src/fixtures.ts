@@ -7,6 +7,8 @@ export const DMA_ADDRESS = 0x1_2340_0000
 /** The real kernel of the machine that this runs on. */
 export const kernel = linuxKernel()
 
+const open = new Set<DmaDevice>()
+
 /**
  * A coherent device whose mappings cost nothing to set up: the kind of DMA path that a VFIO device has once a region is
  * registered, on a machine without VFIO.
@@ -21,7 +23,15 @@ export function createDevice(): DmaDevice {
     maxMappingSize: () => Number.MAX_SAFE_INTEGER,
     optMappingSize: () => Number.MAX_SAFE_INTEGER,
   }
-  return new DmaDevice('bench', kernel, ops)
+  const device = new DmaDevice('bench', kernel, ops)
+  open.add(device)
+  return device
+}
+
+/** Closes every device that a row has made, and with them their regions, before the next row is measured. */
+export function closeDevices(): void {
+  for (const device of open) device.close()
+  open.clear()
 }
 
 /** A register window over ordinary shared memory, and its descriptor for the C side to map as well. */
