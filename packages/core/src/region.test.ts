@@ -2,11 +2,11 @@ import { createFakeMachine } from '@linux-dma/testkit'
 import { describe, expect, it } from 'vitest'
 import { dmaAddress, toNumber } from './address'
 import { dmaAllocCoherent } from './coherent'
+import { createDmaRegion } from './create-region'
 import { DmaDirection } from './direction'
 import { DmaDevice } from './dma-device'
 import type { DmaOps } from './dma-ops'
 import { allocateDmaMemory } from './memory'
-import { createDmaRegion } from './region'
 import { dmaMapSingle } from './streaming'
 
 const START = 0x1_2345_6000
