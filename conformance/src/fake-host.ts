@@ -20,6 +20,17 @@ export function fakeHost(kind: MachineKind): Host {
     edu: EDU,
     nvme: NVME,
     shared: { first: '0000:00:1f.2', second: '0000:00:1f.3', otherDriver: 'uio_pci_generic' },
+    async unbind(address) {
+      // Where Linux makes the writer wait, the fake, which has no second process, says EBUSY: it tries again.
+      for (;;) {
+        try {
+          return machine.kernel.writeText(`/sys/bus/pci/devices/${address}/driver/unbind`, address)
+        } catch (error) {
+          if ((error as { code?: string }).code !== 'EBUSY') throw error
+          await machine.kernel.clock.sleep(1)
+        }
+      }
+    },
     asUser: async (scenario, { ownsGroup, memlockBytes }) => {
       const user = eduMachine({ uid: 1000, memlockLimit: memlockBytes })
       if (ownsGroup) user.chown(groupPath(user.kernel, EDU), 1000)

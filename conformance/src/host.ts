@@ -19,6 +19,8 @@ export interface Host {
   readonly nvme: string
   /** Two devices in one IOMMU group, and a driver that the second can be bound to, which is not vfio-pci. */
   readonly shared: { readonly first: string; readonly second: string; readonly otherDriver: string }
+  /** Unbinds a device from its driver, as another process does it: resolves when that is done, which may take a close. */
+  unbind(address: string): Promise<void>
   /**
    * Runs a scenario as a user without privileges, with a memory-lock limit, who owns the edu device's group node or not.
    */

@@ -25,6 +25,11 @@ export function realHost(): Host {
     get shared() {
       return sharedGroup()
     },
+    async unbind(address) {
+      const command = `echo ${address} > /sys/bus/pci/devices/${address}/driver/unbind`
+      const { status, output } = await run('/bin/sh', ['-c', command])
+      if (status !== 0) throw new Error(output)
+    },
     async asUser(scenario, { ownsGroup, memlockBytes }) {
       const node = groupPath(kernel, edu)
       chownSync(node, ownsGroup ? USER : 0, 0)

@@ -72,6 +72,21 @@ export function vfioOpen({ describe, it }: Runner, host: Host): void {
         }
       }))
 
+    it('is told when the kernel wants the device back', () =>
+      withoutLeaks(host, async () => {
+        const device = openVfioDevice(edu, { kernel })
+        device.setMaster()
+        const waiting = device.interrupts({ signal: device.removalRequest }).next()
+        const unbound = host.unbind(edu)
+        await assert.rejects(waiting, { code: 'DMA_REMOVAL_REQUESTED' })
+        assert.equal(device.removalRequest.aborted, true)
+        device.close()
+        await unbound
+        refusal(open(edu), 'DMA_NOT_BOUND')
+        bindDriver(kernel, edu, 'vfio-pci')
+        open(edu)().close()
+      }))
+
     it('says that the device is open already', () =>
       withoutLeaks(host, () => {
         using _device = openVfioDevice(edu, { kernel })

@@ -34,6 +34,7 @@ export const VFIO_IRQ_INFO_MASKABLE = 2
 export const VFIO_PCI_INTX_IRQ_INDEX = 0
 export const VFIO_PCI_MSI_IRQ_INDEX = 1
 export const VFIO_PCI_MSIX_IRQ_INDEX = 2
+export const VFIO_PCI_REQ_IRQ_INDEX = 4
 
 export const VFIO_IRQ_SET_DATA_NONE = 1
 export const VFIO_IRQ_SET_DATA_EVENTFD = 4

@@ -9,6 +9,7 @@ import { VfioGroup } from './group'
 import { chooseInterrupts, type InterruptOptions } from './interrupt-kind'
 import { InterruptStream } from './interrupt-stream'
 import { bindCommands, type PciDeviceInfo, parsePciAddress, readPciDevice } from './pci-address'
+import { RemovalRequest } from './removal-request'
 import { VfioDmaOps } from './vfio-dma-ops'
 
 /** How to open: see {@link openVfioDevice}. */
@@ -22,6 +23,7 @@ interface Handles extends OpenedDevice {
   readonly pci: PciDeviceInfo
   readonly container: VfioContainer
   readonly group: VfioGroup
+  readonly removal: RemovalRequest
 }
 
 /**
@@ -69,6 +71,14 @@ export class VfioDevice extends DmaDevice {
     const name = `${this.address} configuration space`
     this.config = new IoRegion(this.#command.window, { name, clock: this.kernel.clock, ownsWindow: false })
     this.setReady(this.#command.busMaster)
+  }
+
+  /**
+   * Aborted, with DMA_REMOVAL_REQUESTED as its reason, when the kernel wants the device back: somebody unbinds it, or it
+   * is being unplugged. Close the device then. Made to be passed on: `interrupts({ signal: device.removalRequest })`.
+   */
+  get removalRequest(): AbortSignal {
+    return this.#handles.removal.signal
   }
 
   /** Whether the device may start transfers of its own. */
@@ -187,9 +197,10 @@ export class VfioDevice extends DmaDevice {
   /** Mappings of registers go first: VFIO keeps the group busy while one is left. */
   protected override release(): void {
     const { kernel } = this
-    const { fd, group, container } = this.#handles
+    const { fd, group, container, removal } = this.#handles
     closeAll([
       ...[...this.#mappedBars, this.config, this.#command.window].map((region) => () => region.close()),
+      () => removal.close(),
       () => kernel.close(fd),
       () => {
         closeAll([() => group.close(), () => container.close()])
@@ -234,7 +245,10 @@ export function openVfioDevice(address: string, options: VfioDeviceOptions = {})
     const fd = group.openDevice(bdf)
     undo.unshift(() => kernel.close(fd))
     const info = readDeviceInfo(kernel, fd, bdf)
-    return new VfioDevice({ pci, container, group, fd, info }, new VfioDmaOps(container, container.info()))
+    const removal = new RemovalRequest(kernel, fd, info.irqs, bdf)
+    undo.unshift(() => removal.close())
+    const ops = new VfioDmaOps(container, container.info())
+    return new VfioDevice({ pci, container, group, fd, info, removal }, ops)
   } catch (error) {
     // The reason why it could not be opened tells more than a failure to close what had been.
     closeQuietly(undo)
