@@ -11,6 +11,7 @@ import { vfioLimits } from './suites/vfio-limits'
 import { vfioMappings } from './suites/vfio-mappings'
 import { vfioNvme } from './suites/vfio-nvme'
 import { vfioOpen } from './suites/vfio-open'
+import { vfioRandom } from './suites/vfio-random'
 import { vfioWithoutIommu, vfioWithoutRemapping } from './suites/vfio-refused'
 import { vfioRegisters } from './suites/vfio-registers'
 
@@ -25,6 +26,7 @@ const suites = {
     kernelEvents,
     kernelMessages,
     vfioErrnos,
+    vfioRandom,
     vfioOpen,
     vfioRegisters,
     vfioInterrupts,
