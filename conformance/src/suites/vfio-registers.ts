@@ -126,6 +126,10 @@ export function vfioRegisters({ describe, it }: Runner, host: Host): void {
         assert.equal(registers.read32(EDU_ID), 0x0100_00ed)
         registers.close()
         device.config.write16(0x04, command & ~2)
+        refusal(() => device.bar(0), 'DMA_BAR_DISABLED', /config\.write16/)
+        // What is off already stands in nobody's way.
+        device.setMaster()
+        device.clearMaster()
         device.config.write16(0x04, command)
         assert.equal(device.bar(0).read32(EDU_ID), 0x0100_00ed)
       }))

@@ -38,7 +38,6 @@ export class DmaDevice implements Disposable {
     this.name = name
     this.kernel = kernel
     this.ops = ops
-    watchForLeak(this, `the device ${name}`, kernel)
   }
 
   /** What the device can reach now, oldest first. */
@@ -105,7 +104,7 @@ export class DmaDevice implements Disposable {
 
   /** Keeps memory that could not be taken from this device until it is proven quiet. @internal */
   quarantine(memory: DmaMemory, reason: unknown): void {
-    memory.quarantine(reason)
+    memory.quarantine(this, reason)
     this.#quarantined.add(memory)
   }
 
@@ -113,7 +112,12 @@ export class DmaDevice implements Disposable {
   protected provenQuiet(): void {
     const memories = [...this.#quarantined]
     this.#quarantined.clear()
-    closeAll(memories.map((memory) => () => memory.endQuarantine()))
+    closeAll(memories.map((memory) => () => memory.endQuarantine(this)))
+  }
+
+  /** For a subclass, once it is whole: reports it if it is forgotten. */
+  protected watchForLeak(): void {
+    watchForLeak(this, `the device ${this.name}`, this.kernel)
   }
 
   /** For a subclass: whether DMA addresses may be handed out. */

@@ -18,8 +18,9 @@ export class FileRegisterWindow implements RegisterWindow {
   readonly #beforeWrite: (byteOffset: number, bytes: Uint8Array) => void
   readonly #onWrite: (byteOffset: number, byteLength: number) => void
   readonly #name: string
-  readonly #cell = new Uint8Array(4)
-  readonly #view = new DataView(this.#cell.buffer)
+  // Apart, since a write is looked at, and registers may be read for that, before it is made.
+  readonly #loaded = new DataView(new ArrayBuffer(4))
+  readonly #stored = new DataView(new ArrayBuffer(4))
   #closed = false
 
   /**
@@ -69,17 +70,17 @@ export class FileRegisterWindow implements RegisterWindow {
   }
 
   write8(byteOffset: number, value: number): void {
-    this.#view.setUint8(0, value)
+    this.#stored.setUint8(0, value)
     this.#store(byteOffset, 1)
   }
 
   write16(byteOffset: number, value: number): void {
-    this.#view.setUint16(0, value, true)
+    this.#stored.setUint16(0, value, true)
     this.#store(byteOffset, 2)
   }
 
   write32(byteOffset: number, value: number): void {
-    this.#view.setUint32(0, value, true)
+    this.#stored.setUint32(0, value, true)
     this.#store(byteOffset, 4)
   }
 
@@ -105,19 +106,19 @@ export class FileRegisterWindow implements RegisterWindow {
 
   #load(byteOffset: number, byteLength: number): DataView {
     this.#assertOpen()
-    const bytes = this.#cell.subarray(0, byteLength)
+    const bytes = new Uint8Array(this.#loaded.buffer, 0, byteLength)
     this.#assertWhole(
       'read',
       this.#kernel.read(this.#fd, bytes, this.#position + byteOffset),
       byteOffset,
       byteLength,
     )
-    return this.#view
+    return this.#loaded
   }
 
   #store(byteOffset: number, byteLength: number): void {
     this.#assertOpen()
-    const bytes = this.#cell.subarray(0, byteLength)
+    const bytes = new Uint8Array(this.#stored.buffer, 0, byteLength)
     this.#beforeWrite(byteOffset, bytes)
     this.#assertWhole(
       'write',

@@ -141,7 +141,7 @@ export class IoRegion implements Disposable {
   /**
    * One register with its offset bound in, for hot loops: one load or store, since range and alignment are checked
    * here and not at each access. A value that is written is cut to the register's width.
-   * @throws DMA_RANGE, DMA_CLOSED; the accessors throw DMA_CLOSED after `close()`
+   * @throws DMA_RANGE, DMA_CLOSED; the accessors throw DMA_CLOSED once the region that was mapped is closed
    */
   register32(byteOffset: number): BoundRegister {
     return this.#window.bind(this.check(byteOffset, 4), 32)
@@ -191,15 +191,17 @@ export class IoRegion implements Disposable {
   get relaxed(): IoRegion {
     if (this.#window.relaxed === this.#window) return this
     const whole = { name: this.name, byteOffset: this.#start, byteLength: this.#byteLength }
-    this.#relaxed ??= this.#part(this.#window.relaxed, whole)
+    if (this.#relaxed === undefined || this.#relaxed.closed)
+      this.#relaxed = this.#part(this.#window.relaxed, whole)
     return this.#relaxed
   }
 
   /** Unmaps the registers. Idempotent. */
   close(): void {
+    // A window that cannot be unmapped leaves the region as it was, to be closed again.
+    if (this.#ownsWindow) this.#window.close()
     this.#byteLength = 0
     for (const part of [...this.#parts]) part.close()
-    if (this.#ownsWindow) this.#window.close()
     this.#onClose()
   }
 

@@ -19,11 +19,17 @@ describe('what is forgotten', () => {
   it('is reported once, with where it was made; what was closed is not', async () => {
     const machine = createFakeMachine()
     const ops = {} as DmaOps
+    class Watched extends DmaDevice {
+      constructor(name: string) {
+        super(name, machine.kernel, ops)
+        this.watchForLeak()
+      }
+    }
     const forget = () => {
-      new DmaDevice('0000:00:04.0', machine.kernel, ops)
+      new Watched('0000:00:04.0')
     }
     forget()
-    new DmaDevice('0000:00:05.0', machine.kernel, ops).close()
+    new Watched('0000:00:05.0').close()
     await collectGarbage()
     await collectGarbage()
     expect(machine.warnings).toHaveLength(1)

@@ -78,6 +78,17 @@ describe('the mapping table', () => {
     }
   })
 
+  it('keeps slots apart wherever its generations begin', () => {
+    for (const firstGeneration of [0, 4095, 4096, 2 ** 33 - 256, 2 ** 36 - 1, 2 ** 41 - 1]) {
+      const table = new MappingTable(4, firstGeneration)
+      const handles = Array.from({ length: 600 }, (_, i) => table.insert(i * 4096, 64, 0))
+      expect(handles.map((handle) => table.byteOffset(handle))).toEqual(handles.map((_, i) => i * 4096))
+      expect(table.live).toBe(600)
+      for (const handle of handles) table.remove(handle)
+      expect(table.live).toBe(0)
+    }
+  })
+
   it('refuses what is no handle', () => {
     const table = new MappingTable(4)
     for (const forged of [0, 1, -1, 0.5, Number.NaN, 2 ** 40, undefined, null, '0', {}]) {

@@ -51,6 +51,7 @@ enum Handle {
 /** The most mappings that one region can have at a time. */
 export const MAX_LIVE_MAPPINGS = 1 << 20
 
+const GENERATIONS = 1 << 12
 const FIRST_CAPACITY = 256
 const NO_RECORDS = new Int32Array(0)
 const NO_OFFSETS = new Float64Array(0)
@@ -70,7 +71,8 @@ export class MappingTable {
    * @param firstGeneration where the generations of its handles begin: an integer, whose lower 12 bits count
    */
   constructor(capacity: number, firstGeneration = 0) {
-    this.#firstGeneration = firstGeneration
+    // Cut here, while it is exact: with an address of 46 bits the handle's own bits would be rounded away.
+    this.#firstGeneration = firstGeneration % GENERATIONS
     if (capacity > 0) this.#resize(capacity)
   }
 

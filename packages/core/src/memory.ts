@@ -39,6 +39,8 @@ export class DmaMemory implements Disposable {
   readonly #regions = new Set<DmaRegion>()
   #state: 'open' | 'closing' | 'quarantined' | 'closed' = 'open'
   #quarantineReason: unknown
+  /** Devices that may still reach the pages. */
+  readonly #suspects = new Set<object>()
 
   /** @internal use {@link allocateDmaMemory} */
   constructor(kernel: Kernel, fd: FileDescriptor, mapping: MemoryMapping) {
@@ -117,17 +119,25 @@ export class DmaMemory implements Disposable {
   /** Forgets a device mapping that was closed. */
   detach(region: DmaRegion): void {
     this.#regions.delete(region)
+    this.#giveBackIfQuiet()
   }
 
-  /** Keeps the pages, since a device may still reach them. @internal */
-  quarantine(reason: unknown): void {
+  /** Keeps the pages, since `device` may still reach them. @internal */
+  quarantine(device: object, reason: unknown): void {
     this.#state = 'quarantined'
     this.#quarantineReason = reason
+    this.#suspects.add(device)
   }
 
-  /** The device that may have reached the pages is closed, its address space gone: they are given back. @internal */
-  endQuarantine(): void {
-    if (this.#state !== 'quarantined') return
+  /** `device` is closed, its address space gone. @internal */
+  endQuarantine(device: object): void {
+    this.#suspects.delete(device)
+    this.#giveBackIfQuiet()
+  }
+
+  /** Ends a quarantine when the last device that may reach the pages, or properly has them, is out of the way. */
+  #giveBackIfQuiet(): void {
+    if (this.#state !== 'quarantined' || this.#suspects.size > 0 || this.#regions.size > 0) return
     this.#state = 'open'
     this.close()
   }

@@ -138,6 +138,45 @@ describe('regions and mappings', () => {
     expect(kernel.live()).toEqual(before)
   })
 
+  it('keep quarantined memory until the last device that may reach it is gone', () => {
+    const { kernel } = createFakeMachine()
+    class Quiet extends DmaDevice {
+      protected override release(): void {
+        this.provenQuiet()
+      }
+    }
+    const fails = () => {
+      throw new Error('no answer')
+    }
+    const first = new Quiet('first', kernel, recordingOps({ unmapPages: fails }))
+    const second = new Quiet('second', kernel, recordingOps({ unmapPages: fails }))
+    const third = new Quiet('third', kernel, recordingOps())
+    const before = kernel.live()
+    const memory = allocateDmaMemory({ byteLength: 4096, kernel })
+    const regions = [first, second, third].map((device) => createDmaRegion(device, { memory }))
+    expect(() => regions[0]!.close()).toThrow('no answer')
+    expect(() => regions[1]!.close()).toThrow('no answer')
+    first.close()
+    expect(memory.quarantined).toBe(true)
+    second.close()
+    expect(memory.quarantined).toBe(true)
+    expect(regions[2]!.closed).toBe(false)
+    third.close()
+    expect(memory.quarantined).toBe(false)
+    expect(kernel.live()).toEqual(before)
+  })
+
+  it('take back what was mapped where the books cannot be opened', () => {
+    const { device, ops, kernel } = setUp()
+    const before = kernel.live()
+    device.adopt = () => {
+      throw new Error('no room')
+    }
+    expect(() => createDmaRegion(device, { byteLength: 4096 })).toThrow('no room')
+    expect(ops.calls).toEqual(['map 0+4096', `unmap 0x${START.toString(16)}+4096`])
+    expect(kernel.live()).toEqual(before)
+  })
+
   it('know their own handles from those of another region', () => {
     let next = START
     const { device } = setUp({

@@ -70,11 +70,17 @@ export class DmaRegion implements Disposable {
     }
     this.dmaAddress = device.ops.mapPages(device, memory, memoryOffset, byteLength, direction, mask)
     this.#start = toNumber(this.dmaAddress)
-    // Regions lie apart, so that a handle of one is most often none of another's.
-    this.#table = new MappingTable(options.capacity, this.#start / device.kernel.pageSize)
-    this.#limit = byteLength
-    device.adopt(this)
-    memory.attach(this)
+    try {
+      // Regions lie apart, so that a handle of one is most often none of another's.
+      this.#table = new MappingTable(options.capacity, this.#start / device.kernel.pageSize)
+      this.#limit = byteLength
+      device.adopt(this)
+      memory.attach(this)
+    } catch (error) {
+      device.disown(this)
+      this.#unmap()
+      throw error
+    }
   }
 
   /** Whether this region holds [memoryOffset, memoryOffset + byteLength) of its memory, for `direction`. */
@@ -204,18 +210,25 @@ export class DmaRegion implements Disposable {
     // An empty table knows no handle: every mapping that was live is stale from here on.
     this.#table = NO_MAPPINGS
     this.device.disown(this)
-    this.memory.detach(this)
     try {
-      this.device.ops.unmapPages(this.device, this.dmaAddress, this.byteLength)
-    } catch (error) {
-      this.device.quarantine(this.memory, error)
-      throw error
+      this.#unmap()
+    } finally {
+      this.memory.detach(this)
     }
     if (this.#ownsMemory) this.memory.close()
   }
 
   [Symbol.dispose](): void {
     this.close()
+  }
+
+  #unmap(): void {
+    try {
+      this.device.ops.unmapPages(this.device, this.dmaAddress, this.byteLength)
+    } catch (error) {
+      this.device.quarantine(this.memory, error)
+      throw error
+    }
   }
 
   /** Range and readiness in as few compares as catch everything: fractions, NaN and negatives fail `>>> 0`. */

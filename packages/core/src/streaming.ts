@@ -100,6 +100,8 @@ export class StreamingMapping implements Disposable {
       if (this.mapped) this.syncForDevice()
     }
     if (typeof (result as { then?: unknown } | null | undefined)?.then !== 'function') return result
+    // Nobody will look at what becomes of it.
+    Promise.resolve(result).catch(() => {})
     throw new DmaError(
       'DMA_INVALID_ARGUMENT',
       'withCpu: the function is async, and the bytes are the device’s again',

@@ -8,12 +8,15 @@ export interface ViewRange {
 type Field = keyof ViewRange
 
 // The engine's own accessors: an object's own property of that name could say anything, and a device would believe it.
-const ofTypedArray = accessors(Object.getPrototypeOf(Uint8Array.prototype))
+const typedArray = Object.getPrototypeOf(Uint8Array.prototype) as object
+const kindOf = Object.getOwnPropertyDescriptor(typedArray, Symbol.toStringTag)!.get!
+const ofTypedArray = accessors(typedArray)
 const ofDataView = accessors(DataView.prototype)
 
 /** Where a view lies, whatever its own properties claim. Zero bytes at 0 for a detached `DataView`. */
 export function rangeOf(view: ArrayBufferView): ViewRange {
-  const get = view instanceof DataView ? ofDataView : ofTypedArray
+  // Undefined for a DataView, of whatever realm.
+  const get = kindOf.call(view) === undefined ? ofDataView : ofTypedArray
   const buffer = get.buffer.call(view) as ArrayBufferLike
   try {
     return {

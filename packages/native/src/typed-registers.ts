@@ -39,7 +39,13 @@ export class Binder {
 
   /** Turns every accessor that was given out into one that refuses. */
   close(): void {
-    for (const [byteOffset, register] of this.#made) Object.assign(register, this.#refusing(byteOffset))
+    for (const [byteOffset, register] of this.#made) {
+      try {
+        Object.assign(register, this.#refusing(byteOffset))
+      } catch {
+        // Frozen by its owner: it reads zeros from here on, and the others still have to end.
+      }
+    }
     this.#made.clear()
   }
 

@@ -23,18 +23,25 @@ export interface OpenedDevice {
   readonly info: VfioDeviceInfo
 }
 
+/** A BAR's registers, and whether they are mapped into this process rather than reached by system calls. */
+export interface OpenedBar {
+  readonly region: IoRegion
+  readonly mapped: boolean
+}
+
 /** BARs of a PCI device. */
 const BARS = 6
 /** An IoRegion's offsets are 31 bits wide. */
 const LARGEST_WINDOW = 0x8000_0000
 
-/** @throws DMA_NO_REGION; DMA_RANGE; DMA_TOO_LARGE; DMA_INVALID_ARGUMENT; what mmap answers */
+/** @throws DMA_NO_REGION; DMA_BAR_DISABLED; DMA_RANGE; DMA_TOO_LARGE; DMA_INVALID_ARGUMENT; what mmap answers */
 export function openBar(
   kernel: Kernel,
   { fd, info }: OpenedDevice,
   index: number,
   part: BarPart | undefined,
-): IoRegion {
+  assertDecoding: () => void,
+): OpenedBar {
   const bar = Number.isInteger(index) && index < BARS ? info.regions.get(index) : undefined
   if (!bar) {
     const present = [...info.regions.keys()].filter((candidate) => candidate < BARS)
@@ -59,11 +66,12 @@ export function openBar(
     )
   }
   const position = bar.position + byteOffset
-  const mappable = (bar.flags & vfio.VFIO_REGION_INFO_FLAG_MMAP) !== 0 && !bar.sparse
-  const window = mappable
+  const mapped = (bar.flags & vfio.VFIO_REGION_INFO_FLAG_MMAP) !== 0 && !bar.sparse
+  if (mapped) assertDecoding()
+  const window = mapped
     ? kernel.mapRegisters(fd, { byteLength, position })
     : new FileRegisterWindow(kernel, fd, { name, byteLength, position })
-  return new IoRegion(window, { name, clock: kernel.clock, byteLength })
+  return { region: new IoRegion(window, { name, clock: kernel.clock, byteLength }), mapped }
 }
 
 function checkPart(name: string, part: BarPart, limit: number, pageSize: number): void {

@@ -42,23 +42,52 @@ export class CommandRegister {
     this.#powerControl = power === undefined ? undefined : power + vfio.PCI_PM_CTRL
   }
 
+  /** Off, too, where the device is gone: then all bits read as ones. */
   get busMaster(): boolean {
-    return (this.window.read16(vfio.PCI_COMMAND) & vfio.PCI_COMMAND_MASTER) !== 0
+    const command = this.window.read16(vfio.PCI_COMMAND)
+    return command !== 0xffff && (command & vfio.PCI_COMMAND_MASTER) !== 0
   }
 
   set busMaster(on: boolean) {
+    // Not to be relied upon from here until it has been read back.
+    this.#watcher.onBusMaster(false)
     const command = this.window.read16(vfio.PCI_COMMAND)
     const bit = vfio.PCI_COMMAND_MASTER
     this.window.write16(vfio.PCI_COMMAND, on ? command | bit : command & ~bit)
   }
 
+  /** @throws DMA_BAR_DISABLED while the device does not answer accesses to its memory BARs */
+  assertDecoding(): void {
+    if (this.#decodes && this.#awake) return
+    const what = this.#decodes ? 'the device sleeps' : 'its memory decoding is off'
+    throw new DmaError(
+      'DMA_BAR_DISABLED',
+      `${this.#name}: ${what}, and an access to mapped registers would end the process`,
+      {
+        hint: this.#decodes
+          ? 'wake it: write power state 0 to its power management capability'
+          : 'switch it on: device.config.write16(4, device.config.read16(4) | 2)',
+      },
+    )
+  }
+
+  get #decodes(): boolean {
+    return (this.window.read16(vfio.PCI_COMMAND) & vfio.PCI_COMMAND_MEMORY) !== 0
+  }
+
+  get #awake(): boolean {
+    const at = this.#powerControl
+    return at === undefined || (this.window.read8(at) & vfio.PCI_PM_CTRL_STATE_MASK) === 0
+  }
+
   /** The kernel answers an access to mapped registers that do not decode with SIGBUS, which no program survives. */
   #refuseWhatFaults(byteOffset: number, bytes: Uint8Array): void {
+    if (!this.#watcher.hasMappedRegisters()) return
     const command = byteAt(vfio.PCI_COMMAND, byteOffset, bytes)
     const power = this.#powerControl === undefined ? undefined : byteAt(this.#powerControl, byteOffset, bytes)
-    const memoryOff = command !== undefined && (command & vfio.PCI_COMMAND_MEMORY) === 0
-    const powerOff = power !== undefined && (power & vfio.PCI_PM_CTRL_STATE_MASK) !== 0
-    if (!(memoryOff || powerOff) || !this.#watcher.hasMappedRegisters()) return
+    const memoryOff = command !== undefined && (command & vfio.PCI_COMMAND_MEMORY) === 0 && this.#decodes
+    const powerOff = power !== undefined && (power & vfio.PCI_PM_CTRL_STATE_MASK) !== 0 && this.#awake
+    if (!(memoryOff || powerOff)) return
     const what = memoryOff ? 'switch its memory decoding off' : 'put it to sleep'
     throw new DmaError(
       'DMA_BAR_IN_USE',

@@ -46,7 +46,8 @@ export class VfioDevice extends DmaDevice {
   readonly #command: CommandRegister
   /** Whole BARs, by index. */
   readonly #bars = new Map<number, IoRegion>()
-  /** All that `bar()` gave. */
+  /** All that `bar()` gave, and those of them that are mapped into this process. */
+  readonly #openBars = new Set<IoRegion>()
   readonly #mappedBars = new Set<IoRegion>()
   #interrupts: InterruptStream | undefined
 
@@ -71,6 +72,7 @@ export class VfioDevice extends DmaDevice {
     const name = `${this.address} configuration space`
     this.config = new IoRegion(this.#command.window, { name, clock: this.kernel.clock, ownsWindow: false })
     this.setReady(this.#command.busMaster)
+    this.watchForLeak()
   }
 
   /**
@@ -107,17 +109,22 @@ export class VfioDevice extends DmaDevice {
    * be mapped (I/O ports, for one) is reached by system calls.
    * @param index 0 to 5, the number of the BAR
    * @param part only these bytes of it, as a region of their own. Needed for a BAR above 2 GiB.
-   * @throws DMA_NO_REGION where the device has no such BAR; DMA_RANGE; DMA_TOO_LARGE; DMA_CLOSED; ENOMEM and what else
+   * @throws DMA_NO_REGION where the device has no such BAR; DMA_BAR_DISABLED while it does not decode; DMA_RANGE; DMA_TOO_LARGE; DMA_CLOSED; ENOMEM and what else
    *   mmap answers
    */
   bar(index: number, part?: BarPart): IoRegion {
     this.assertOpen()
     const known = part === undefined ? this.#bars.get(index) : undefined
     if (known && !known.closed) return known
-    const region = openBar(this.kernel, this.#handles, index, part)
+    const { region, mapped } = openBar(this.kernel, this.#handles, index, part, () =>
+      this.#command.assertDecoding(),
+    )
     if (part === undefined) this.#bars.set(index, region)
-    for (const bar of this.#mappedBars) if (bar.closed) this.#mappedBars.delete(bar)
-    this.#mappedBars.add(region)
+    for (const bars of [this.#openBars, this.#mappedBars]) {
+      for (const bar of bars) if (bar.closed) bars.delete(bar)
+    }
+    this.#openBars.add(region)
+    if (mapped) this.#mappedBars.add(region)
     return region
   }
 
@@ -171,6 +178,7 @@ export class VfioDevice extends DmaDevice {
         hint: 'bring the device to rest through its own registers; clearMaster() stops its DMA',
       })
     }
+    this.setReady(false)
     this.kernel.ioctl(this.#handles.fd, vfio.VFIO_DEVICE_RESET, 0, 'VFIO_DEVICE_RESET')
     this.setReady(this.#command.busMaster)
   }
@@ -199,13 +207,16 @@ export class VfioDevice extends DmaDevice {
     const { kernel } = this
     const { fd, group, container, removal } = this.#handles
     closeAll([
-      ...[...this.#mappedBars, this.config, this.#command.window].map((region) => () => region.close()),
+      ...[...this.#openBars, this.config, this.#command.window].map((region) => () => region.close()),
       () => removal.close(),
       () => kernel.close(fd),
       () => {
-        closeAll([() => group.close(), () => container.close()])
-        // With the container the whole address space is gone: the device reaches nothing.
-        this.provenQuiet()
+        try {
+          closeAll([() => group.close(), () => container.close()])
+        } finally {
+          // With its descriptors the whole address space is gone, unless a mapping of registers still holds the device.
+          if ([...this.#mappedBars].every((bar) => bar.closed)) this.provenQuiet()
+        }
       },
     ])
   }

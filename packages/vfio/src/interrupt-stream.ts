@@ -1,4 +1,4 @@
-import { assertMilliseconds, assertOptions, DmaError, type Kernel } from '@linux-dma/core'
+import { assertMilliseconds, assertOptions, closeAll, DmaError, type Kernel } from '@linux-dma/core'
 import type { Watch } from '@linux-dma/native'
 import * as vfio from './constants'
 import type { ChosenInterrupts, InterruptKind } from './interrupt-kind'
@@ -179,16 +179,12 @@ export class InterruptStream implements AsyncIterableIterator<Interrupt>, Dispos
     this.#closed = true
     this.#pendingTotal = 0
     this.#signal?.removeEventListener('abort', this.#onAbort)
-    try {
-      this.#set(vfio.VFIO_IRQ_SET_DATA_NONE | vfio.VFIO_IRQ_SET_ACTION_TRIGGER, 0)
-    } finally {
-      this.#releaseDescriptors()
-      this.#onClose()
-      const waiter = this.#waiter
-      this.#waiter = undefined
-      if (this.#failure) waiter?.reject(this.#failure.reason)
-      else waiter?.resolve({ done: true, value: undefined })
-    }
+    closeAll([
+      () => this.#set(vfio.VFIO_IRQ_SET_DATA_NONE | vfio.VFIO_IRQ_SET_ACTION_TRIGGER, 0),
+      () => this.#releaseDescriptors(),
+      () => this.#onClose(),
+      () => this.#settle(),
+    ])
   }
 
   [Symbol.dispose](): void {
@@ -299,9 +295,18 @@ export class InterruptStream implements AsyncIterableIterator<Interrupt>, Dispos
     this.#source.kernel.ioctl(this.#source.fd, vfio.VFIO_DEVICE_SET_IRQS, argument, 'VFIO_DEVICE_SET_IRQS')
   }
 
+  #settle(): void {
+    const waiter = this.#waiter
+    this.#waiter = undefined
+    if (this.#failure) waiter?.reject(this.#failure.reason)
+    else waiter?.resolve({ done: true, value: undefined })
+  }
+
   #releaseDescriptors(): void {
-    for (const watch of this.#watches.splice(0)) watch.close()
-    for (const eventfd of this.#eventfds.splice(0)) this.#source.kernel.close(eventfd)
+    closeAll([
+      ...this.#watches.splice(0).map((watch) => () => watch.close()),
+      ...this.#eventfds.splice(0).map((eventfd) => () => this.#source.kernel.close(eventfd)),
+    ])
   }
 }
 

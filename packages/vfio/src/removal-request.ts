@@ -1,4 +1,4 @@
-import { DmaError, type Kernel } from '@linux-dma/core'
+import { closeAll, DmaError, type Kernel } from '@linux-dma/core'
 import type { Watch } from '@linux-dma/native'
 import * as vfio from './constants'
 import { encodeIrqSet, type IrqInfo } from './structs'
@@ -60,8 +60,13 @@ export class RemovalRequest {
   }
 
   #release(): void {
-    this.#watch?.close()
-    if (this.#eventfd !== undefined) this.#kernel.close(this.#eventfd)
+    const eventfd = this.#eventfd
     this.#eventfd = undefined
+    closeAll([
+      () => this.#watch?.close(),
+      () => {
+        if (eventfd !== undefined) this.#kernel.close(eventfd)
+      },
+    ])
   }
 }
