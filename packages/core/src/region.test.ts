@@ -38,6 +38,17 @@ function setUp(overrides?: Partial<DmaOps>) {
   return { kernel, ops, device: new DmaDevice('device', kernel, ops) }
 }
 
+/** A device that can reach nothing any more once it is closed. */
+class Quiet extends DmaDevice {
+  protected override release(): void {
+    this.provenQuiet()
+  }
+}
+
+function fails(): never {
+  throw new Error('no answer')
+}
+
 describe('regions and mappings', () => {
   it('ask the DMA path once for a region and never for its parts', () => {
     const { device, ops } = setUp()
@@ -118,14 +129,6 @@ describe('regions and mappings', () => {
 
   it('give quarantined memory back when the device is proven quiet', () => {
     const { kernel } = createFakeMachine()
-    class Quiet extends DmaDevice {
-      protected override release(): void {
-        this.provenQuiet()
-      }
-    }
-    const fails = () => {
-      throw new Error('no answer')
-    }
     const device = new Quiet('device', kernel, recordingOps({ unmapPages: fails }))
     const before = kernel.live()
     const memory = allocateDmaMemory({ byteLength: 4096, kernel })
@@ -140,14 +143,6 @@ describe('regions and mappings', () => {
 
   it('keep quarantined memory until the last device that may reach it is gone', () => {
     const { kernel } = createFakeMachine()
-    class Quiet extends DmaDevice {
-      protected override release(): void {
-        this.provenQuiet()
-      }
-    }
-    const fails = () => {
-      throw new Error('no answer')
-    }
     const first = new Quiet('first', kernel, recordingOps({ unmapPages: fails }))
     const second = new Quiet('second', kernel, recordingOps({ unmapPages: fails }))
     const third = new Quiet('third', kernel, recordingOps())

@@ -109,8 +109,8 @@ export class VfioDevice extends DmaDevice {
    * be mapped (I/O ports, for one) is reached by system calls.
    * @param index 0 to 5, the number of the BAR
    * @param part only these bytes of it, as a region of their own. Needed for a BAR above 2 GiB.
-   * @throws DMA_NO_REGION where the device has no such BAR; DMA_BAR_DISABLED while it does not decode; DMA_RANGE; DMA_TOO_LARGE; DMA_CLOSED; ENOMEM and what else
-   *   mmap answers
+   * @throws DMA_NO_REGION where the device has no such BAR; DMA_BAR_DISABLED while it does not decode; DMA_RANGE;
+   *   DMA_TOO_LARGE; DMA_CLOSED; ENOMEM and what else mmap answers
    */
   bar(index: number, part?: BarPart): IoRegion {
     this.assertOpen()
