@@ -16,6 +16,8 @@ const open = new Set<DmaDevice>()
 export function createDevice(): DmaDevice {
   const ops: DmaOps = {
     name: 'bench',
+    coherent: true,
+    pins: true,
     mapPages: () => dmaAddress(DMA_ADDRESS),
     unmapPages: () => {},
     supportsMask: () => true,

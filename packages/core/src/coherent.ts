@@ -76,7 +76,7 @@ export class CoherentAllocation implements Disposable {
 export function dmaAllocCoherent(device: DmaDevice, byteLength: number): CoherentAllocation {
   assertByteLength('byteLength', byteLength)
   device.assertReady()
-  if (device.ops.syncForCpu || device.ops.syncForDevice) {
+  if (!device.ops.coherent) {
     throw new DmaError('DMA_NOT_COHERENT', `${device.ops.name} has no coherent memory for ${device.name}`, {
       hint: 'use dmaMapSingle() and its syncs',
     })

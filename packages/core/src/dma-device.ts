@@ -2,6 +2,7 @@ import { DmaError, type Kernel } from '@linux-dma/native'
 import type { DmaAddress } from './address'
 import { closeAll } from './close-all'
 import type { DmaOps } from './dma-ops'
+import { type DmaParameters, defaultDmaParameters } from './dma-parameters'
 import { closed as forget, watchForLeak } from './leaks'
 import type { DmaMemory } from './memory'
 
@@ -19,7 +20,10 @@ export class DmaDevice implements Disposable {
   /** What errors call the device, for example `0000:00:04.0`. */
   readonly name: string
   readonly kernel: Kernel
+  /** How the device's accesses come to be mapped: `setDmaOps` changes it. */
   readonly ops: DmaOps
+  /** What its scatter-gather engine takes: `dmaSetMaxSegSize` and its like change it. */
+  readonly parameters: DmaParameters = { ...defaultDmaParameters }
   /**
    * Highest address for streaming mappings. 32 bits until `dmaSetMask` says otherwise, as for a kernel device.
    */
@@ -100,6 +104,11 @@ export class DmaDevice implements Disposable {
     const device = this as { dmaMask: bigint; coherentDmaMask: bigint }
     device.dmaMask = masks.streaming ?? this.dmaMask
     device.coherentDmaMask = masks.coherent ?? this.coherentDmaMask
+  }
+
+  /** Changes the DMA path: `setDmaOps` checks first. @internal */
+  setOps(ops: DmaOps): void {
+    ;(this as { ops: DmaOps }).ops = ops
   }
 
   /** Keeps memory that could not be taken from this device until it is proven quiet. @internal */

@@ -1,6 +1,8 @@
 import type { DmaAddress } from './address'
+import type { Bouncer } from './bouncer'
 import type { TransferDirection } from './direction'
 import type { DmaDevice } from './dma-device'
+import type { IommuDomain } from './iommu-domain'
 import type { DmaMemory } from './memory'
 
 /**
@@ -10,6 +12,14 @@ import type { DmaMemory } from './memory'
 export interface DmaOps {
   /** What an error calls this path: `vfio-type1`, `bounce`. */
   readonly name: string
+  /** Whether CPU and device see the same bytes at all times in memory that is mapped in place: no syncs are needed. */
+  readonly coherent: boolean
+  /** Whether pages stay where they are while they are mapped: their physical addresses are then worth something. */
+  readonly pins: boolean
+  /** Present where an IOMMU lets this path choose at which address the device finds what. */
+  readonly iommu?: IommuDomain
+  /** Present where a mapping may be a copy of the bytes at another place. */
+  readonly bouncer?: Bouncer
 
   /**
    * Pins whole pages of `memory` and makes them reachable for the device.
@@ -33,9 +43,9 @@ export interface DmaOps {
    */
   unmapPages(device: DmaDevice, address: DmaAddress, byteLength: number): void
 
-  /** Makes what the device wrote visible to the CPU. Absent where device and CPU are coherent. */
+  /** Makes what the device wrote visible to the CPU. Needed where the path is not {@link coherent}. */
   syncForCpu?(device: DmaDevice, address: DmaAddress, byteLength: number, direction: TransferDirection): void
-  /** Makes what the CPU wrote visible to the device. Absent where device and CPU are coherent. */
+  /** Makes what the CPU wrote visible to the device. Needed where the path is not {@link coherent}. */
   syncForDevice?(
     device: DmaDevice,
     address: DmaAddress,
@@ -47,8 +57,8 @@ export interface DmaOps {
   supportsMask(mask: bigint): boolean
   /** The mask that reaches everything this path may hand out, of the form 2^n - 1. */
   requiredMask(): bigint
-  /** Bytes in the largest single mapping. */
-  maxMappingSize(): number
+  /** Bytes in the largest single mapping of `device`. */
+  maxMappingSize(device: DmaDevice): number
   /** Bytes up to which a mapping is cheap. */
-  optMappingSize(): number
+  optMappingSize(device: DmaDevice): number
 }

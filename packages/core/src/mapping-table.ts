@@ -1,4 +1,5 @@
 import { DmaError } from '@linux-dma/native'
+import { type DmaAddress, toNumber } from './address'
 import type { TransferDirection } from './direction'
 
 declare const kind: unique symbol
@@ -29,16 +30,20 @@ enum Word {
   LengthOrNext = 2,
   /** Two words that hold one double, exact for every offset. */
   ByteOffset = 4,
+  /** Two more: where the device finds the bytes, if that is not in place. */
+  BounceAddress = 6,
 }
 
 enum State {
   CpuOwns = 1,
+  /** Above the direction. */
+  Bounced = 8,
 }
 
 enum Shift {
   /** log2 of the words in a record. */
   Record = 3,
-  /** Where in the state the direction begins. */
+  /** Where in the state the direction begins; it has two bits. */
   Direction = 1,
 }
 
@@ -123,7 +128,34 @@ export class MappingTable {
   }
 
   direction(handle: MappingHandle): TransferDirection {
-    return (this.#records[this.#base(handle) | Word.State]! >> Shift.Direction) as TransferDirection
+    return ((this.#records[this.#base(handle) | Word.State]! >> Shift.Direction) & 3) as TransferDirection
+  }
+
+  /** Where the device finds the bytes of a mapping that is not in place; undefined for one that is. */
+  bounceAddress(handle: MappingHandle): DmaAddress | undefined {
+    const base = this.#base(handle)
+    if ((this.#records[base | Word.State]! & State.Bounced) === 0) return undefined
+    return this.#offsets[(base | Word.BounceAddress) >> 1] as unknown as DmaAddress
+  }
+
+  /** Notes that the device finds the bytes elsewhere. */
+  setBounceAddress(handle: MappingHandle, address: DmaAddress): void {
+    const base = this.#base(handle)
+    this.#records[base | Word.State]! |= State.Bounced
+    this.#offsets[(base | Word.BounceAddress) >> 1] = toNumber(address)
+  }
+
+  /** All such addresses of live mappings: what a table that is thrown away has to give back. */
+  bounceAddresses(): DmaAddress[] {
+    const records = this.#records
+    const addresses: DmaAddress[] = []
+    for (let slot = 0; slot < records.length >> Shift.Record; slot++) {
+      const base = slot << Shift.Record
+      const live = (records[base]! & Handle.SlotMask) === slot
+      if (!live || (records[base | Word.State]! & State.Bounced) === 0) continue
+      addresses.push(this.#offsets[(base | Word.BounceAddress) >> 1] as unknown as DmaAddress)
+    }
+    return addresses
   }
 
   isCpuOwned(handle: MappingHandle): boolean {

@@ -34,6 +34,8 @@ export class DmaMemory implements Disposable {
   readonly kernel: Kernel
   /** Bytes, a multiple of the page size. */
   readonly byteLength: number
+  /** Bytes in the huge pages that it is made of; undefined for base pages. */
+  readonly hugePageSize: number | undefined
   readonly #fd: FileDescriptor
   readonly #mapping: MemoryMapping
   readonly #regions = new Set<DmaRegion>()
@@ -43,9 +45,10 @@ export class DmaMemory implements Disposable {
   readonly #suspects = new Set<object>()
 
   /** @internal use {@link allocateDmaMemory} */
-  constructor(kernel: Kernel, fd: FileDescriptor, mapping: MemoryMapping) {
+  constructor(kernel: Kernel, fd: FileDescriptor, mapping: MemoryMapping, hugePageSize?: number) {
     this.kernel = kernel
     this.byteLength = mapping.byteLength
+    this.hugePageSize = hugePageSize
     this.#fd = fd
     this.#mapping = mapping
     owners.set(mapping.bytes.buffer, this)
@@ -190,11 +193,16 @@ export function allocateDmaMemory(options: DmaMemoryOptions): DmaMemory {
   const byteLength = Math.ceil(options.byteLength / unit) * unit
   const fd = kernel.memfd(name, hugePageSize === undefined ? { byteLength } : { byteLength, hugePageSize })
   try {
-    return new DmaMemory(kernel, fd, kernel.mmap(fd, { byteLength }))
+    return new DmaMemory(kernel, fd, kernel.mmap(fd, { byteLength }), hugePageSize)
   } catch (error) {
     kernel.close(fd)
     throw error
   }
+}
+
+/** Whether a view lies in DMA memory, open or not. False for what is no view only after {@link memoryOf} said so. */
+export function isDmaMemory(view: ArrayBufferView): boolean {
+  return !ArrayBuffer.isView(view) || owners.has(rangeOf(view).buffer)
 }
 
 /**
@@ -233,7 +241,8 @@ export function memoryOf(view: ArrayBufferView): { memory: DmaMemory; range: Vie
   )
 }
 
-function isDetached(buffer: ArrayBufferLike): boolean {
+/** Whether an ArrayBuffer was detached. @internal */
+export function isDetached(buffer: ArrayBufferLike): boolean {
   if (buffer.byteLength !== 0) return false
   try {
     new Uint8Array(buffer)

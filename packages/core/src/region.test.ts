@@ -17,6 +17,8 @@ function recordingOps(overrides: Partial<DmaOps> = {}): DmaOps & { calls: string
   return {
     calls,
     name: 'recording',
+    coherent: true,
+    pins: true,
     mapPages(_device, _memory, byteOffset, byteLength) {
       calls.push(`map ${byteOffset}+${byteLength}`)
       return dmaAddress(START + byteOffset)
@@ -77,6 +79,7 @@ describe('regions and mappings', () => {
   it('sync where the path is not coherent: for the device at map, for the CPU at unmap', () => {
     const calls: string[] = []
     const { device } = setUp({
+      coherent: false,
       syncForCpu: (_d, address, byteLength) => calls.push(`cpu ${toNumber(address) - START}+${byteLength}`),
       syncForDevice: (_d, address, byteLength) =>
         calls.push(`device ${toNumber(address) - START}+${byteLength}`),

@@ -1,9 +1,18 @@
 import { DmaError } from '@linux-dma/native'
 import { type DmaAddress, formatDmaAddress, toNumber } from './address'
+import {
+  assertAttributes,
+  DmaAttribute,
+  type DmaAttributes,
+  hasAttribute,
+  NOT_FOR_STREAMING,
+} from './attributes'
 import { assertTransferDirection, DmaDirection, directionName, type TransferDirection } from './direction'
 import type { DmaDevice } from './dma-device'
+import type { MappingHome } from './mapping-home'
 import { type MappingHandle, MappingTable } from './mapping-table'
 import type { DmaMemory } from './memory'
+import { assertCoherent } from './need-sync'
 import { assertRange } from './validate'
 
 /** Holds nothing, ever: what a region has before it is mapped and after it is closed. */
@@ -15,7 +24,7 @@ const NO_MAPPINGS = /* @__PURE__ */ new MappingTable(0)
  *
  * The functions that take numbers and handles are for hot loops; `dmaMapSingle` gives the same as an object.
  */
-export class DmaRegion implements Disposable {
+export class DmaRegion implements Disposable, MappingHome {
   readonly device: DmaDevice
   readonly memory: DmaMemory
   /** Where the device finds the region's first byte. */
@@ -36,8 +45,8 @@ export class DmaRegion implements Disposable {
   #limit = 0
   /** Registered for both directions. */
   readonly #acceptsAll: boolean = false
-  /** Not coherent: ownership changes have work to do. */
-  readonly #needsSync: boolean = false
+  /** The DMA path has work to do at each change of ownership: it is not coherent, or may bounce. */
+  readonly #attended: boolean = false
   readonly #ownsMemory: boolean
   #closed = false
 
@@ -59,7 +68,7 @@ export class DmaRegion implements Disposable {
     this.#ownsMemory = options.ownsMemory
     this.temporary = options.purpose !== 'region'
     this.coherent = options.purpose === 'coherent'
-    this.#needsSync = device.ops.syncForCpu !== undefined || device.ops.syncForDevice !== undefined
+    this.#attended = !device.ops.coherent || device.ops.bouncer !== undefined
     assertSameKernel(device, memory)
     const mask = this.coherent ? device.coherentDmaMask : device.dmaMask
     if (memoryOffset + byteLength > memory.byteLength) {
@@ -99,6 +108,12 @@ export class DmaRegion implements Disposable {
     return this.memory.bytes.subarray(this.memoryOffset, this.memoryOffset + this.byteLength)
   }
 
+  /** A part of them. @internal */
+  bytesAt(byteOffset: number, byteLength: number): Uint8Array {
+    const start = this.memoryOffset + byteOffset
+    return this.memory.bytes.subarray(start, start + byteLength)
+  }
+
   get closed(): boolean {
     return this.#closed
   }
@@ -114,25 +129,35 @@ export class DmaRegion implements Disposable {
    * @param byteOffset bytes from the region's start
    * @param byteLength 1 to 2^32 - 1
    * @param direction one that the region's own direction includes
-   * @throws DMA_RANGE, DMA_INVALID_ARGUMENT, DMA_DIRECTION, DMA_TOO_MANY_MAPPINGS; DMA_BUS_MASTER_OFF; DMA_CLOSED
+   * @param attributes `SkipCpuSync`, `RequireCoherent`, or those that have no effect
+   * @throws DMA_RANGE, DMA_INVALID_ARGUMENT, DMA_ATTRIBUTE, DMA_DIRECTION, DMA_TOO_MANY_MAPPINGS; DMA_BUS_MASTER_OFF;
+   *   DMA_CLOSED; DMA_NOT_COHERENT for `RequireCoherent`; what bouncing throws
    */
-  mapSingle(byteOffset: number, byteLength: number, direction: TransferDirection): MappingHandle {
+  mapSingle(
+    byteOffset: number,
+    byteLength: number,
+    direction: TransferDirection,
+    attributes: DmaAttributes = 0,
+  ): MappingHandle {
     this.check(byteOffset, byteLength)
     if (direction !== this.direction && (this.#acceptsAll !== true || (direction !== 1 && direction !== 2))) {
       this.#checkDirection(direction)
     }
+    if (attributes !== 0) assertAttributes('mapSingle', attributes, NOT_FOR_STREAMING)
     const handle = this.#table.insert(byteOffset, byteLength, direction)
-    if (this.#needsSync === true) this.syncMapping('syncForDevice', handle)
+    if (this.#attended === true) this.beginTransfer(handle, attributes)
     return handle
   }
 
   /**
    * Takes a part back from the device. Mirrors `dma_unmap_single()`. The region stays mapped: a device that was not
    * stopped, or is not done, still reaches the bytes.
-   * @throws DMA_NOT_MAPPED for a handle whose mapping has ended
+   * @param attributes `SkipCpuSync` where nothing that the device wrote is wanted
+   * @throws DMA_NOT_MAPPED for a handle whose mapping has ended; DMA_ATTRIBUTE, DMA_INVALID_ARGUMENT
    */
-  unmapSingle(handle: MappingHandle): void {
-    if (this.#needsSync === true) this.syncMapping('syncForCpu', handle)
+  unmapSingle(handle: MappingHandle, attributes: DmaAttributes = 0): void {
+    if (attributes !== 0) assertAttributes('unmapSingle', attributes, NOT_FOR_STREAMING)
+    if (this.#attended === true) this.endTransfer(handle, attributes)
     this.#table.remove(handle)
   }
 
@@ -142,6 +167,7 @@ export class DmaRegion implements Disposable {
    */
   addressOf(handle: MappingHandle): DmaAddress {
     if (this.device.dmaReady !== true) this.device.assertReady()
+    if (this.#attended === true) return this.transferAddress(handle, 0)
     return (this.#start + this.#table.byteOffset(handle)) as unknown as DmaAddress
   }
 
@@ -165,13 +191,13 @@ export class DmaRegion implements Disposable {
 
   /** Lends a mapping to the CPU. Mirrors `dma_sync_single_for_cpu()`. @throws DMA_NOT_MAPPED */
   syncForCpu(handle: MappingHandle): void {
-    if (this.#needsSync === true) this.syncMapping('syncForCpu', handle)
+    if (this.#attended === true) this.syncTransfer('syncForCpu', handle, 0, this.#table.byteLength(handle))
     this.#table.giveToCpu(handle)
   }
 
   /** Gives a mapping back to the device. Mirrors `dma_sync_single_for_device()`. @throws DMA_NOT_MAPPED */
   syncForDevice(handle: MappingHandle): void {
-    if (this.#needsSync === true) this.syncMapping('syncForDevice', handle)
+    if (this.#attended === true) this.syncTransfer('syncForDevice', handle, 0, this.#table.byteLength(handle))
     this.#table.giveToDevice(handle)
   }
 
@@ -182,8 +208,7 @@ export class DmaRegion implements Disposable {
     byteOffset: number,
     byteLength: number,
   ): void {
-    const start = this.#table.byteOffset(handle)
-    if (this.#needsSync) this.#sync(verb, start + byteOffset, byteLength, this.#table.direction(handle))
+    if (this.#attended) this.syncTransfer(verb, handle, byteOffset, byteLength)
     if (verb === 'syncForCpu') this.#table.giveToCpu(handle)
     else this.#table.giveToDevice(handle)
   }
@@ -207,10 +232,12 @@ export class DmaRegion implements Disposable {
     if (this.#closed) return
     this.#closed = true
     this.#limit = 0
+    const slots = this.#table.bounceAddresses()
     // An empty table knows no handle: every mapping that was live is stale from here on.
     this.#table = NO_MAPPINGS
     this.device.disown(this)
     try {
+      for (const slot of slots) this.device.ops.bouncer?.unmap(this.device, slot, true)
       this.#unmap()
     } finally {
       this.memory.detach(this)
@@ -268,19 +295,64 @@ export class DmaRegion implements Disposable {
     )
   }
 
-  private syncMapping(verb: 'syncForCpu' | 'syncForDevice', handle: MappingHandle): void {
-    const table = this.#table
-    this.#sync(verb, table.byteOffset(handle), table.byteLength(handle), table.direction(handle))
+  /** Where the device finds a byte of a mapping: in place, or in a slot. */
+  private transferAddress(handle: MappingHandle, byteOffset: number): DmaAddress {
+    const start = this.#table.bounceAddress(handle) ?? this.#start + this.#table.byteOffset(handle)
+    return (Number(start) + byteOffset) as unknown as DmaAddress
   }
 
-  #sync(
+  /** Bounces a new mapping, or makes what the CPU wrote visible to the device; the mapping is gone where that fails. */
+  private beginTransfer(handle: MappingHandle, attributes: DmaAttributes): void {
+    const { device } = this
+    const { ops } = device
+    const table = this.#table
+    const byteLength = table.byteLength(handle)
+    const direction = table.direction(handle)
+    const address = this.transferAddress(handle, 0)
+    try {
+      const byteOffset = this.memoryOffset + table.byteOffset(handle)
+      const bouncer = ops.bouncer?.needed(device, address, byteOffset % device.kernel.pageSize, byteLength)
+        ? ops.bouncer
+        : undefined
+      if (hasAttribute(attributes, DmaAttribute.RequireCoherent))
+        assertCoherent(device, bouncer !== undefined)
+      if (bouncer) {
+        const bytes = this.bytesAt(table.byteOffset(handle), byteLength)
+        table.setBounceAddress(handle, bouncer.map(device, bytes, direction))
+      } else if (!hasAttribute(attributes, DmaAttribute.SkipCpuSync)) {
+        ops.syncForDevice?.(device, address, byteLength, direction)
+      }
+    } catch (error) {
+      table.remove(handle)
+      throw error
+    }
+  }
+
+  private endTransfer(handle: MappingHandle, attributes: DmaAttributes): void {
+    const { device } = this
+    const table = this.#table
+    const skip = hasAttribute(attributes, DmaAttribute.SkipCpuSync)
+    const slot = table.bounceAddress(handle)
+    if (slot !== undefined) device.ops.bouncer?.unmap(device, slot, skip)
+    else if (!skip) {
+      const address = this.transferAddress(handle, 0)
+      device.ops.syncForCpu?.(device, address, table.byteLength(handle), table.direction(handle))
+    }
+  }
+
+  private syncTransfer(
     verb: 'syncForCpu' | 'syncForDevice',
+    handle: MappingHandle,
     byteOffset: number,
     byteLength: number,
-    direction: TransferDirection,
   ): void {
-    const address = (this.#start + byteOffset) as unknown as DmaAddress
-    this.device.ops[verb]?.(this.device, address, byteLength, direction)
+    const { device } = this
+    const address = this.transferAddress(handle, byteOffset)
+    if (this.#table.bounceAddress(handle) !== undefined) {
+      device.ops.bouncer?.[verb](device, address, byteLength)
+    } else {
+      device.ops[verb]?.(device, address, byteLength, this.#table.direction(handle))
+    }
   }
 }
 

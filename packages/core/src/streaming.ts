@@ -1,11 +1,16 @@
 import { DmaError } from '@linux-dma/native'
 import type { DmaAddress } from './address'
+import { assertAttributes, type DmaAttributes, NOT_FOR_STREAMING } from './attributes'
+import { BouncedBuffer } from './bounced-buffer'
+import { closeAll } from './close-all'
 import { assertTransferDirection, directionName, type TransferDirection } from './direction'
 import type { DmaDevice } from './dma-device'
+import type { MappingHome } from './mapping-home'
 import type { MappingHandle } from './mapping-table'
-import { type DmaMemory, memoryOf } from './memory'
+import { type DmaMemory, isDetached, isDmaMemory, memoryOf } from './memory'
 import { DmaRegion } from './region'
 import { assertRange } from './validate'
+import { rangeOf } from './view-range'
 
 /**
  * A buffer that belongs to a device from `dmaMapSingle` to `dmaUnmapSingle`, except between a sync for the CPU and
@@ -16,10 +21,10 @@ export class StreamingMapping implements Disposable {
   readonly byteLength: number
   readonly direction: TransferDirection
 
-  readonly #region: DmaRegion
+  readonly #home: MappingHome
   readonly #handle: MappingHandle
-  /** Offset of the first byte in the memory. */
-  readonly #memoryOffset: number
+  /** Offset of the first byte in its home. */
+  readonly #byteOffset: number
   /** The part that the CPU owns: all of it, or the range of a range sync. */
   #cpuOffset = 0
   #cpuLength = 0
@@ -27,13 +32,19 @@ export class StreamingMapping implements Disposable {
   #ended = false
 
   /** @internal use {@link dmaMapSingle} */
-  constructor(region: DmaRegion, memoryOffset: number, byteLength: number, direction: TransferDirection) {
-    this.device = region.device
+  constructor(
+    home: MappingHome,
+    byteOffset: number,
+    byteLength: number,
+    direction: TransferDirection,
+    attributes: DmaAttributes,
+  ) {
+    this.device = home.device
     this.byteLength = byteLength
     this.direction = direction
-    this.#region = region
-    this.#memoryOffset = memoryOffset
-    this.#handle = region.mapSingle(memoryOffset - region.memoryOffset, byteLength, direction)
+    this.#home = home
+    this.#byteOffset = byteOffset
+    this.#handle = home.mapSingle(byteOffset, byteLength, direction, attributes)
   }
 
   /**
@@ -42,17 +53,17 @@ export class StreamingMapping implements Disposable {
    */
   get dmaAddress(): DmaAddress {
     this.#assertMapped()
-    return this.#region.addressOf(this.#handle)
+    return this.#home.addressOf(this.#handle)
   }
 
   /** Whether the mapping is live. */
   get mapped(): boolean {
-    return !this.#ended && this.#region.isMapped(this.#handle)
+    return !this.#ended && this.#home.isMapped(this.#handle)
   }
 
   /** Who may touch the bytes now. After the unmap it is the CPU, through the buffer that was mapped. */
   get owner(): 'cpu' | 'device' {
-    return this.mapped && !this.#region.isCpuOwned(this.#handle) ? 'device' : 'cpu'
+    return this.mapped && !this.#home.isCpuOwned(this.#handle) ? 'device' : 'cpu'
   }
 
   /**
@@ -61,13 +72,12 @@ export class StreamingMapping implements Disposable {
    */
   get bytes(): Uint8Array {
     this.#assertMapped()
-    if (!this.#region.isCpuOwned(this.#handle)) {
+    if (!this.#home.isCpuOwned(this.#handle)) {
       throw new DmaError('DMA_DEVICE_OWNS', 'the device owns these bytes now', {
         hint: 'call dmaSyncSingleForCpu(device, mapping) first, or dmaUnmapSingle(device, mapping) when it is done',
       })
     }
-    const start = this.#memoryOffset + this.#cpuOffset
-    return this.#region.memory.bytes.subarray(start, start + this.#cpuLength)
+    return this.#home.bytesAt(this.#byteOffset + this.#cpuOffset, this.#cpuLength)
   }
 
   /**
@@ -115,11 +125,17 @@ export class StreamingMapping implements Disposable {
    * Takes the bytes back from the device for good: see {@link dmaUnmapSingle}.
    * @throws DMA_NOT_MAPPED the second time
    */
-  unmap(): void {
+  unmap(attributes: DmaAttributes = 0): void {
     this.#assertMapped()
-    this.#region.unmapSingle(this.#handle)
+    assertAttributes('dmaUnmapSingle', attributes, NOT_FOR_STREAMING)
     this.#ended = true
-    if (this.#region.temporary) this.#region.close()
+    const home = this.#home
+    closeAll([
+      () => home.unmapSingle(this.#handle, attributes),
+      () => {
+        if (home.temporary) home.close()
+      },
+    ])
   }
 
   /** Unmaps where that has not been done. */
@@ -135,7 +151,7 @@ export class StreamingMapping implements Disposable {
       byteLength,
       this.byteLength,
     )
-    this.#region.syncRange(verb, this.#handle, byteOffset, byteLength)
+    this.#home.syncRange(verb, this.#handle, byteOffset, byteLength)
   }
 
   #assertMapped(): void {
@@ -155,10 +171,12 @@ export class StreamingMapping implements Disposable {
  *
  * In a region of this device (`createDmaRegion`) this is arithmetic. Elsewhere it pins and maps the pages that the
  * buffer touches, with one system call; the device can then reach all of those pages.
- * @param buffer a view of DMA memory, of 1 byte to 4 GiB - 1
+ * @param buffer a view of DMA memory, of 1 byte to 4 GiB - 1; on a path that bounces, of any memory
  * @param direction which way the bytes travel
- * @throws DMA_INVALID_ARGUMENT; DMA_DETACHED, DMA_RESIZABLE, DMA_NOT_DMA_MEMORY for memory that cannot be pinned;
- *   DMA_BUS_MASTER_OFF, DMA_CLOSED for the device; ENOMEM, ENOSPC from its DMA path. Nothing stays mapped then.
+ * @param attributes `SkipCpuSync`, `RequireCoherent`, or those that have no effect
+ * @throws DMA_INVALID_ARGUMENT, DMA_ATTRIBUTE; DMA_DETACHED, DMA_RESIZABLE, DMA_NOT_DMA_MEMORY for memory that cannot be
+ *   pinned; DMA_BUS_MASTER_OFF, DMA_CLOSED for the device; DMA_NOT_COHERENT for `RequireCoherent`; ENOMEM, ENOSPC from its
+ *   DMA path; DMA_BOUNCE_FULL, DMA_BOUNCE_TOO_LONG where it bounces. Nothing stays mapped then.
  * @example
  * ```ts
  * using mapping = dmaMapSingle(device, memory.bytes.subarray(0, 4096), DmaDirection.ToDevice)
@@ -169,52 +187,105 @@ export function dmaMapSingle(
   device: DmaDevice,
   buffer: ArrayBufferView,
   direction: TransferDirection,
+  attributes: DmaAttributes = 0,
 ): StreamingMapping {
   assertTransferDirection(direction)
+  assertAttributes('dmaMapSingle', attributes, NOT_FOR_STREAMING)
   device.assertReady()
+  const { bouncer } = device.ops
+  if (bouncer && !isDmaMemory(buffer)) {
+    const bytes = bytesOf(buffer)
+    return new StreamingMapping(
+      new BouncedBuffer(device, bouncer, bytes),
+      0,
+      bytes.byteLength,
+      direction,
+      attributes,
+    )
+  }
   const { memory, range } = memoryOf(buffer)
-  const { byteLength } = range
-  if (byteLength === 0) {
-    throw new DmaError('DMA_INVALID_ARGUMENT', 'the buffer is empty: there is nothing to map')
-  }
-  const offset = range.byteOffset - memory.bytes.byteOffset
-  const region = regionFor(device, memory, offset, byteLength, direction)
-  try {
-    return new StreamingMapping(region, offset, byteLength, direction)
-  } catch (error) {
-    if (region.temporary) region.close()
-    throw error
-  }
+  return mapMemory(
+    device,
+    memory,
+    range.byteOffset - memory.bytes.byteOffset,
+    range.byteLength,
+    direction,
+    attributes,
+  )
 }
 
-function regionFor(
+/** Maps a part of DMA memory: `dmaMapSingle` and `dmaMapPage` after their checks. @internal */
+export function mapMemory(
   device: DmaDevice,
   memory: DmaMemory,
   offset: number,
   byteLength: number,
   direction: TransferDirection,
-): DmaRegion {
+  attributes: DmaAttributes,
+): StreamingMapping {
+  assertNotEmpty(byteLength)
+  const { home, byteOffset } = homeFor(device, memory, offset, byteLength, direction)
+  try {
+    return new StreamingMapping(home, byteOffset, byteLength, direction, attributes)
+  } catch (error) {
+    if (home.temporary) home.close()
+    throw error
+  }
+}
+
+function homeFor(
+  device: DmaDevice,
+  memory: DmaMemory,
+  offset: number,
+  byteLength: number,
+  direction: TransferDirection,
+): { home: MappingHome; byteOffset: number } {
   for (const region of memory.regions) {
-    if (region.covers(device, offset, byteLength, direction)) return region
+    if (region.covers(device, offset, byteLength, direction))
+      return { home: region, byteOffset: offset - region.memoryOffset }
   }
   const { pageSize } = device.kernel
+  const { bouncer } = device.ops
+  if (bouncer?.needed(device, undefined, offset % pageSize, byteLength)) {
+    const bytes = memory.bytes.subarray(offset, offset + byteLength)
+    return { home: new BouncedBuffer(device, bouncer, bytes), byteOffset: 0 }
+  }
   const start = Math.floor(offset / pageSize) * pageSize
   const end = Math.ceil((offset + byteLength) / pageSize) * pageSize
-  return new DmaRegion(device, memory, start, end - start, direction, {
+  const home = new DmaRegion(device, memory, start, end - start, direction, {
     purpose: 'single',
     ownsMemory: false,
     capacity: 1,
   })
+  return { home, byteOffset: offset - start }
+}
+
+/** The bytes of any buffer, for a path that copies them. @throws DMA_INVALID_ARGUMENT, DMA_DETACHED */
+function bytesOf(buffer: ArrayBufferView): Uint8Array {
+  const range = rangeOf(buffer)
+  if (isDetached(range.buffer)) memoryOf(buffer)
+  assertNotEmpty(range.byteLength)
+  return new Uint8Array(range.buffer, range.byteOffset, range.byteLength)
+}
+
+function assertNotEmpty(byteLength: number): void {
+  if (byteLength > 0) return
+  throw new DmaError('DMA_INVALID_ARGUMENT', 'the buffer is empty: there is nothing to map')
 }
 
 /**
  * Ends a mapping: the CPU owns the buffer again. Mirrors `dma_unmap_single()`, whose size and direction the mapping
  * knows itself.
- * @throws DMA_NOT_MAPPED the second time; DMA_WRONG_DEVICE
+ * @param attributes `SkipCpuSync` where nothing that the device wrote is wanted
+ * @throws DMA_NOT_MAPPED the second time; DMA_WRONG_DEVICE; DMA_ATTRIBUTE
  */
-export function dmaUnmapSingle(device: DmaDevice, mapping: StreamingMapping): void {
+export function dmaUnmapSingle(
+  device: DmaDevice,
+  mapping: StreamingMapping,
+  attributes: DmaAttributes = 0,
+): void {
   assertSameDevice(device, mapping)
-  mapping.unmap()
+  mapping.unmap(attributes)
 }
 
 /**

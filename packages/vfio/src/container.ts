@@ -122,14 +122,17 @@ export class VfioContainer {
     }
   }
 
-  /** VFIO_IOMMU_UNMAP_DMA. When it returns, the IOMMU no longer lets the device reach the pages. */
-  unmap(iova: number, byteLength: number): void {
+  /**
+   * VFIO_IOMMU_UNMAP_DMA of all maps in a range. When it returns, the IOMMU no longer lets the device reach the pages.
+   * @param mappedBytes of those maps, which may leave gaps
+   */
+  unmap(iova: number, byteLength: number, mappedBytes: number): void {
     const argument = this.#unmapArgument
     const bytes = argument.fill(iova, byteLength)
     this.kernel.ioctl(this.fd, vfio.VFIO_IOMMU_UNMAP_DMA, bytes, 'VFIO_IOMMU_UNMAP_DMA')
     // The kernel answers success, with 0 bytes, where nothing was mapped: somebody else unmapped it.
-    if (argument.unmapped === byteLength) return
-    const what = `${argument.unmapped} bytes at 0x${iova.toString(16)}, not ${byteLength}`
+    if (argument.unmapped === mappedBytes) return
+    const what = `${argument.unmapped} bytes at 0x${iova.toString(16)}, not ${mappedBytes}`
     throw new DmaError('DMA_NOT_MAPPED', `VFIO unmapped ${what}`)
   }
 

@@ -51,12 +51,14 @@ export class IovaAllocator {
   /**
    * Takes the highest free range whose last byte is at or below `mask`.
    * @param byteLength a multiple of the page size
+   * @param alignment of its start: a power of two, the page size or more
    * @throws ENOSPC where none is long enough
    */
-  allocate(byteLength: number, mask: bigint): number {
+  allocate(byteLength: number, mask: bigint, alignment = this.#pageSize): number {
     const limit = clip(mask + 1n)
-    const large = byteLength >= LARGE_PAGE ? this.#allocateAligned(byteLength, limit, LARGE_PAGE) : -1
-    const start = large >= 0 ? large : this.#allocateAligned(byteLength, limit, this.#pageSize)
+    const large = byteLength >= LARGE_PAGE && alignment < LARGE_PAGE
+    const best = large ? this.#allocateAligned(byteLength, limit, LARGE_PAGE) : -1
+    const start = best >= 0 ? best : this.#allocateAligned(byteLength, limit, alignment)
     if (start >= 0) return start
     throw new DmaError(
       'ENOSPC',

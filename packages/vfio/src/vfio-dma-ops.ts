@@ -1,39 +1,24 @@
 import {
   type DmaAddress,
   type DmaDevice,
-  DmaDirection,
   type DmaMemory,
   type DmaOps,
-  dmaAddress,
   dmaBitMask,
   type TransferDirection,
-  toNumber,
 } from '@linux-dma/core'
-import { VFIO_DMA_MAP_FLAG_READ, VFIO_DMA_MAP_FLAG_WRITE } from './constants'
 import type { VfioContainer } from './container'
-import { IovaAllocator } from './iova-allocator'
-import type { IommuInfo, IovaRange } from './structs'
-
-/** Kernels before 5.4 do not list their ranges: then all but the x86 interrupt window is assumed. */
-const UNLISTED_RANGES: readonly IovaRange[] = [
-  { first: 0n, last: 0xfedf_ffffn },
-  { first: 0xfef0_0000n, last: 0x7f_ffff_ffffn },
-]
+import type { IommuInfo } from './structs'
+import { VfioIommuDomain } from './vfio-iommu-domain'
 
 /** A device's DMA path through a VFIO type1v2 container: coherent, behind the IOMMU. */
 export class VfioDmaOps implements DmaOps {
   readonly name = 'vfio-type1'
-  readonly #container: VfioContainer
-  readonly #allocator: IovaAllocator
-  readonly #ranges: readonly IovaRange[]
-  readonly #pageSize: number
+  readonly coherent = true
+  readonly pins = true
+  readonly iommu: VfioIommuDomain
 
   constructor(container: VfioContainer, info: IommuInfo) {
-    this.#container = container
-    this.#ranges = info.iovaRanges.length > 0 ? info.iovaRanges : UNLISTED_RANGES
-    const smallest = Number(info.pageSizes & -info.pageSizes)
-    this.#pageSize = Math.max(smallest, container.kernel.pageSize)
-    this.#allocator = new IovaAllocator(this.#ranges, this.#pageSize)
+    this.iommu = new VfioIommuDomain(container, info)
   }
 
   mapPages(
@@ -44,24 +29,24 @@ export class VfioDmaOps implements DmaOps {
     direction: TransferDirection,
     mask: bigint,
   ): DmaAddress {
-    const iova = this.#allocator.allocate(byteLength, mask)
+    const address = this.iommu.allocate(byteLength, mask)
     try {
-      this.#container.map(accessFlags(direction), memory.address + byteOffset, iova, byteLength)
+      this.iommu.map(address, memory.address + byteOffset, byteLength, direction)
     } catch (error) {
-      this.#allocator.release(iova, byteLength)
+      this.iommu.release(address, byteLength)
       throw error
     }
-    return dmaAddress(iova)
+    return address
   }
 
   unmapPages(_device: DmaDevice, address: DmaAddress, byteLength: number): void {
     // An address whose unmap failed is not given out again: the device may still reach what is there.
-    this.#container.unmap(toNumber(address), byteLength)
-    this.#allocator.release(toNumber(address), byteLength)
+    this.iommu.unmap(address, byteLength, byteLength)
+    this.iommu.release(address, byteLength)
   }
 
   supportsMask(mask: bigint): boolean {
-    return IovaAllocator.reaches(this.#ranges, this.#pageSize, mask)
+    return this.iommu.reaches(mask)
   }
 
   /** An IOMMU brings any memory below 4 GiB, so 32 bits do, as the kernel answers for its own IOMMU path. */
@@ -75,17 +60,5 @@ export class VfioDmaOps implements DmaOps {
 
   optMappingSize(): number {
     return Number.MAX_SAFE_INTEGER
-  }
-}
-
-/** What the device may do, not the CPU: a buffer to the device is one that it reads. */
-function accessFlags(direction: TransferDirection): number {
-  switch (direction) {
-    case DmaDirection.ToDevice:
-      return VFIO_DMA_MAP_FLAG_READ
-    case DmaDirection.FromDevice:
-      return VFIO_DMA_MAP_FLAG_WRITE
-    case DmaDirection.Bidirectional:
-      return VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE
   }
 }

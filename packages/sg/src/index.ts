@@ -1,0 +1,2 @@
+export type { Nents, OrigNents } from './counts'
+export { SgTable } from './sg-table'
