@@ -11,6 +11,8 @@
       'native/mapping-table.c',
       'native/module.c',
       'native/registers.c',
+      'native/ring.c',
+      'native/scatterlist.c',
       'native/values.c',
       'native/vfio.c',
     ],

@@ -13,7 +13,8 @@ static int add(napi_env env, napi_value exports, const Function* functions) {
 
 NAPI_MODULE_INIT() {
   const Function* const families[] = {kBufferFunctions,  kCrossingFunctions, kInterruptFunctions,
-                                      kMappingFunctions, kRegisterFunctions, kVfioFunctions};
+                                      kMappingFunctions, kRegisterFunctions, kRingFunctions,
+                                      kScatterlistFunctions, kVfioFunctions};
   for (size_t index = 0; index < sizeof families / sizeof *families; index++) {
     if (!add(env, exports, families[index])) return NULL;
   }

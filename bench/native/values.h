@@ -35,4 +35,6 @@ extern const Function kCrossingFunctions[];
 extern const Function kInterruptFunctions[];
 extern const Function kMappingFunctions[];
 extern const Function kRegisterFunctions[];
+extern const Function kRingFunctions[];
+extern const Function kScatterlistFunctions[];
 extern const Function kVfioFunctions[];

@@ -8,6 +8,7 @@ import { millionRows } from './rows/million'
 import { processRows } from './rows/process'
 import { registerChainRows } from './rows/register-chain'
 import { registerRows } from './rows/registers'
+import { ringRows } from './rows/ring'
 import { detachedRows, jitlessRows } from './rows/special-states'
 
 /** Rows that share a process, so that what the engine learns from others does not colour them. */
@@ -24,6 +25,7 @@ export const families: readonly Family[] = [
   { name: 'register-chain', flags: [], rows: registerChainRows },
   { name: 'mapping', flags: [], rows: mappingRows },
   { name: 'million', flags: [], rows: millionRows },
+  { name: 'ring', flags: [], rows: ringRows },
   { name: 'cost', flags: [], rows: costRows },
   { name: 'buffers', flags: [], rows: bufferRows },
   { name: 'interrupts', flags: [], rows: interruptRows },

@@ -44,6 +44,32 @@ export interface Reference {
   arrive(signals: number): void
   signalState(): number
   collectSignals(latencies: Float64Array): void
+  // ring.c
+  forwardPackets(
+    rx: Uint32Array,
+    tx: Uint32Array,
+    packets: Uint8Array,
+    dmaAddress: number,
+    count: number,
+  ): number
+  // scatterlist.c
+  buildTable(
+    frames: Uint32Array,
+    mostPages: number,
+    byRun: number,
+    pages: Uint32Array,
+    offsets: Uint32Array,
+    lengths: Uint32Array,
+  ): number
+  translateAndBuild(
+    address: number,
+    entries: BigUint64Array,
+    mostPages: number,
+    pages: Uint32Array,
+    offsets: Uint32Array,
+    lengths: Uint32Array,
+  ): number
+  copyBytes(from: Uint8Array, to: Uint8Array, byteLength: number, count: number): void
   // vfio.c
   vfioMapUnmap(containerFd: number, address: number, byteLength: number, iova: number, count: number): void
   interruptRounds(eventfd: number, raiseAddress: number, acknowledgeAddress: number, count: number): void

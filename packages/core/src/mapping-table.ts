@@ -63,11 +63,12 @@ const NO_OFFSETS = new Float64Array(0)
 
 /** The live mappings of one region, and who owns each. */
 export class MappingTable {
-  // Never undefined, so that the engine knows their class without looking.
-  #records = NO_RECORDS
+  // Never undefined, so that the engine knows their class without looking; `private` and not `#`, which takes more code at
+  // each use, and engines inline only so much.
+  private records = NO_RECORDS
   /** The same bytes. */
-  #offsets = NO_OFFSETS
-  #freeHead = -1
+  private offsets = NO_OFFSETS
+  private freeHead = -1
   readonly #firstGeneration: number
 
   /**
@@ -83,7 +84,7 @@ export class MappingTable {
 
   /** Mappings that are live now: counted when asked, so that a transfer need not. */
   get live(): number {
-    const records = this.#records
+    const records = this.records
     let live = 0
     for (let slot = 0; slot < records.length >> Shift.Record; slot++) {
       if ((records[slot << Shift.Record]! & Handle.SlotMask) === slot) live++
@@ -93,13 +94,13 @@ export class MappingTable {
 
   /** Records a mapping that the device owns from now on. Offset and length are already checked. */
   insert(byteOffset: number, byteLength: number, direction: TransferDirection): MappingHandle {
-    if (this.#freeHead < 0) this.#grow()
-    const records = this.#records
-    const base = this.#freeHead << Shift.Record
-    this.#freeHead = records[base | Word.LengthOrNext]!
+    if (this.freeHead < 0) this.#grow()
+    const records = this.records
+    const base = this.freeHead << Shift.Record
+    this.freeHead = records[base | Word.LengthOrNext]!
     records[base | Word.State] = direction << Shift.Direction
     records[base | Word.LengthOrNext] = byteLength
-    this.#offsets[(base | Word.ByteOffset) >> 1] = byteOffset
+    this.offsets[(base | Word.ByteOffset) >> 1] = byteOffset
     const handle = records[base]! ^ Handle.SlotMask
     records[base] = handle
     return handle as unknown as MappingHandle
@@ -107,63 +108,63 @@ export class MappingTable {
 
   /** Ends a mapping; its handle is stale from here on. */
   remove(handle: MappingHandle): void {
-    const records = this.#records
+    const records = this.records
     const slot = (handle as unknown as number) & Handle.SlotMask
     const base = slot << Shift.Record
     if (records[base] !== (handle as unknown as number)) throw stale()
     records[base] = ((handle as unknown as number) + Handle.GenerationStep) ^ Handle.SlotMask
-    records[base | Word.LengthOrNext] = this.#freeHead
-    this.#freeHead = slot
+    records[base | Word.LengthOrNext] = this.freeHead
+    this.freeHead = slot
   }
 
   byteOffset(handle: MappingHandle): number {
-    const records = this.#records
+    const records = this.records
     const base = ((handle as unknown as number) & Handle.SlotMask) << Shift.Record
     if (records[base] !== (handle as unknown as number)) throw stale()
-    return this.#offsets[(base | Word.ByteOffset) >> 1]!
+    return this.offsets[(base | Word.ByteOffset) >> 1]!
   }
 
   byteLength(handle: MappingHandle): number {
-    return this.#records[this.#base(handle) | Word.LengthOrNext]! >>> 0
+    return this.records[this.#base(handle) | Word.LengthOrNext]! >>> 0
   }
 
   direction(handle: MappingHandle): TransferDirection {
-    return ((this.#records[this.#base(handle) | Word.State]! >> Shift.Direction) & 3) as TransferDirection
+    return ((this.records[this.#base(handle) | Word.State]! >> Shift.Direction) & 3) as TransferDirection
   }
 
   /** Where the device finds the bytes of a mapping that is not in place; undefined for one that is. */
   bounceAddress(handle: MappingHandle): DmaAddress | undefined {
     const base = this.#base(handle)
-    if ((this.#records[base | Word.State]! & State.Bounced) === 0) return undefined
-    return this.#offsets[(base | Word.BounceAddress) >> 1] as unknown as DmaAddress
+    if ((this.records[base | Word.State]! & State.Bounced) === 0) return undefined
+    return this.offsets[(base | Word.BounceAddress) >> 1] as unknown as DmaAddress
   }
 
   /** Notes that the device finds the bytes elsewhere. */
   setBounceAddress(handle: MappingHandle, address: DmaAddress): void {
     const base = this.#base(handle)
-    this.#records[base | Word.State]! |= State.Bounced
-    this.#offsets[(base | Word.BounceAddress) >> 1] = toNumber(address)
+    this.records[base | Word.State]! |= State.Bounced
+    this.offsets[(base | Word.BounceAddress) >> 1] = toNumber(address)
   }
 
   /** All such addresses of live mappings: what a table that is thrown away has to give back. */
   bounceAddresses(): DmaAddress[] {
-    const records = this.#records
+    const records = this.records
     const addresses: DmaAddress[] = []
     for (let slot = 0; slot < records.length >> Shift.Record; slot++) {
       const base = slot << Shift.Record
       const live = (records[base]! & Handle.SlotMask) === slot
       if (!live || (records[base | Word.State]! & State.Bounced) === 0) continue
-      addresses.push(this.#offsets[(base | Word.BounceAddress) >> 1] as unknown as DmaAddress)
+      addresses.push(this.offsets[(base | Word.BounceAddress) >> 1] as unknown as DmaAddress)
     }
     return addresses
   }
 
   isCpuOwned(handle: MappingHandle): boolean {
-    return (this.#records[this.#base(handle) | Word.State]! & State.CpuOwns) !== 0
+    return (this.records[this.#base(handle) | Word.State]! & State.CpuOwns) !== 0
   }
 
   giveToCpu(handle: MappingHandle): void {
-    const records = this.#records
+    const records = this.records
     const base = ((handle as unknown as number) & Handle.SlotMask) << Shift.Record
     if (records[base] !== (handle as unknown as number)) throw stale()
     const state = base | Word.State
@@ -171,7 +172,7 @@ export class MappingTable {
   }
 
   giveToDevice(handle: MappingHandle): void {
-    const records = this.#records
+    const records = this.records
     const base = ((handle as unknown as number) & Handle.SlotMask) << Shift.Record
     if (records[base] !== (handle as unknown as number)) throw stale()
     const state = base | Word.State
@@ -181,7 +182,7 @@ export class MappingTable {
   /** Whether the handle's mapping is still live. */
   has(handle: MappingHandle): boolean {
     const base = ((handle as unknown as number) & Handle.SlotMask) << Shift.Record
-    return this.#records[base] === (handle as unknown as number)
+    return this.records[base] === (handle as unknown as number)
   }
 
   /** Where the handle's record begins. A slot past the end reads as undefined and so counts as stale. */
@@ -191,7 +192,7 @@ export class MappingTable {
   }
 
   #grow(): void {
-    const capacity = this.#records.length >> Shift.Record
+    const capacity = this.records.length >> Shift.Record
     if (capacity >= MAX_LIVE_MAPPINGS) {
       throw new DmaError(
         'DMA_TOO_MANY_MAPPINGS',
@@ -206,17 +207,17 @@ export class MappingTable {
 
   /** Makes room and chains the new records into a free list, each to hand out the first handle of its slot. */
   #resize(capacity: number): void {
-    const first = this.#records.length >> Shift.Record
+    const first = this.records.length >> Shift.Record
     const records = new Int32Array(capacity << Shift.Record)
-    records.set(this.#records)
+    records.set(this.records)
     for (let slot = first; slot < capacity; slot++) {
       const base = slot << Shift.Record
       records[base] = (slot ^ Handle.SlotMask) + this.#firstGeneration * Handle.GenerationStep
       records[base | Word.LengthOrNext] = slot + 1 < capacity ? slot + 1 : -1
     }
-    this.#records = records
-    this.#offsets = new Float64Array(records.buffer)
-    this.#freeHead = first
+    this.records = records
+    this.offsets = new Float64Array(records.buffer)
+    this.freeHead = first
   }
 }
 

@@ -143,9 +143,8 @@ export class DmaRegion implements Disposable, MappingHome {
     if (direction !== this.direction && (this.#acceptsAll !== true || (direction !== 1 && direction !== 2))) {
       this.#checkDirection(direction)
     }
-    if (attributes !== 0) assertAttributes('mapSingle', attributes, NOT_FOR_STREAMING)
     const handle = this.#table.insert(byteOffset, byteLength, direction)
-    if (this.#attended === true) this.beginTransfer(handle, attributes)
+    if (this.#attended === true || attributes !== 0) this.beginTransfer(handle, attributes)
     return handle
   }
 
@@ -156,8 +155,7 @@ export class DmaRegion implements Disposable, MappingHome {
    * @throws DMA_NOT_MAPPED for a handle whose mapping has ended; DMA_ATTRIBUTE, DMA_INVALID_ARGUMENT
    */
   unmapSingle(handle: MappingHandle, attributes: DmaAttributes = 0): void {
-    if (attributes !== 0) assertAttributes('unmapSingle', attributes, NOT_FOR_STREAMING)
-    if (this.#attended === true) this.endTransfer(handle, attributes)
+    if (this.#attended === true || attributes !== 0) this.endTransfer(handle, attributes)
     this.#table.remove(handle)
   }
 
@@ -166,8 +164,7 @@ export class DmaRegion implements Disposable, MappingHome {
    * @throws DMA_NOT_MAPPED; DMA_BUS_MASTER_OFF; DMA_CLOSED
    */
   addressOf(handle: MappingHandle): DmaAddress {
-    if (this.device.dmaReady !== true) this.device.assertReady()
-    if (this.#attended === true) return this.transferAddress(handle, 0)
+    if (this.device.dmaReady !== true || this.#attended === true) return this.checkedAddress(handle)
     return (this.#start + this.#table.byteOffset(handle)) as unknown as DmaAddress
   }
 
@@ -191,13 +188,13 @@ export class DmaRegion implements Disposable, MappingHome {
 
   /** Lends a mapping to the CPU. Mirrors `dma_sync_single_for_cpu()`. @throws DMA_NOT_MAPPED */
   syncForCpu(handle: MappingHandle): void {
-    if (this.#attended === true) this.syncTransfer('syncForCpu', handle, 0, this.#table.byteLength(handle))
+    if (this.#attended === true) this.syncWhole('syncForCpu', handle)
     this.#table.giveToCpu(handle)
   }
 
   /** Gives a mapping back to the device. Mirrors `dma_sync_single_for_device()`. @throws DMA_NOT_MAPPED */
   syncForDevice(handle: MappingHandle): void {
-    if (this.#attended === true) this.syncTransfer('syncForDevice', handle, 0, this.#table.byteLength(handle))
+    if (this.#attended === true) this.syncWhole('syncForDevice', handle)
     this.#table.giveToDevice(handle)
   }
 
@@ -295,6 +292,15 @@ export class DmaRegion implements Disposable, MappingHome {
     )
   }
 
+  private checkedAddress(handle: MappingHandle): DmaAddress {
+    this.device.assertReady()
+    return this.transferAddress(handle, 0)
+  }
+
+  private syncWhole(verb: 'syncForCpu' | 'syncForDevice', handle: MappingHandle): void {
+    this.syncTransfer(verb, handle, 0, this.#table.byteLength(handle))
+  }
+
   /** Where the device finds a byte of a mapping: in place, or in a slot. */
   private transferAddress(handle: MappingHandle, byteOffset: number): DmaAddress {
     const start = this.#table.bounceAddress(handle) ?? this.#start + this.#table.byteOffset(handle)
@@ -310,6 +316,7 @@ export class DmaRegion implements Disposable, MappingHome {
     const direction = table.direction(handle)
     const address = this.transferAddress(handle, 0)
     try {
+      assertAttributes('mapSingle', attributes, NOT_FOR_STREAMING)
       const byteOffset = this.memoryOffset + table.byteOffset(handle)
       const bouncer = ops.bouncer?.needed(device, address, byteOffset % device.kernel.pageSize, byteLength)
         ? ops.bouncer
@@ -329,6 +336,7 @@ export class DmaRegion implements Disposable, MappingHome {
   }
 
   private endTransfer(handle: MappingHandle, attributes: DmaAttributes): void {
+    assertAttributes('unmapSingle', attributes, NOT_FOR_STREAMING)
     const { device } = this
     const table = this.#table
     const skip = hasAttribute(attributes, DmaAttribute.SkipCpuSync)
