@@ -3,6 +3,7 @@ import { kernelEvents } from './suites/kernel-events'
 import { kernelFiles } from './suites/kernel-files'
 import { kernelMemory } from './suites/kernel-memory'
 import { kernelMessages } from './suites/kernel-messages'
+import { kernelPin } from './suites/kernel-pin'
 import { vfioDma } from './suites/vfio-dma'
 import { vfioErrnos } from './suites/vfio-errnos'
 import { vfioExit } from './suites/vfio-exit'
@@ -23,6 +24,7 @@ const suites = {
   iommu: [
     kernelFiles,
     kernelMemory,
+    kernelPin,
     kernelEvents,
     kernelMessages,
     vfioErrnos,

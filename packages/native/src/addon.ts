@@ -50,6 +50,9 @@ export interface Addon {
   closeMapping(mapping: MappingHandle): void
   detachBuffer(buffer: ArrayBuffer): boolean
   lockMapping(mapping: MappingHandle, byteOffset: number, byteLength: number, lock: boolean): void
+  /** The descriptor that holds the pages. */
+  pinMapping(mapping: MappingHandle, byteOffset: number, byteLength: number): number
+  unpin(fd: number): void
   registerAccess(mapping: MappingHandle): RegisterAccess
   /** `byteLength` is that of the counter to read; 0 polls once for `events`. */
   watch(fd: number, byteLength: 0 | 4 | 8, events: number, callback: WatchCallback): WatchHandle

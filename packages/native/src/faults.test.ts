@@ -6,6 +6,7 @@ import { firstCount, useEverything } from '../test-support/everything'
 import { faultyAddonFile, loadFaultyAddon } from '../test-support/faults'
 import type { DmaError } from './errors'
 import { createLinuxKernel } from './linux-kernel'
+import { pinHint } from './linux-pin'
 
 const addon = loadFaultyAddon()
 const kernel = createLinuxKernel(addon)
@@ -98,6 +99,8 @@ describe('calls that a signal interrupts', () => {
     'madvise',
     'mlock',
     'munlock',
+    'io_uring_setup',
+    'io_uring_register',
     'poll',
     'sendmsg',
     'recvmsg',
@@ -121,6 +124,40 @@ describe('what the errors say', () => {
     addon.injectFault('mlock', 1, errnoOf.ENOMEM!)
     addon.injectFault('getrlimit', 1, errnoOf.EINVAL!)
     expect(thrownBy(() => kernel.mlock(mapping))).toMatchObject({ code: 'ENOMEM', syscall: 'mlock' })
+    mapping.close()
+    kernel.close(fd)
+  })
+
+  it('a pin that fails says what to change', () => {
+    const fd = kernel.memfd('pinned', { byteLength: PAGE })
+    const mapping = kernel.mmap(fd, { byteLength: PAGE })
+    const before = kernel.live()
+    for (const [call, code, hint] of [
+      ['io_uring_setup', 'EPERM', /seccomp/],
+      ['io_uring_setup', 'ENOSYS', /CONFIG_IO_URING/],
+      ['io_uring_register', 'ENOTSUP', /hugePageSize/],
+      ['io_uring_register', 'EFAULT', /for reading and writing/],
+      ['io_uring_register', 'ENOMEM', /prlimit --pid \d+ --memlock=unlimited/],
+      ['calloc', 'ENOMEM', /4096 more bytes/],
+    ] as const) {
+      addon.injectFault(call, 1, errnoOf[code]!)
+      expect(thrownBy(() => kernel.pin(mapping))).toMatchObject({ code, hint: expect.stringMatching(hint) })
+      expect(kernel.live()).toEqual(before)
+    }
+    expect(pinHint('EPERM', PAGE, '2')).toContain('sudo sysctl kernel.io_uring_disabled=0')
+    mapping.close()
+    kernel.close(fd)
+  })
+
+  it('pages that could not be let go are so with their descriptor', () => {
+    const fd = kernel.memfd('pinned', { byteLength: PAGE })
+    const mapping = kernel.mmap(fd, { byteLength: PAGE })
+    const before = kernel.live()
+    const pin = kernel.pin(mapping)
+    addon.injectFault('io_uring_register', 1, errnoOf.EBUSY!)
+    pin.close()
+    pin.close()
+    expect([pin.closed, kernel.live()]).toEqual([true, before])
     mapping.close()
     kernel.close(fd)
   })

@@ -1,4 +1,5 @@
 import type { MemoryMapping, MmapOptions } from './memory-mapping'
+import type { MemoryPin } from './memory-pin'
 import type { RegisterWindow } from './register-window'
 
 /** A file descriptor of a {@link Kernel}: an integer that only the kernel which returned it understands. */
@@ -60,6 +61,20 @@ export interface Kernel {
   mlock(mapping: MemoryMapping, byteOffset?: number, byteLength?: number): void
   /** munlock(2). */
   munlock(mapping: MemoryMapping, byteOffset?: number, byteLength?: number): void
+  /**
+   * Pins the pages that hold a part of a mapping, all of it by default: they are made where there are none, stay where
+   * they are in physical memory, and are kept until the pin is closed, even where the mapping is closed before. What
+   * mlock does not do: its pages can be moved.
+   *
+   * Linux has no call of that name: the range is registered as the fixed buffers of an io_uring (io_uring_setup(2),
+   * io_uring_register(2)) that does nothing else. Its descriptor is one of {@link LiveCounters.descriptors}. The pages
+   * count against RLIMIT_MEMLOCK of the user, apart from those of mlock(2) and VFIO.
+   *
+   * `EPERM` and `ENOSYS` where there is no io_uring for this process, `ENOMEM` at the limit, `EMFILE`; `EFAULT` for a
+   * mapping that is read-only or of a device's memory; `ENOTSUP` from a kernel that pins no memfd.
+   * @param byteLength 1 or more
+   */
+  pin(mapping: MemoryMapping, byteOffset?: number, byteLength?: number): MemoryPin
   /**
    * Raw `/proc/self/pagemap` entries for the pages from process address `address` on, in one read.
    * Returns how many entries were filled. The frame number reads as 0 without CAP_SYS_ADMIN.

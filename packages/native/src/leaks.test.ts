@@ -101,6 +101,7 @@ describe('100,000 cycles leave nothing behind', () => {
     ],
     ['an eventfd', 'const fd = kernel.eventfd(1); kernel.read(fd, bytes); kernel.close(fd)'],
     ['a memfd', "kernel.close(kernel.memfd('short', { byteLength: 4096 }))"],
+    ['a pin', 'const m = kernel.mmap(memory, { byteLength: 4096 }); kernel.pin(m).close(); m.close()'],
     [
       'sockets',
       `const [left, right] = kernel.socketPair()

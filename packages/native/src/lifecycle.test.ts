@@ -11,6 +11,7 @@ const busyWorker = (cargo: string) => `
     const views = []
     for (let index = 0; index < 20; index++) views.push(kernel.mmap(memory, { byteLength: 4096 }).bytes)
     kernel.mmap(memory, { byteLength: 4096 })
+    kernel.pin(kernel.mmap(memory, { byteLength: 65536 }), 4096, 8192)
     const window = kernel.mapRegisters(memory, { byteLength: 4096 })
     window.write64(0, 1, 2)
     const one = new Uint8Array(new BigUint64Array([1n]).buffer)

@@ -86,6 +86,24 @@ describe('limits', () => {
     )
   })
 
+  it('says how much may be pinned, and how to raise it', () => {
+    const { stdout, stderr, status } = runScript(
+      bundle,
+      `if (process.getuid() === 0) { process.setegid(65534); process.seteuid(65534) }
+      const fd = kernel.memfd('pinned', { byteLength: 1 << 20 })
+      const mapping = kernel.mmap(fd, { byteLength: 1 << 20 })
+      const before = kernel.live()
+      try { kernel.pin(mapping) } catch ({ code, syscall, hint }) { console.log(code, syscall, hint) }
+      assert.deepEqual(kernel.live(), before)
+      kernel.pin(mapping, 0, 4096).close()`,
+      { shell: 'ulimit -l 64' },
+    )
+    expect([stderr, status]).toEqual(['', 0])
+    expect(stdout).toMatch(
+      /^ENOMEM io_uring_register 1048576 more bytes .*: sudo prlimit --pid \d+ --memlock=unlimited\n$/,
+    )
+  })
+
   it('gives the line that reserves huge pages', () => {
     const { stdout, stderr, status } = runScript(
       bundle,

@@ -5,6 +5,7 @@ import type { Clock, FileDescriptor, Kernel, LiveCounters, Watch, WatchListener 
 import { LinuxMapping, viewOf } from './linux-mapping'
 import { memfdHint, mmapHint } from './memory-hints'
 import type { MemoryMapping, MmapOptions } from './memory-mapping'
+import type { MemoryPin } from './memory-pin'
 import { checkMmapOptions, type Range } from './mmap-options'
 import { OrderedRegisterWindow } from './ordered-register-window'
 import { readPagemap } from './pagemap'
@@ -190,6 +191,10 @@ class LinuxKernel implements Kernel {
 
   munlock(mapping: MemoryMapping, byteOffset?: number, byteLength?: number): void {
     checkMapping(mapping).lock(false, byteOffset, byteLength)
+  }
+
+  pin(mapping: MemoryMapping, byteOffset?: number, byteLength?: number): MemoryPin {
+    return checkMapping(mapping).pin(byteOffset, byteLength)
   }
 
   readPagemap(address: number, entries: BigUint64Array): number {

@@ -1,7 +1,9 @@
 import { constants } from 'node:buffer'
 import type { Addon, MappingHandle } from './addon'
 import { DmaError } from './errors'
+import { LinuxPin } from './linux-pin'
 import type { MemoryMapping } from './memory-mapping'
+import type { MemoryPin } from './memory-pin'
 import { toDmaError } from './system-error'
 import { checkInteger, checkOptions } from './validate'
 
@@ -64,6 +66,15 @@ export class LinuxMapping implements MemoryMapping {
     } catch (error) {
       throw toDmaError(error, { hint: (code) => lockHint(this.#addon, code, length) })
     }
+  }
+
+  /** Pins a part: what {@link Kernel.pin} does. Internal. */
+  pin(byteOffset = 0, byteLength?: number): MemoryPin {
+    this.#assertOpen()
+    checkInteger('byteOffset', byteOffset, 0, this.byteLength - 1)
+    const rest = this.byteLength - byteOffset
+    const length = byteLength === undefined ? rest : checkInteger('byteLength', byteLength, 1, rest)
+    return new LinuxPin(this.#addon, this.#handle, byteOffset, length)
   }
 
   #assertOpen(): void {

@@ -61,6 +61,8 @@ export async function useEverything(kernel: Kernel): Promise<void> {
     mapping.bytes[0] = 1
     kernel.mlock(mapping)
     kernel.munlock(mapping)
+    const pin = kernel.pin(mapping)
+    releases.add(() => pin.close())
     kernel.readPagemap(mapping.address, new BigUint64Array(4))
     mapped(kernel.mapRegisters(memory, { byteLength: PAGE })).read64(8)
     const counter = owned(kernel.eventfd(1))

@@ -10,6 +10,7 @@ import type { DmaFault, DmaPath } from './iommu/dma-path'
 import { blockedPath, physicalPath } from './iommu/fixed-paths'
 import { DescriptorTable } from './kernel/descriptor-table'
 import { FakeKernel } from './kernel/fake-kernel'
+import { IoUringSwitch } from './kernel/pinned-pages'
 import { Waiters } from './kernel/waiters'
 import type { AddDeviceOptions, FakeMachine } from './machine'
 import type { CheckedOptions } from './machine-options'
@@ -113,6 +114,7 @@ export class FakeMachineCore implements FakeMachine {
       process,
       open,
       faultPlan,
+      ioUring: new IoUringSwitch(fs),
       warnings: this.warnings,
     })
   }

@@ -27,6 +27,8 @@ export class FakeProcess {
   memlockLimit = 8 * 1024 * 1024
   /** Pages that mlock and VFIO hold: the kernel counts both in one number. */
   lockedPages = 0
+  /** Pages that an io_uring holds: counted apart from those, for the user and not for the process. */
+  pinnedPages = 0
   /** Absent: all of them for uid 0, none for anybody else. */
   #capabilities: ReadonlySet<Capability> | undefined
 
@@ -73,6 +75,23 @@ export class FakeProcess {
       )
     }
     this.lockedPages += pages
+  }
+
+  /** Counts `pages` that an io_uring pins: all of them, or `ENOMEM` and none. */
+  pinPages(pages: number): void {
+    const needed = (this.pinnedPages + pages) * pageSize
+    if (!this.has('CAP_IPC_LOCK') && needed > this.memlockLimit) {
+      fail(
+        'ENOMEM',
+        `RLIMIT_MEMLOCK is ${this.memlockLimit} bytes and ${needed} would be pinned`,
+        `raise the limit: ulimit -l ${Math.ceil(needed / 1024)}; on a fake machine: machine.setMemlockLimit(${needed})`,
+      )
+    }
+    this.pinnedPages += pages
+  }
+
+  unpinPages(pages: number): void {
+    this.pinnedPages -= pages
   }
 
   unlockPages(pages: number): void {

@@ -6,6 +6,7 @@
 #include "environment.h"
 #include "files.h"
 #include "mapping.h"
+#include "pin.h"
 #include "registers.h"
 #include "values.h"
 #include "watch.h"
@@ -87,6 +88,8 @@ constexpr Function kFunctions[] = {
     {"closeMapping", close_mapping},
     {"detachBuffer", detach_buffer},
     {"lockMapping", lock_mapping},
+    {"pinMapping", pin_mapping},
+    {"unpin", unpin},
     {"registerAccess", register_access},
     {"watch", watch},
     {"closeWatch", close_watch},

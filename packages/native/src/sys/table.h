@@ -16,6 +16,12 @@
 #include <cerrno>
 #include <cstdlib>
 
+// The same number on every architecture that Node.js runs on; absent from the headers of older systems.
+#ifndef SYS_io_uring_setup
+#define SYS_io_uring_setup 425
+#define SYS_io_uring_register 427
+#endif
+
 // Every call that can fail for want of something, in one list: X(name, type, value when it fails, parameters, call).
 // A release build calls them directly (the table is constexpr, so the compiler sees through it). The faults build
 // puts a counter before each, which a test can arm to fail the nth call.
@@ -44,6 +50,9 @@
   X(madvise, int, -1, (void* address, size_t length, int advice), ::madvise(address, length, advice))              \
   X(mlock, int, -1, (const void* address, size_t length), ::mlock(address, length))                                \
   X(munlock, int, -1, (const void* address, size_t length), ::munlock(address, length))                            \
+  X(io_uring_setup, long, -1, (unsigned entries, void* parameters), ::syscall(SYS_io_uring_setup, entries, parameters)) \
+  X(io_uring_register, long, -1, (int fd, unsigned operation, void* argument, unsigned count),                     \
+    ::syscall(SYS_io_uring_register, fd, operation, argument, count))                                              \
   X(getrlimit, int, -1, (int resource, struct rlimit* limit),                                                      \
     ::getrlimit(static_cast<__rlimit_resource>(resource), limit))                                                  \
   X(poll, int, -1, (struct pollfd* polled, int timeout), ::poll(polled, 1, timeout))                               \

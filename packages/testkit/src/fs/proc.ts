@@ -27,7 +27,7 @@ function statusText(process: FakeProcess): string {
     ['Uid', ids(process.uid)],
     ['Gid', ids(process.gid)],
     ['VmLck', kibibytes(process.lockedPages)],
-    ['VmPin', kibibytes(0)],
+    ['VmPin', kibibytes(process.pinnedPages)],
     ['CapPrm', mask],
     ['CapEff', mask],
   ]

@@ -2,6 +2,7 @@ import {
   type Kernel,
   type LiveCounters,
   type MemoryMapping,
+  type MemoryPin,
   type MmapOptions,
   POLLIN,
   POLLNVAL,
@@ -23,6 +24,7 @@ import { checkDescriptor, checkMessage, checkTransfer, checkWatch, mapRequest, o
 import { EventFd } from './eventfd'
 import type { KernelParts } from './kernel-parts'
 import type { FileAccess, MapRequest, OpenFile } from './open-file'
+import { FakePin, PinnedPages } from './pinned-pages'
 import { receiveInto, SocketEnd } from './socket'
 import { UserMemory } from './user-memory'
 
@@ -163,6 +165,16 @@ export class FakeKernel implements Kernel {
 
   munlock(mapping: MemoryMapping, byteOffset = 0, byteLength = mapping.byteLength - byteOffset): void {
     this.#call('munlock', undefined, () => ownMapping(mapping).unlock(byteOffset, byteLength))
+  }
+
+  pin(mapping: MemoryMapping, byteOffset = 0, byteLength?: number): MemoryPin {
+    const own = ownMapping(mapping)
+    const length = own.checkPart(byteOffset, byteLength)
+    const { process, descriptors, ioUring } = this.#parts
+    this.#call('io_uring_setup', undefined, () => ioUring.admit(process, descriptors))
+    const pinned = () => new PinnedPages(own.pinnable(byteOffset, length), process)
+    const fd = this.#call('io_uring_register', undefined, () => this.#install(pinned()))
+    return new FakePin(() => this.close(fd))
   }
 
   readPagemap(address: number, entries: BigUint64Array): number {

@@ -5,6 +5,7 @@ import type { FrameAllocator } from '../memory/frames'
 import type { HugePages } from '../memory/huge-pages'
 import type { MappingOwner } from '../memory/mapping'
 import type { DescriptorTable } from './descriptor-table'
+import type { IoUringSwitch } from './pinned-pages'
 import type { Waiters } from './waiters'
 
 /** The parts of a fake machine that its kernel works with. */
@@ -16,5 +17,6 @@ export interface KernelParts extends MappingOwner {
   readonly frames: FrameAllocator
   readonly hugePages: HugePages
   readonly faultPlan: FaultPlan
+  readonly ioUring: IoUringSwitch
   readonly warnings: Error[]
 }

@@ -1,10 +1,12 @@
 import { DmaError, type MemoryMapping } from '@linux-dma/native'
-import { checkOptionNames } from '../arguments'
+import { checkInteger, checkOptionNames } from '../arguments'
 import { CallSite } from '../call-site'
-import { invalidArgument } from '../errors'
+import { fail, invalidArgument } from '../errors'
 import type { FakeProcess } from '../process'
 import type { AddressSpace, Area } from './address-space'
 import { type MemoryRange, pageSize } from './storage'
+
+const pinHint = "only memory that is mapped for reading and writing has pages to pin, and not a device's"
 
 /** What a mapping needs of its machine. */
 export interface MappingOwner {
@@ -58,6 +60,22 @@ export class FakeMapping implements MemoryMapping {
   unlock(byteOffset: number, byteLength: number): void {
     const pages = this.#pages(byteOffset, byteLength).filter((page) => this.#lockedPages.delete(page))
     this.#owner.process.unlockPages(pages.length)
+  }
+
+  /** The length of a part of at least one byte: the rest, where none is given. */
+  checkPart(byteOffset: number, byteLength: number | undefined): number {
+    this.#assertOpen()
+    checkInteger(byteOffset, 'byteOffset', 0, this.byteLength - 1)
+    const rest = this.byteLength - byteOffset
+    return byteLength === undefined ? rest : checkInteger(byteLength, 'byteLength', 1, rest)
+  }
+
+  /** The memory of a part, to be pinned. `EFAULT` where it cannot be. */
+  pinnable(byteOffset: number, byteLength: number): MemoryRange {
+    const { memory, writable } = this.#area
+    if (!memory.pinnable) fail('EFAULT', 'a dma-buf mapping has no pages to pin', pinHint)
+    if (!writable) fail('EFAULT', 'the memory is mapped for reading only', pinHint)
+    return { ...memory, byteOffset: memory.byteOffset + byteOffset, byteLength }
   }
 
   close(options: { detach?: boolean } = {}): void {
