@@ -6,6 +6,8 @@ export {
   type DmaAttributes,
   hasAttribute,
 } from './attributes'
+export { type BounceOptions, bounceOps, bouncePoolOf } from './bounce-ops'
+export type { BouncePoolUsage } from './bounce-pool'
 export type { Bouncer } from './bouncer'
 export { closeAll } from './close-all'
 export { CoherentAllocation, dmaAllocCoherent, dmaFreeCoherent } from './coherent'
@@ -28,7 +30,7 @@ export type { IommuDomain } from './iommu-domain'
 export * from './limits'
 export { MAX_LIVE_MAPPINGS, type MappingHandle } from './mapping-table'
 export * from './masks'
-export { allocateDmaMemory, DmaMemory, type DmaMemoryOptions, memoryOf } from './memory'
+export { allocateDmaMemory, bufferOf, DmaMemory, type DmaMemoryOptions, memoryOf } from './memory'
 export { assertCoherent, dmaDevNeedSync, dmaNeedSync } from './need-sync'
 export type { PollOptions } from './poll-until'
 export { DmaRegion } from './region'

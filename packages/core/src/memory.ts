@@ -23,6 +23,11 @@ export interface DmaMemoryOptions {
   name?: string
 }
 
+/** What holds DMA memory for a device beside regions, and has to let go of it before the pages go. */
+export interface MemoryUser {
+  close(): void
+}
+
 /** Which memory a buffer belongs to, so that a view that went through other hands is still recognised. */
 const owners = new WeakMap<ArrayBufferLike, DmaMemory>()
 
@@ -39,6 +44,9 @@ export class DmaMemory implements Disposable {
   readonly #fd: FileDescriptor
   readonly #mapping: MemoryMapping
   readonly #regions = new Set<DmaRegion>()
+  readonly #users = new Set<MemoryUser>()
+  /** The process's own mapping is gone, while devices keep the pages. */
+  #hidden = false
   #state: 'open' | 'closing' | 'quarantined' | 'closed' = 'open'
   #quarantineReason: unknown
   /** Devices that may still reach the pages. */
@@ -57,15 +65,20 @@ export class DmaMemory implements Disposable {
 
   /**
    * All of the memory. After `close()` an old view reads zeros and its writes go nowhere.
-   * @throws DMA_CLOSED
+   * @throws DMA_CLOSED; DMA_NO_KERNEL_MAPPING where it was allocated for devices alone
    */
   get bytes(): Uint8Array {
     this.assertOpen()
+    this.#assertMapped()
     return this.#mapping.bytes
   }
 
-  /** Process address of the first byte: what a system call that takes a `vaddr` wants. */
+  /**
+   * Process address of the first byte: what a system call that takes a `vaddr` wants.
+   * @throws DMA_NO_KERNEL_MAPPING where it was allocated for devices alone
+   */
   get address(): number {
+    this.#assertMapped()
     return this.#mapping.address
   }
 
@@ -113,6 +126,13 @@ export class DmaMemory implements Disposable {
     })
   }
 
+  /** Takes the pages from this process alone: devices that have them pinned keep them. @internal */
+  hide(): void {
+    this.assertOpen()
+    this.#mapping.close()
+    this.#hidden = true
+  }
+
   /** Registers a device mapping of this memory, to be closed before the pages go. */
   attach(region: DmaRegion): void {
     this.assertOpen()
@@ -122,6 +142,18 @@ export class DmaMemory implements Disposable {
   /** Forgets a device mapping that was closed. */
   detach(region: DmaRegion): void {
     this.#regions.delete(region)
+    this.#giveBackIfQuiet()
+  }
+
+  /** Registers something else that has this memory, to be closed before the pages go. @throws DMA_CLOSED @internal */
+  attachUser(user: MemoryUser): void {
+    this.assertOpen()
+    this.#users.add(user)
+  }
+
+  /** Forgets what was closed. @internal */
+  detachUser(user: MemoryUser): void {
+    this.#users.delete(user)
     this.#giveBackIfQuiet()
   }
 
@@ -138,9 +170,21 @@ export class DmaMemory implements Disposable {
     this.#giveBackIfQuiet()
   }
 
+  #assertMapped(): void {
+    if (!this.#hidden) return
+    throw new DmaError(
+      'DMA_NO_KERNEL_MAPPING',
+      'the memory was allocated with DmaAttribute.NoKernelMapping',
+      {
+        hint: 'map it with dmaMmapCoherent(device, allocation), and use the bytes of that mapping',
+      },
+    )
+  }
+
   /** Ends a quarantine when the last device that may reach the pages, or properly has them, is out of the way. */
   #giveBackIfQuiet(): void {
-    if (this.#state !== 'quarantined' || this.#suspects.size > 0 || this.#regions.size > 0) return
+    if (this.#state !== 'quarantined' || this.#suspects.size > 0) return
+    if (this.#regions.size > 0 || this.#users.size > 0) return
     this.#state = 'open'
     this.close()
   }
@@ -157,7 +201,7 @@ export class DmaMemory implements Disposable {
     // A region that owns this memory closes it in turn.
     this.#state = 'closing'
     try {
-      closeAll([...this.#regions].reverse().map((region) => () => region.close()))
+      closeAll([...this.#users, ...this.#regions].reverse().map((user) => () => user.close()))
       this.#mapping.close(options)
     } finally {
       // Quarantined meanwhile, or to be tried again: parking the pages needs room for a mapping.
@@ -206,11 +250,10 @@ export function isDmaMemory(view: ArrayBufferView): boolean {
 }
 
 /**
- * The DMA memory that a view lies in, and where.
- * @throws DMA_INVALID_ARGUMENT for what is no view; DMA_DETACHED, DMA_RESIZABLE, DMA_NOT_DMA_MEMORY, DMA_CLOSED,
- *   DMA_QUARANTINED
+ * Where a view lies, and the DMA memory that it lies in: undefined for a buffer of JavaScript's own heap.
+ * @throws DMA_INVALID_ARGUMENT for what is no view; DMA_DETACHED, DMA_RESIZABLE, DMA_CLOSED, DMA_QUARANTINED
  */
-export function memoryOf(view: ArrayBufferView): { memory: DmaMemory; range: ViewRange } {
+export function bufferOf(view: ArrayBufferView): { memory: DmaMemory | undefined; range: ViewRange } {
   if (!ArrayBuffer.isView(view)) {
     throw new DmaError('DMA_INVALID_ARGUMENT', `${describe(view)} is not a view of bytes`, {
       hint: 'pass a Uint8Array (or another typed array) over DMA memory, for example region.bytes.subarray(0, 4096)',
@@ -224,12 +267,22 @@ export function memoryOf(view: ArrayBufferView): { memory: DmaMemory; range: Vie
       hint: 'it was transferred to a worker or closed with { detach: true }; take a new view from the memory',
     })
   }
-  if (memory) return { memory, range }
-  if ((range.buffer as ArrayBuffer & { resizable?: boolean }).resizable) {
+  if (!memory && (range.buffer as ArrayBuffer & { resizable?: boolean }).resizable) {
     throw new DmaError('DMA_RESIZABLE', 'the view’s ArrayBuffer is resizable, so its memory can move or go', {
       hint: 'allocate with allocateDmaMemory() and copy into it',
     })
   }
+  return { memory, range }
+}
+
+/**
+ * The DMA memory that a view lies in, and where.
+ * @throws DMA_INVALID_ARGUMENT for what is no view; DMA_DETACHED, DMA_RESIZABLE, DMA_NOT_DMA_MEMORY, DMA_CLOSED,
+ *   DMA_QUARANTINED
+ */
+export function memoryOf(view: ArrayBufferView): { memory: DmaMemory; range: ViewRange } {
+  const { memory, range } = bufferOf(view)
+  if (memory) return { memory, range }
   throw new DmaError(
     'DMA_NOT_DMA_MEMORY',
     'the view lies in JavaScript’s own heap, which can not be pinned for a device',

@@ -1,2 +1,8 @@
+export { SgAppendTable } from './append-table'
 export type { Nents, OrigNents } from './counts'
+export type { SgCursor } from './cursor'
+export type { FromPagesOptions, PageRangeOptions, PageSpaceOptions } from './from-pages'
+export type { SgSegmentInit } from './from-segments'
+export { SgMiter, SgMiterFlag } from './miter'
 export { SgTable } from './sg-table'
+export type { SgSplitOptions } from './split'

@@ -20,6 +20,13 @@ export interface PageSpace {
   readonly pageSize: number
   /** Whether page numbers are frame numbers: the CPU then has no bytes of it. */
   readonly physical: boolean
+  /** The lowest page number that names a page. */
+  readonly lowestPage: number
+  /** One above the highest page number that names a page. */
+  readonly endPage: number
   /** The source that a page belongs to. @throws DMA_NO_CPU_VIEW where the space is physical */
   sourceOf(page: number): PageSource
 }
+
+/** Page numbers are kept in 32 bits. */
+export const PAGE_NUMBERS = 0x1_0000_0000
