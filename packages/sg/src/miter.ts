@@ -117,7 +117,7 @@ export class SgMiter {
   /** Lets go of this step; the next one begins behind what was consumed of it. Mirrors `sg_miter_stop()`. */
   stop(): void {
     this.#advance(this.#consumed)
-    this.#bytes: Uint8Array = NO_BYTES
+    this.#bytes = NO_BYTES
     this.#consumed = 0
   }
 
