@@ -17,18 +17,22 @@ export interface Bouncer {
   /**
    * Takes slots and copies the bytes into them, whatever the direction: a device that writes fewer bytes than it was
    * given leaves the others as they were.
-   * @throws DMA_BOUNCE_FULL, DMA_BOUNCE_TOO_LONG
+   * @throws DMA_BOUNCE_FULL, DMA_BOUNCE_TOO_LONG; at the first mapping of a device, what pinning the slots throws
    */
   map(device: DmaDevice, bytes: Uint8Array, direction: TransferDirection): DmaAddress
   /**
    * Gives the slots back, after what the device wrote was copied to where the bytes came from, unless `skipCopy`.
-   * @throws DMA_DETACHED where that place is gone; the slots are given back all the same
+   * @param address what `map` returned
+   * @throws DMA_DETACHED where that place is gone; the slots are given back all the same. DMA_NOT_MAPPED
    */
   unmap(device: DmaDevice, address: DmaAddress, skipCopy: boolean): void
-  /** Whether a DMA address lies in a slot that is in use. */
-  owns(address: DmaAddress): boolean
-  /** Copies from the slot what the device wrote; nothing for a mapping to the device. */
+  /** Whether a DMA address of the device lies in a slot that is in use. */
+  owns(device: DmaDevice, address: DmaAddress): boolean
+  /**
+   * Copies from the slot what the device wrote; nothing for a mapping to the device.
+   * @throws DMA_NOT_MAPPED; DMA_RANGE beyond the mapping; DMA_DETACHED
+   */
   syncForCpu(device: DmaDevice, address: DmaAddress, byteLength: number): void
-  /** Copies into the slot what the CPU wrote; nothing for a mapping from the device. */
+  /** Copies into the slot what the CPU wrote; nothing for a mapping from the device. @throws as `syncForCpu` */
   syncForDevice(device: DmaDevice, address: DmaAddress, byteLength: number): void
 }

@@ -10,7 +10,7 @@ import type { DmaDevice } from './dma-device'
 export function dmaNeedSync(device: DmaDevice, address: DmaAddress): boolean {
   device.assertOpen()
   const { coherent, bouncer } = device.ops
-  return !coherent || bouncer?.owns(address) === true
+  return !coherent || bouncer?.owns(device, address) === true
 }
 
 /** Whether any mapping of the device may need syncs. Mirrors `dma_dev_need_sync()`. @throws DMA_CLOSED */

@@ -7,6 +7,7 @@ import {
   hasAttribute,
   NOT_FOR_STREAMING,
 } from './attributes'
+import { closeAll } from './close-all'
 import { assertTransferDirection, DmaDirection, directionName, type TransferDirection } from './direction'
 import type { DmaDevice } from './dma-device'
 import type { MappingHome } from './mapping-home'
@@ -234,8 +235,10 @@ export class DmaRegion implements Disposable, MappingHome {
     this.#table = NO_MAPPINGS
     this.device.disown(this)
     try {
-      for (const slot of slots) this.device.ops.bouncer?.unmap(this.device, slot, true)
-      this.#unmap()
+      closeAll([
+        ...slots.map((slot) => () => this.device.ops.bouncer?.unmap(this.device, slot, true)),
+        () => this.#unmap(),
+      ])
     } finally {
       this.memory.detach(this)
     }
@@ -341,8 +344,15 @@ export class DmaRegion implements Disposable, MappingHome {
     const table = this.#table
     const skip = hasAttribute(attributes, DmaAttribute.SkipCpuSync)
     const slot = table.bounceAddress(handle)
-    if (slot !== undefined) device.ops.bouncer?.unmap(device, slot, skip)
-    else if (!skip) {
+    if (slot !== undefined) {
+      try {
+        device.ops.bouncer?.unmap(device, slot, skip)
+      } catch (error) {
+        // The slots are given back, whatever went wrong with the bytes.
+        table.remove(handle)
+        throw error
+      }
+    } else if (!skip) {
       const address = this.transferAddress(handle, 0)
       device.ops.syncForCpu?.(device, address, table.byteLength(handle), table.direction(handle))
     }

@@ -1,7 +1,8 @@
-import { DmaError } from '@linux-dma/native'
+import { DmaError, isDmaError } from '@linux-dma/native'
 import type { DmaAddress } from './address'
 import { assertAttributes, type DmaAttributes, NOT_FOR_STREAMING } from './attributes'
 import { BouncedBuffer } from './bounced-buffer'
+import type { Bouncer } from './bouncer'
 import { closeAll } from './close-all'
 import { assertTransferDirection, directionName, type TransferDirection } from './direction'
 import type { DmaDevice } from './dma-device'
@@ -247,17 +248,37 @@ function homeFor(
   const { pageSize } = device.kernel
   const { bouncer } = device.ops
   if (bouncer?.needed(device, undefined, offset % pageSize, byteLength)) {
-    const bytes = memory.bytes.subarray(offset, offset + byteLength)
-    return { home: new BouncedBuffer(device, bouncer, bytes), byteOffset: 0 }
+    return { home: bounced(device, bouncer, memory, offset, byteLength), byteOffset: 0 }
   }
   const start = Math.floor(offset / pageSize) * pageSize
   const end = Math.ceil((offset + byteLength) / pageSize) * pageSize
-  const home = new DmaRegion(device, memory, start, end - start, direction, {
-    purpose: 'single',
-    ownsMemory: false,
-    capacity: 1,
-  })
-  return { home, byteOffset: offset - start }
+  try {
+    const home = new DmaRegion(device, memory, start, end - start, direction, {
+      purpose: 'single',
+      ownsMemory: false,
+      capacity: 1,
+    })
+    return { home, byteOffset: offset - start }
+  } catch (error) {
+    if (!bouncer || !isOutOfReach(error)) throw error
+    return { home: bounced(device, bouncer, memory, offset, byteLength), byteOffset: 0 }
+  }
+}
+
+/** Whether a DMA path refused pages for where they lie, and not for anything that a copy would meet as well. */
+function isOutOfReach(error: unknown): boolean {
+  return isDmaError(error, 'DMA_ABOVE_MASK') || isDmaError(error, 'DMA_NOT_CONTIGUOUS')
+}
+
+function bounced(
+  device: DmaDevice,
+  bouncer: Bouncer,
+  memory: DmaMemory,
+  offset: number,
+  byteLength: number,
+): MappingHome {
+  const bytes = memory.bytes.subarray(offset, offset + byteLength)
+  return new BouncedBuffer(device, bouncer, bytes, memory)
 }
 
 /** The bytes of any buffer, for a path that copies them. @throws DMA_INVALID_ARGUMENT, DMA_DETACHED */
