@@ -1,4 +1,5 @@
 import type { Host, Runner } from './host'
+import { dmaBounce } from './suites/dma-bounce'
 import { kernelEvents } from './suites/kernel-events'
 import { kernelFiles } from './suites/kernel-files'
 import { kernelMemory } from './suites/kernel-memory'
@@ -36,6 +37,7 @@ const suites = {
     vfioDma,
     vfioMappings,
     vfioLimits,
+    dmaBounce,
     vfioExit,
   ],
   'no-remapping': [vfioWithoutRemapping],
