@@ -21,7 +21,7 @@ Options (before FILE):
   --help                this text
 
 The edu device is at 0000:00:04.0, the AHCI controller at 0000:00:05.0, pci-testdev at 0000:00:06.0,
-an NVMe controller at 0000:00:08.0.
+an NVMe controller at 0000:00:08.0, an e1000 network card at 0000:00:09.0.
 All but AHCI are bound to vfio-pci. Exit status: what ran in the guest; 124: time limit; 125: the lab failed;
 69: the emulator or the kernel cannot be had on this machine.
 `
@@ -57,6 +57,7 @@ export function parseLabArguments(argv) {
     ['1234:11e8', 'vfio-pci'],
     ['1b36:0005', 'vfio-pci'],
     ['1b36:0010', 'vfio-pci'],
+    ['8086:100e', 'vfio-pci'],
   ])
   for (const text of values.bind ?? []) {
     const [, device, driver] = /^([0-9a-f]{4}:[0-9a-f]{4})=(\S+)$/.exec(text) ?? []

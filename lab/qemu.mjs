@@ -1,5 +1,7 @@
 /** Where the guest's edu device is: `DOMAIN:BUS:DEVICE.FUNCTION`. */
 export const eduAddress = '0000:00:04.0'
+/** Where its e1000 network card is. */
+export const e1000Address = '0000:00:09.0'
 
 /** The channels of the guest apart from its console, each a virtio port of that name. */
 export const ports = /** @type {const} */ (['lab.output', 'lab.errors', 'lab.kernel-log'])
@@ -38,6 +40,8 @@ export function qemuArguments({
     ...['-device', `intel-iommu,intremap=${interruptRemapping ? 'on' : 'off'}`],
     ...['-device', 'edu,addr=4', '-device', 'ich9-ahci,addr=5', '-device', 'pci-testdev,addr=6'],
     ...['-device', 'nvme,serial=lab,addr=8'],
+    // Connected to nothing: it hears itself in loopback. Its boot ROM is a file that QEMU may not find.
+    ...['-device', 'e1000,addr=9,romfile='],
     ...['-device', 'virtio-serial-pci,addr=1d'],
     ...ports.flatMap((port, index) => [
       ...['-chardev', `socket,id=port${index},path=${escapeComma(socket(port))}`],

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { eduAddress, ports, qemuArguments } from './qemu.mjs'
+import { e1000Address, eduAddress, ports, qemuArguments } from './qemu.mjs'
 
 const machine = {
   kernel: '/cache/vmlinuz',
@@ -18,9 +18,14 @@ describe('qemuArguments', () => {
     expect(after(qemuArguments(machine), '-device')[0]).toMatch(/^intel-iommu/)
   })
 
-  it('has edu where everybody is told it is', () => {
-    const [, , slot] = /^(0000:00):([0-9a-f]{2})\.0$/.exec(eduAddress) ?? []
-    expect(after(qemuArguments(machine), '-device')).toContain(`edu,addr=${Number.parseInt(slot ?? '', 16)}`)
+  it.each([
+    ['edu', eduAddress],
+    ['e1000', e1000Address],
+  ])('has %s where everybody is told it is', (name, address) => {
+    const [, , slot] = /^(0000:00):([0-9a-f]{2})\.0$/.exec(address) ?? []
+    const wanted = `${name},addr=${Number.parseInt(slot ?? '', 16)}`
+    const devices = after(qemuArguments(machine), '-device')
+    expect(devices.filter((device) => `${device},`.startsWith(`${wanted},`))).toHaveLength(1)
   })
 
   it('connects each port to its own socket', () => {

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { defaultKind, machineKinds } from './machine-kinds.mjs'
-import { eduAddress } from './qemu.mjs'
+import { e1000Address, eduAddress } from './qemu.mjs'
 import { findProgram } from './workspace.mjs'
 
 /**
@@ -38,12 +38,16 @@ function conformance({ path, directory }) {
   })
 }
 
+/** The device that an example drives, if it is not the edu device. @type {Map<string, string>} */
+const devices = new Map([['examples/rx-ring', e1000Address]])
+
 /** @param {import('./workspace.mjs').Workspace} workspace @returns {Program[]} */
 function example({ path, directory }) {
   const program = findProgram(directory, ['main', 'index'])
   if (!program) return []
   const id = path.replaceAll(/[^A-Za-z0-9]+/g, '-')
-  const job = { id, directory: `/app/${path}`, command: nodeCommand(program, '--vfio', eduAddress) }
+  const device = devices.get(path) ?? eduAddress
+  const job = { id, directory: `/app/${path}`, command: nodeCommand(program, '--vfio', device) }
   return [{ id, title: path, kind: 'example', directory, fake: [program], real: job, machine: defaultKind }]
 }
 

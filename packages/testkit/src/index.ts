@@ -12,6 +12,7 @@ export {
   type InterruptLayout,
   type PciIdentity,
 } from './models/device-model'
+export { E1000Device, type E1000Options } from './models/e1000'
 export { EduDevice, type EduOptions } from './models/edu'
 export type { LogEntry } from './pci/function'
 export { createRandom, type Random } from './prng'
