@@ -23,6 +23,7 @@ const errnos = {
   ESPIPE: [29, 'invalid seek'],
   EPIPE: [32, 'broken pipe'],
   ELOOP: [40, 'too many symbolic links'],
+  ENXIO: [6, 'no such device or address'],
   EBADFD: [77, 'file descriptor in bad state'],
   EMSGSIZE: [90, 'message too long'],
   ENOTSOCK: [88, 'socket operation on non-socket'],

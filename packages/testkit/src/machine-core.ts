@@ -6,6 +6,7 @@ import { FaultPlan, type PlannedFailure } from './fault-plan'
 import { FileSystem } from './fs/file-system'
 import { deviceNode } from './fs/nodes'
 import { mountProc } from './fs/proc'
+import { mountDescriptors } from './fs/proc-descriptors'
 import type { DmaFault, DmaPath } from './iommu/dma-path'
 import { blockedPath, physicalPath } from './iommu/fixed-paths'
 import { DescriptorTable } from './kernel/descriptor-table'
@@ -86,6 +87,7 @@ export class FakeMachineCore implements FakeMachine {
       interruptsAreSafe,
     })
     mountProc(fs, process)
+    mountDescriptors(fs, descriptors)
     mountHugePages(fs, hugePages)
     mountType1Parameters(fs, parameters)
     fs.put(

@@ -60,6 +60,7 @@ export class FileSystem {
       return new OpenDirectory(path, access)
     }
     if (node.kind === 'link') return fail('ELOOP')
+    if (node.kind === 'magic') return node.open(access)
     this.#checkAccess(path, node, access)
     return node.kind === 'device' ? node.open(access) : new TextOpenFile(path, access, node)
   }
@@ -72,7 +73,9 @@ export class FileSystem {
 
   readLink(path: string): string {
     const node = this.#walk(path, false)
-    return node.kind === 'link' ? node.target : fail('EINVAL', 'it is no symbolic link')
+    return node.kind === 'link' || node.kind === 'magic'
+      ? node.target
+      : fail('EINVAL', 'it is no symbolic link')
   }
 
   /** Changes a node's owner, as a udev rule or an administrator would. */
@@ -86,7 +89,11 @@ export class FileSystem {
     if (node.kind !== 'link') node.mode = mode
   }
 
-  #checkAccess(path: string, node: Exclude<Node, { kind: 'directory' | 'link' }>, access: FileAccess): void {
+  #checkAccess(
+    path: string,
+    node: Exclude<Node, { kind: 'directory' | 'link' | 'magic' }>,
+    access: FileAccess,
+  ): void {
     const wanted = access === 'read' ? readBit : access === 'write' ? writeBit : readBit | writeBit
     if (node.kind === 'text') {
       if ((wanted & readBit && !node.read) || (wanted & writeBit && !node.write)) fail('EACCES')

@@ -10,7 +10,15 @@ interface Ownership {
 /** A directory: names and what they stand for. */
 export interface Directory extends Ownership {
   readonly kind: 'directory'
-  readonly entries: Map<string, Node>
+  readonly entries: Entries
+}
+
+/** The names in a directory: a Map, or what makes its nodes when it is asked. */
+export interface Entries {
+  get(name: string): Node | undefined
+  keys(): Iterable<string>
+  set(name: string, node: Node): void
+  delete(name: string): void
 }
 
 /** A file in sysfs or procfs: text that is made when it is read, and acted on when it is written. */
@@ -32,12 +40,19 @@ export interface SymbolicLink {
   readonly target: string
 }
 
-export type Node = Directory | TextFile | DeviceNode | SymbolicLink
+/** A link of procfs: it reads as a text, and leads to a file that the text need not find. */
+export interface MagicLink extends Ownership {
+  readonly kind: 'magic'
+  readonly target: string
+  readonly open: (access: FileAccess) => OpenFile
+}
+
+export type Node = Directory | TextFile | DeviceNode | SymbolicLink | MagicLink
 
 const root = { uid: 0, gid: 0 }
 
-export function directory(): Directory {
-  return { kind: 'directory', mode: 0o755, ...root, entries: new Map() }
+export function directory(entries: Entries = new Map()): Directory {
+  return { kind: 'directory', mode: 0o755, ...root, entries }
 }
 
 /** A text file. What it cannot do it also does not permit, not even to root, as in sysfs. */
@@ -55,4 +70,8 @@ export function deviceNode(mode: number, open: (access: FileAccess) => OpenFile)
 
 export function symbolicLink(target: string): SymbolicLink {
   return { kind: 'link', target }
+}
+
+export function magicLink(target: string, open: (access: FileAccess) => OpenFile): MagicLink {
+  return { kind: 'magic', mode: 0o777, ...root, target, open }
 }

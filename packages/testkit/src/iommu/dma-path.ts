@@ -1,7 +1,14 @@
-/** One step of a device access: bytes that lie together, or, without `memory`, bytes that cannot be reached. */
+/** Registers of a device as another one reaches them. */
+export interface PeerRegisters {
+  /** Moves bytes between `bytes` and the registers from `byteOffset` on. */
+  access(byteOffset: number, bytes: Uint8Array, direction: 'read' | 'write'): void
+}
+
+/** One step of a device access: bytes that lie together in memory or registers, or, with neither, out of reach. */
 export interface DmaSegment {
   readonly byteLength: number
   readonly memory?: Uint8Array
+  readonly registers?: { readonly peer: PeerRegisters; readonly byteOffset: number }
 }
 
 /** What lies between a device and memory. */

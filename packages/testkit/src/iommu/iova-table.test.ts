@@ -32,7 +32,7 @@ class NaiveTable {
   byteAt(address: number, direction: 'read' | 'write'): { storage: Storage; offset: number } | undefined {
     const entry = this.pages.get(Math.floor(address / page) * page)
     if (!entry?.mapping[direction]) return undefined
-    const { storage, byteOffset } = entry.mapping.memory
+    const { storage, byteOffset } = entry.mapping.memory!
     return { storage, offset: byteOffset + entry.offset + (address % page) }
   }
 }

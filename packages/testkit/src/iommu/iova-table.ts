@@ -1,12 +1,13 @@
 import { type MemoryRange, pageSize } from '../memory/storage'
-import type { DmaPath, DmaSegment } from './dma-path'
+import type { DmaPath, DmaSegment, PeerRegisters } from './dma-path'
 
-/** Memory that a device may use at an IO virtual address. */
+/** What a device may use at an IO virtual address: memory, or the registers of another device. */
 export interface IovaMapping {
   readonly iova: number
   /** Bytes. */
   readonly size: number
-  readonly memory: MemoryRange
+  readonly memory?: MemoryRange
+  readonly registers?: { readonly peer: PeerRegisters; readonly byteOffset: number }
   readonly read: boolean
   readonly write: boolean
 }
@@ -52,7 +53,13 @@ export class IovaTable<Mapping extends IovaMapping = IovaMapping> implements Dma
     }
     const offset = address - mapping.iova
     const part = Math.min(byteLength, mapping.size - offset)
-    const { storage, byteOffset } = mapping.memory
+    const { memory, registers } = mapping
+    if (memory === undefined) {
+      return registers === undefined
+        ? { byteLength: part }
+        : { byteLength: part, registers: { ...registers, byteOffset: registers.byteOffset + offset } }
+    }
+    const { storage, byteOffset } = memory
     return { byteLength: part, memory: storage.bytes(byteOffset + offset, part) }
   }
 

@@ -37,6 +37,11 @@ export class DescriptorTable {
     }
   }
 
+  /** What is open, ascending. */
+  numbers(): number[] {
+    return [...this.#files.keys()].sort((a, b) => a - b)
+  }
+
   find(descriptor: number): OpenFile | undefined {
     return this.#files.get(descriptor)?.file
   }

@@ -128,7 +128,7 @@ export class FakeKernel implements Kernel {
     const { frames, hugePages, descriptors } = this.#parts
     return this.#call('memfd_create', undefined, () => {
       descriptors.reserve(1)
-      return this.#install(new MemFd(name, options, frames, hugePages))
+      return this.#install(MemFd.create(name, options, frames, hugePages))
     })
   }
 

@@ -38,6 +38,19 @@ export abstract class OpenFile {
     if (this.#references === 0) this.onRelease()
   }
 
+  /** What fstat(2) calls it: 0 where nobody can tell it from others. */
+  get inode(): number {
+    return 0
+  }
+
+  /**
+   * Another description of the same file, for `/proc/self/fd`. `ENXIO`, as Linux answers for sockets and for all that has
+   * no name of its own.
+   */
+  reopen(_access: FileAccess): OpenFile {
+    return fail('ENXIO', `${this.path} cannot be opened once more`)
+  }
+
   /** Reads at `position` and returns the count of bytes. */
   readAt(_bytes: Uint8Array, _position: number): number {
     return fail('EINVAL', `${this.path} cannot be read`)

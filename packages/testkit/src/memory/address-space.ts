@@ -1,4 +1,5 @@
 import { fail } from '../errors'
+import type { PeerRegisters } from '../iommu/dma-path'
 import { type MemoryRange, pageSize, wholePages } from './storage'
 
 const lowestAddress = 0x7f00_0000_0000
@@ -9,7 +10,9 @@ export interface Area {
   readonly address: number
   /** Bytes, in whole pages. */
   readonly byteLength: number
-  readonly memory: MemoryRange
+  readonly memory?: MemoryRange
+  /** In place of memory: a device's registers, which have no pages. */
+  readonly registers?: PeerRegisters
   readonly writable: boolean
 }
 
@@ -24,12 +27,11 @@ export class AddressSpace {
   #next = lowestAddress
 
   add(memory: MemoryRange, writable: boolean, alignment = pageSize): Area {
-    const byteLength = wholePages(memory.byteLength)
-    const address = this.#findGap(byteLength, alignment)
-    const area: Area = { address, byteLength, memory, writable }
-    this.#areas.splice(this.#indexAfter(address), 0, area)
-    this.#next = address + byteLength + pageSize
-    return area
+    return this.#place(memory.byteLength, alignment, { memory, writable })
+  }
+
+  addRegisters(registers: PeerRegisters, byteLength: number, writable: boolean): Area {
+    return this.#place(byteLength, pageSize, { registers, writable })
   }
 
   remove(area: Area): void {
@@ -47,13 +49,23 @@ export class AddressSpace {
   bytesAt(address: bigint, byteLength: number, writable: boolean): Uint8Array {
     const area = address <= BigInt(highestAddress) ? this.find(Number(address)) : undefined
     const offset = Number(address) - (area?.address ?? 0)
-    if (area === undefined || (writable && !area.writable) || offset + byteLength > area.byteLength) {
+    // Registers too: the fake's structures are never there.
+    if (area?.memory === undefined || (writable && !area.writable) || offset + byteLength > area.byteLength) {
       return fail(
         'EFAULT',
         `no ${writable ? 'writable ' : ''}memory of ${byteLength} bytes at 0x${address.toString(16)}`,
       )
     }
     return area.memory.storage.bytes(area.memory.byteOffset + offset, byteLength)
+  }
+
+  #place(length: number, alignment: number, content: Pick<Area, 'memory' | 'registers' | 'writable'>): Area {
+    const byteLength = wholePages(length)
+    const address = this.#findGap(byteLength, alignment)
+    const area: Area = { address, byteLength, ...content }
+    this.#areas.splice(this.#indexAfter(address), 0, area)
+    this.#next = address + byteLength + pageSize
+    return area
   }
 
   /** Index of the first area that starts above an address. */

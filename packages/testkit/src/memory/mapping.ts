@@ -21,6 +21,7 @@ export class FakeMapping implements MemoryMapping {
   readonly byteLength: number
   readonly #owner: MappingOwner
   readonly #area: Area
+  readonly #memory: MemoryRange
   readonly #openedAt = new CallSite()
   readonly #lockedPages = new Set<number>()
   #bytes: Uint8Array | undefined
@@ -30,6 +31,7 @@ export class FakeMapping implements MemoryMapping {
     const huge = memory.storage.hugePageSize
     this.byteLength = memory.byteLength
     this.#owner = owner
+    this.#memory = memory
     this.#area = owner.addressSpace.add(memory, writable, huge)
     memory.storage.map(writable)
     owner.open.add(this)
@@ -45,7 +47,7 @@ export class FakeMapping implements MemoryMapping {
 
   get bytes(): Uint8Array {
     this.#assertOpen()
-    const { storage, byteOffset } = this.#area.memory
+    const { storage, byteOffset } = this.#memory
     this.#bytes ??= storage.expose(byteOffset, this.byteLength)
     return this.#bytes
   }
@@ -72,7 +74,8 @@ export class FakeMapping implements MemoryMapping {
 
   /** The memory of a part, to be pinned. `EFAULT` where it cannot be. */
   pinnable(byteOffset: number, byteLength: number): MemoryRange {
-    const { memory, writable } = this.#area
+    const memory = this.#memory
+    const { writable } = this.#area
     if (!memory.pinnable) fail('EFAULT', 'a dma-buf mapping has no pages to pin', pinHint)
     if (!writable) fail('EFAULT', 'the memory is mapped for reading only', pinHint)
     return { ...memory, byteOffset: memory.byteOffset + byteOffset, byteLength }
@@ -83,7 +86,8 @@ export class FakeMapping implements MemoryMapping {
     if (this.#closed) return
     this.#closed = true
     this.#bytes = undefined
-    const { memory, writable } = this.#area
+    const memory = this.#memory
+    const { writable } = this.#area
     this.#owner.process.unlockPages(this.#lockedPages.size)
     this.#owner.addressSpace.remove(this.#area)
     this.#owner.open.delete(this)

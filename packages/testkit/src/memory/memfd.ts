@@ -1,6 +1,6 @@
 import { F_SEAL_FUTURE_WRITE, F_SEAL_GROW, F_SEAL_SEAL, F_SEAL_SHRINK, F_SEAL_WRITE } from '@linux-dma/native'
 import { fail } from '../errors'
-import { type MapRequest, OpenFile } from '../kernel/open-file'
+import { type FileAccess, type MapRequest, OpenFile } from '../kernel/open-file'
 import { type FrameAllocator, hugePageSize } from './frames'
 import type { HugePages } from './huge-pages'
 import { type MemoryRange, type Storage, wholePages } from './storage'
@@ -16,38 +16,63 @@ export interface MemFdOptions {
   hugePageSize?: number | undefined
 }
 
-/** A file in memory that takes seals. Its size is fixed: `Kernel` has no verb to change it. */
-export class MemFd extends OpenFile {
+/** A file in memory, whichever description of it is open: its pages and its seals. */
+interface MemFile {
+  readonly inode: number
   readonly storage: Storage
-  readonly #hugePages: HugePages
+  readonly hugePages: HugePages
   /** Huge pages promised so far, by index: the promise lasts until the storage goes. */
-  readonly #reserved: Set<number>
-  #seals = F_SEAL_SHRINK
+  readonly reserved: Set<number>
+  seals: number
+}
 
-  constructor(name: string, options: MemFdOptions, frames: FrameAllocator, hugePages: HugePages) {
-    super(`/memfd:${name}`)
+/** An open file in memory that takes seals. Its size is fixed: `Kernel` has no verb to change it. */
+export class MemFd extends OpenFile {
+  readonly #file: MemFile
+
+  private constructor(path: string, access: FileAccess, file: MemFile) {
+    super(path, access)
+    this.#file = file
+    file.storage.retain()
+  }
+
+  static create(name: string, options: MemFdOptions, frames: FrameAllocator, hugePages: HugePages): MemFd {
     const { byteLength, hugePageSize: huge } = options
     if (huge !== undefined && huge !== hugePageSize) fail('ENODEV', `no huge pages of ${huge} bytes`)
     if (huge !== undefined && byteLength % huge !== 0) fail('EINVAL', `the size is no multiple of ${huge}`)
     const reserved = new Set<number>()
-    this.#hugePages = hugePages
-    this.#reserved = reserved
-    this.storage = frames.allocate(byteLength, huge, () => hugePages.free(reserved.size))
-    this.storage.retain()
+    const storage = frames.allocate(byteLength, huge, () => hugePages.free(reserved.size))
+    // Frames are given out once, so that the first of them tells files apart.
+    const inode = storage.firstFrame
+    const file = { inode, storage, hugePages, reserved, seals: F_SEAL_SHRINK }
+    return new MemFd(`/memfd:${name}`, 'read-write', file)
+  }
+
+  override get inode(): number {
+    return this.#file.inode
+  }
+
+  get storage(): Storage {
+    return this.#file.storage
   }
 
   get seals(): number {
-    return this.#seals
+    return this.#file.seals
   }
 
   addSeals(seals: number): void {
     if ((seals & ~everySeal) !== 0) fail('EINVAL', `0x${seals.toString(16)} has bits that are no seals`)
-    if ((this.#seals & F_SEAL_SEAL) !== 0) fail('EPERM', 'F_SEAL_SEAL is set: no seal can be added')
-    if ((seals & ~this.#seals & F_SEAL_WRITE) !== 0) {
+    if (this.access === 'read') fail('EPERM', 'the file is open for reading only')
+    if ((this.seals & F_SEAL_SEAL) !== 0) fail('EPERM', 'F_SEAL_SEAL is set: no seal can be added')
+    if ((seals & ~this.seals & F_SEAL_WRITE) !== 0) {
       if (this.storage.mappedWritable) fail('EBUSY', 'the memory is mapped for writing')
       if (this.storage.pinned) fail('EBUSY', 'the memory is pinned for a device')
     }
-    this.#seals |= seals
+    this.#file.seals |= seals
+  }
+
+  override reopen(access: FileAccess): MemFd {
+    return new MemFd(this.path, access, this.#file)
   }
 
   override readAt(bytes: Uint8Array, position: number): number {
@@ -57,10 +82,10 @@ export class MemFd extends OpenFile {
   }
 
   override writeAt(bytes: Uint8Array, position: number): number {
-    if ((this.#seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE)) !== 0) fail('EPERM', 'the file is sealed')
+    if ((this.seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE)) !== 0) fail('EPERM', 'the file is sealed')
     if (this.storage.hugePageSize !== undefined) fail('EINVAL', 'hugetlb files are mapped, not written')
     const room = this.storage.byteLength - position
-    if (room <= 0 && (this.#seals & F_SEAL_GROW) !== 0) fail('EPERM', 'F_SEAL_GROW is set')
+    if (room <= 0 && (this.seals & F_SEAL_GROW) !== 0) fail('EPERM', 'F_SEAL_GROW is set')
     if (room <= 0) fail('EFBIG', 'a fake memfd does not grow')
     const part = bytes.subarray(0, room)
     this.storage.bytes(position, part.byteLength).set(part)
@@ -68,7 +93,7 @@ export class MemFd extends OpenFile {
   }
 
   override mapMemory({ byteLength, position, access }: MapRequest): MemoryRange {
-    const sealed = (this.#seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE)) !== 0
+    const sealed = (this.seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE)) !== 0
     if (sealed && access === 'read-write') fail('EPERM', 'the file is sealed against writing', readOnlyHint)
     const { storage } = this
     const unit = storage.hugePageSize
@@ -84,10 +109,11 @@ export class MemFd extends OpenFile {
   }
 
   #reserve(first: number, count: number): void {
+    const { reserved, hugePages } = this.#file
     const pages = Array.from({ length: count }, (_, index) => first + index)
-    const missing = pages.filter((page) => !this.#reserved.has(page))
-    this.#hugePages.reserve(missing.length)
-    for (const page of missing) this.#reserved.add(page)
+    const missing = pages.filter((page) => !reserved.has(page))
+    hugePages.reserve(missing.length)
+    for (const page of missing) reserved.add(page)
   }
 
   protected override onRelease(): void {

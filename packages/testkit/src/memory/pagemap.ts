@@ -17,7 +17,7 @@ export function readPagemap(
   for (let index = 0; index < entries.length; index++) {
     const page = (firstPage + index) * pageSize
     const area = addressSpace.find(page)
-    if (area === undefined || !area.memory.pinnable) {
+    if (!area?.memory?.pinnable) {
       entries[index] = 0n
       continue
     }

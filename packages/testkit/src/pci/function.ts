@@ -5,6 +5,7 @@ import type { AccessWidth, DeviceModel, DeviceSlot } from '../models/device-mode
 import type { Random } from '../prng'
 import { type BusWindow, layOutBars } from './bar-layout'
 import { type Bar, ConfigSpace } from './config-space'
+import { accessRegisters } from './register-access'
 
 /** Something a device complained about. */
 export interface LogEntry {
@@ -87,6 +88,10 @@ export class PciFunction implements DeviceSlot {
   /** A register is read: virtual time passes, and a device that is gone answers all ones. */
   readRegister(bar: number, byteOffset: number, width: AccessWidth): number | bigint {
     this.clock.advance(accessMilliseconds)
+    return this.#load(bar, byteOffset, width)
+  }
+
+  #load(bar: number, byteOffset: number, width: AccessWidth): number | bigint {
     const ones = width === 64 ? 0xffff_ffff_ffff_ffffn : 2 ** width - 1
     if (this.removed) return ones
     const { model } = this
@@ -106,8 +111,25 @@ export class PciFunction implements DeviceSlot {
 
   writeRegister(bar: number, byteOffset: number, width: AccessWidth, value: number | bigint): void {
     this.clock.advance(accessMilliseconds)
+    this.#store(bar, byteOffset, width, value)
+  }
+
+  #store(bar: number, byteOffset: number, width: AccessWidth, value: number | bigint): void {
     if (this.removed || !this.model.accepts(bar, byteOffset, width)) return
     this.model.write(bar, byteOffset, width, value)
+  }
+
+  /** Another device reaches the registers: no time of the program passes, and nobody answers while they do not decode. */
+  accessAsPeer(bar: number, byteOffset: number, bytes: Uint8Array, direction: 'read' | 'write'): void {
+    if (!this.config.memoryEnabled) {
+      if (direction === 'read') bytes.fill(0xff)
+      return
+    }
+    const registers = {
+      read: (at: number, width: AccessWidth) => this.#load(bar, at, width),
+      write: (at: number, width: AccessWidth, value: number) => this.#store(bar, at, width, value),
+    }
+    accessRegisters(registers, byteOffset, bytes, direction)
   }
 
   transfer(address: number | bigint, bytes: Uint8Array, direction: 'read' | 'write'): boolean {
@@ -122,9 +144,16 @@ export class PciFunction implements DeviceSlot {
       refusedFrom = undefined
     }
     while (done < bytes.length) {
-      const { byteLength, memory } = this.path.translate(start + done, bytes.length - done, direction)
+      const { byteLength, memory, registers } = this.path.translate(
+        start + done,
+        bytes.length - done,
+        direction,
+      )
       const part = bytes.subarray(done, done + byteLength)
-      if (memory === undefined) {
+      if (registers !== undefined) {
+        endRefused()
+        registers.peer.access(registers.byteOffset, part, direction)
+      } else if (memory === undefined) {
         refusedFrom ??= done
         complete = false
         if (direction === 'read') part.fill(0)

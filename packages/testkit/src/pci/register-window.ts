@@ -1,7 +1,9 @@
 import { type BoundRegister, DmaError, type RegisterWindow } from '@linux-dma/native'
 import { CallSite } from '../call-site'
 import { invalidArgument } from '../errors'
+import type { PeerRegisters } from '../iommu/dma-path'
 import type { OpenFile } from '../kernel/open-file'
+import type { AddressSpace } from '../memory/address-space'
 import type { AccessWidth } from '../models/device-model'
 import type { PciFunction } from './function'
 
@@ -22,6 +24,8 @@ export interface WindowPlace {
  */
 export class FakeRegisterWindow implements RegisterWindow {
   readonly byteLength: number
+  /** Process address of the first register. */
+  readonly address: number
   readonly #place: WindowPlace
   readonly #openedAt = new CallSite()
   /** Closed by `close()`: what the window gives back to its machine. */
@@ -29,11 +33,23 @@ export class FakeRegisterWindow implements RegisterWindow {
   #closed = false
 
   /** Keeps `file` open until the window closes, as a mapping does. */
-  constructor(place: WindowPlace, file: OpenFile, onClose: (window: FakeRegisterWindow) => void) {
-    this.byteLength = place.byteLength
+  constructor(
+    place: WindowPlace,
+    file: OpenFile,
+    addressSpace: AddressSpace,
+    onClose: (window: FakeRegisterWindow) => void,
+  ) {
+    const { pci, bar, byteOffset: start, byteLength, writable } = place
+    const peer: PeerRegisters = {
+      access: (byteOffset, bytes, direction) => pci.accessAsPeer(bar, start + byteOffset, bytes, direction),
+    }
+    const area = addressSpace.addRegisters(peer, byteLength, writable)
+    this.byteLength = byteLength
+    this.address = area.address
     this.#place = place
     file.retain()
     this.#onClose = (window) => {
+      addressSpace.remove(area)
       onClose(window)
       file.release()
     }

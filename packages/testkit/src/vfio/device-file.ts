@@ -29,13 +29,13 @@ import { accessRegion, writeRegionInfo } from './regions'
 export class VfioDeviceFile extends OpenFile {
   readonly #device: VfioPciDevice
   readonly #group: GroupFile
-  readonly #openMappings: MappingOwner['open']
+  readonly #process: Pick<MappingOwner, 'open' | 'addressSpace'>
 
-  constructor(device: VfioPciDevice, group: GroupFile, openMappings: MappingOwner['open']) {
+  constructor(device: VfioPciDevice, group: GroupFile, process: Pick<MappingOwner, 'open' | 'addressSpace'>) {
     super(`vfio device ${device.pci.address}`)
     this.#device = device
     this.#group = group
-    this.#openMappings = openMappings
+    this.#process = process
     group.retain()
   }
 
@@ -98,8 +98,9 @@ export class VfioDeviceFile extends OpenFile {
       byteLength,
       writable: access === 'read-write',
     }
-    const window = new FakeRegisterWindow(place, this, (closed) => this.#openMappings.delete(closed))
-    this.#openMappings.add(window)
+    const { open, addressSpace } = this.#process
+    const window = new FakeRegisterWindow(place, this, addressSpace, (closed) => open.delete(closed))
+    open.add(window)
     return window
   }
 

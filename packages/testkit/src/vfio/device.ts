@@ -24,6 +24,7 @@ import { eventFdOf, type IrqSet, VfioInterrupts } from './interrupts'
 export interface VfioDeviceParts {
   readonly descriptors: DescriptorTable
   readonly open: MappingOwner['open']
+  readonly addressSpace: MappingOwner['addressSpace']
 }
 
 /** A function bound to vfio-pci: what all descriptors of the device share. */
@@ -57,7 +58,7 @@ export class VfioPciDevice {
       this.#savedConfig = device.config.save()
     }
     this.#openCount++
-    return new VfioDeviceFile(this, group, this.#parts.open)
+    return new VfioDeviceFile(this, group, this.#parts)
   }
 
   /** A description is gone. The last one stops the device and puts its configuration back. */

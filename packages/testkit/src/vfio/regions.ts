@@ -1,8 +1,8 @@
 import { fail } from '../errors'
 import type { UserMemory } from '../kernel/user-memory'
-import type { AccessWidth } from '../models/device-model'
 import { configBytes } from '../pci/config-space'
 import type { PciFunction } from '../pci/function'
+import { accessRegisters } from '../pci/register-access'
 import {
   regionPosition,
   VFIO_PCI_CONFIG_REGION_INDEX,
@@ -68,37 +68,14 @@ export function accessRegion(
     return fail('EINVAL', `nothing at ${byteOffset} of region ${index}`)
   device.assertDecoding()
   const count = Math.min(bytes.byteLength, bar.byteLength - byteOffset)
-  const view = new DataView(bytes.buffer, bytes.byteOffset, count)
-  for (let done = 0; done < count; ) {
-    const width = widestAccess(byteOffset + done, count - done)
-    if (direction === 'read') readOne(device, index, byteOffset + done, view, done, width)
-    else device.writeRegister(index, byteOffset + done, width, getWidth(view, done, width))
-    done += width / 8
-  }
+  accessRegisters(
+    {
+      read: (at, width) => device.readRegister(index, at, width),
+      write: (at, width, value) => device.writeRegister(index, at, width, value),
+    },
+    byteOffset,
+    bytes.subarray(0, count),
+    direction,
+  )
   return count
-}
-
-/** The kernel uses the widest aligned access of 32 bits or fewer that fits. */
-function widestAccess(byteOffset: number, left: number): 8 | 16 | 32 {
-  if (left >= 4 && byteOffset % 4 === 0) return 32
-  return left >= 2 && byteOffset % 2 === 0 ? 16 : 8
-}
-
-function readOne(
-  device: PciFunction,
-  bar: number,
-  at: number,
-  view: DataView,
-  done: number,
-  width: AccessWidth,
-): void {
-  const value = Number(device.readRegister(bar, at, width))
-  if (width === 32) view.setUint32(done, value, true)
-  else if (width === 16) view.setUint16(done, value, true)
-  else view.setUint8(done, value)
-}
-
-function getWidth(view: DataView, at: number, width: 8 | 16 | 32): number {
-  if (width === 32) return view.getUint32(at, true)
-  return width === 16 ? view.getUint16(at, true) : view.getUint8(at)
 }

@@ -2,7 +2,7 @@ import { fail } from '../errors'
 import { type IovaMapping, IovaTable } from '../iommu/iova-table'
 import type { UserMemory } from '../kernel/user-memory'
 import type { AddressSpace } from '../memory/address-space'
-import { type MemoryRange, pageSize } from '../memory/storage'
+import { pageSize } from '../memory/storage'
 import type { FakeProcess } from '../process'
 import {
   VFIO_DMA_MAP_FLAG_READ,
@@ -115,22 +115,27 @@ export class Type1 {
         `iova 0x${iova.toString(16)} to 0x${(iova + size - 1n).toString(16)} is outside the IOMMU's ranges`,
       )
     }
-    const memory = this.#pin(vaddr, Number(size), write)
+    const target = this.#pin(vaddr, Number(size), write)
     this.#available--
-    this.table.add({ iova: Number(iova), size: Number(size), memory, read, write, vaddrInvalid: false })
+    this.table.add({ iova: Number(iova), size: Number(size), ...target, read, write, vaddrInvalid: false })
   }
 
   /** Page by page, as the kernel does: what is found first, a hole or the limit, decides the errno. */
-  #pin(vaddr: bigint, size: number, write: boolean): MemoryRange {
+  #pin(vaddr: bigint, size: number, write: boolean): Pick<IovaMapping, 'memory' | 'registers'> {
     const address = vaddr < 1n << 47n ? Number(vaddr) : -1
     const area = this.#parts.addressSpace.find(address)
     if (area === undefined) return fail('EFAULT', `nothing is mapped at vaddr 0x${vaddr.toString(16)}`)
-    if (!area.memory.pinnable)
+    if (area.memory?.pinnable === false)
       fail('EFAULT', 'a dma-buf mapping has no pages to pin: map the memfd behind it')
     if (write && !area.writable)
       fail('EFAULT', 'the memory is mapped for reading only: the device cannot write it')
     const offset = address - area.address
     const present = Math.min(size, area.byteLength - offset)
+    if (area.memory === undefined) {
+      // Registers have no pages that could be pinned, or counted.
+      if (area.registers === undefined || present < size) return fail('EFAULT', 'the registers end before')
+      return { registers: { peer: area.registers, byteOffset: offset } }
+    }
     const { process } = this.#parts
     process.lockPages(present / pageSize)
     if (present < size) {
@@ -139,7 +144,7 @@ export class Type1 {
     }
     const { storage, byteOffset } = area.memory
     storage.pin()
-    return { storage, byteOffset: byteOffset + offset, byteLength: size, pinnable: true }
+    return { memory: { storage, byteOffset: byteOffset + offset, byteLength: size, pinnable: true } }
   }
 
   #unmapDma(argument: UserMemory): void {
@@ -196,6 +201,7 @@ export class Type1 {
   #remove(mapping: Type1Mapping): void {
     this.table.remove(mapping)
     this.#available++
+    if (mapping.memory === undefined) return
     this.#parts.process.unlockPages(mapping.size / pageSize)
     mapping.memory.storage.unpin()
   }

@@ -1,0 +1,40 @@
+/** One access to a register, in its exact width. */
+export interface RegisterAccess {
+  read(byteOffset: number, width: 8 | 16 | 32): number | bigint
+  write(byteOffset: number, width: 8 | 16 | 32, value: number): void
+}
+
+/**
+ * Moves bytes to or from registers in the widest aligned accesses of 32 bits or fewer: what the kernel does for a read of
+ * a descriptor, and a bus for a device that reaches into another one.
+ */
+export function accessRegisters(
+  registers: RegisterAccess,
+  byteOffset: number,
+  bytes: Uint8Array,
+  direction: 'read' | 'write',
+): void {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  for (let done = 0; done < bytes.byteLength; ) {
+    const width = widestAccess(byteOffset + done, bytes.byteLength - done)
+    if (direction === 'read') setWidth(view, done, width, Number(registers.read(byteOffset + done, width)))
+    else registers.write(byteOffset + done, width, getWidth(view, done, width))
+    done += width / 8
+  }
+}
+
+function widestAccess(byteOffset: number, left: number): 8 | 16 | 32 {
+  if (left >= 4 && byteOffset % 4 === 0) return 32
+  return left >= 2 && byteOffset % 2 === 0 ? 16 : 8
+}
+
+function setWidth(view: DataView, at: number, width: 8 | 16 | 32, value: number): void {
+  if (width === 32) view.setUint32(at, value, true)
+  else if (width === 16) view.setUint16(at, value, true)
+  else view.setUint8(at, value)
+}
+
+function getWidth(view: DataView, at: number, width: 8 | 16 | 32): number {
+  if (width === 32) return view.getUint32(at, true)
+  return width === 16 ? view.getUint16(at, true) : view.getUint8(at)
+}
