@@ -10,9 +10,14 @@ export { type BounceOptions, bounceOps, bouncePoolOf } from './bounce-ops'
 export type { BouncePoolUsage } from './bounce-pool'
 export type { Bouncer } from './bouncer'
 export { closeAll } from './close-all'
-export { CoherentAllocation, dmaAllocCoherent, dmaFreeCoherent } from './coherent'
+export {
+  CoherentAllocation,
+  type CoherentOptions,
+  dmaAllocCoherent,
+  dmaFreeCoherent,
+} from './coherent'
 export { createDmaRegion, type DmaRegionOptions } from './create-region'
-export { DmaDirection, directionName, type TransferDirection } from './direction'
+export { assertTransferDirection, DmaDirection, directionName, type TransferDirection } from './direction'
 export { type DeviceChild, DmaDevice } from './dma-device'
 export type { DmaOps } from './dma-ops'
 export {
@@ -24,6 +29,15 @@ export {
   dmaSetMinAlignMask,
   dmaSetSegBoundary,
 } from './dma-parameters'
+export { DmaPool, type DmaPoolOptions, dmaPoolCreate } from './dma-pool'
+export {
+  DmaPoolBlock,
+  dmaPoolAlloc,
+  dmaPoolDestroy,
+  dmaPoolFree,
+  dmaPoolZalloc,
+} from './dma-pool-block'
+export { MAX_POOL_BLOCKS, type PoolHandle } from './dma-pool-blocks'
 export { FileRegisterWindow } from './file-register-window'
 export { IoRegion } from './io-region'
 export type { IommuDomain } from './iommu-domain'
@@ -31,10 +45,26 @@ export * from './limits'
 export { MAX_LIVE_MAPPINGS, type MappingHandle } from './mapping-table'
 export * from './masks'
 export { allocateDmaMemory, bufferOf, DmaMemory, type DmaMemoryOptions, memoryOf } from './memory'
+export {
+  dmaCanMmap,
+  dmaMmapCoherent,
+  dmaMmapPages,
+  type MmapAllocationOptions,
+} from './mmap-allocation'
 export { assertCoherent, dmaDevNeedSync, dmaNeedSync } from './need-sync'
+export {
+  dmaAllocNoncoherent,
+  dmaAllocPages,
+  dmaFreeNoncoherent,
+  dmaFreePages,
+  NoncoherentAllocation,
+} from './noncoherent'
+export { dmaMapPage, dmaUnmapPage } from './page'
 export type { PollOptions } from './poll-until'
 export { DmaRegion } from './region'
+export { dmaMapResource, dmaUnmapResource, ResourceMapping } from './resource'
 export { getDmaOps, setDmaOps } from './set-dma-ops'
+export { type DmaMemoryHandle, exportDmaMemory, importDmaMemory } from './share-memory'
 export {
   dmaMapSingle,
   dmaSyncSingleForCpu,

@@ -1,7 +1,13 @@
-import { type BoundRegister, type Clock, DmaError, type RegisterWindow } from '@linux-dma/native'
+import { type BoundRegister, type Clock, DmaError, type Kernel, type RegisterWindow } from '@linux-dma/native'
 import { type DmaAddress, dmaAddress, lowerHalf, upperHalf } from './address'
+import { closeAll } from './close-all'
 import { type PollOptions, pollUntil } from './poll-until'
 import { assertRange } from './validate'
+
+/** Something made of registers, which has to end before they go. */
+interface Closable {
+  close(): void
+}
 
 const TWO_TO_32 = 0x1_0000_0000
 /** Offsets must stay positive as 32-bit integers for the one-compare check below. */
@@ -24,6 +30,8 @@ export class IoRegion implements Disposable {
   readonly #onClose: () => void
   /** Sub-regions and relaxed twins, which close with this one. */
   readonly #parts = new Set<IoRegion>()
+  /** What other devices have of these registers. */
+  readonly #users = new Set<Closable>()
   #byteLength = 0
   #relaxed: IoRegion | undefined
 
@@ -196,8 +204,46 @@ export class IoRegion implements Disposable {
     return this.#relaxed
   }
 
-  /** Unmaps the registers. Idempotent. */
+  /**
+   * Where this process has a part of the registers; undefined where they are not mapped.
+   * @throws DMA_RANGE, DMA_CLOSED
+   * @internal for {@link dmaMapResource}
+   */
+  processAddressAt(byteOffset: number, byteLength: number): number | undefined {
+    if (this.closed) throw new DmaError('DMA_CLOSED', `${this.name} is closed`)
+    assertRange(this.name, byteOffset, byteLength, this.#byteLength)
+    const { address } = this.#window
+    return address === undefined ? undefined : address + this.#start + byteOffset
+  }
+
+  /** Whether a kernel's addresses are those of this region. @internal */
+  isOf(kernel: Kernel): boolean {
+    return this.#clock === kernel.clock
+  }
+
+  /** Has `user` closed before the registers go. @internal */
+  attach(user: Closable): void {
+    this.#users.add(user)
+  }
+
+  /** Forgets a user that closed itself. @internal */
+  detach(user: Closable): void {
+    this.#users.delete(user)
+  }
+
+  /** Takes the registers from other devices that have them, then unmaps them. Idempotent. */
   close(): void {
+    closeAll([() => this.#endUse(), () => this.#closeWindow()])
+  }
+
+  /** Every device loses the registers before the window goes: what it then reached would be somebody else's. */
+  #endUse(): void {
+    const users = [...this.#users].map((user) => () => user.close())
+    const parts = [...this.#parts].map((part) => () => part.#endUse())
+    closeAll([...users, ...parts])
+  }
+
+  #closeWindow(): void {
     // A window that cannot be unmapped leaves the region as it was, to be closed again.
     if (this.#ownsWindow) this.#window.close()
     this.#byteLength = 0

@@ -26,6 +26,11 @@ export class NativeRegisters {
     this.#writable = writable
   }
 
+  /** Process address of the first register. */
+  get address(): number {
+    return this.#addon.mappingAddress(this.#handle)
+  }
+
   read(byteOffset: number, width: 8 | 16 | 32): number {
     try {
       return this.#native().read(byteOffset, width)

@@ -19,6 +19,10 @@ export class OrderedRegisterWindow implements RegisterWindow {
     this.#registers = new NativeRegisters(mapping)
   }
 
+  get address(): number {
+    return this.#registers.address
+  }
+
   read8(byteOffset: number): number {
     return this.#registers.read(byteOffset, 8)
   }

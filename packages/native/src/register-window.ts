@@ -7,6 +7,11 @@
  */
 export interface RegisterWindow {
   readonly byteLength: number
+  /**
+   * Process (virtual) address of the first register, to map them for another device. Absent where nothing is mapped:
+   * registers that are reached by system calls.
+   */
+  readonly address?: number
   read8(byteOffset: number): number
   read16(byteOffset: number): number
   read32(byteOffset: number): number

@@ -41,6 +41,10 @@ export class TypedRegisterWindow implements RegisterWindow {
     }
   }
 
+  get address(): number {
+    return this.#registers.address
+  }
+
   /** This window: where it is the outer one, the machine keeps device accesses in order by itself. */
   get relaxed(): RegisterWindow {
     return this

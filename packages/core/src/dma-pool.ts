@@ -1,0 +1,310 @@
+import { DmaError } from '@linux-dma/native'
+import { type DmaAddress, dmaAddress, formatDmaAddress, toNumber } from './address'
+import { closeAll } from './close-all'
+import { allocateCoherentRegion, assertCoherentMemory } from './coherent'
+import type { DeviceChild, DmaDevice } from './dma-device'
+import { MAX_POOL_BLOCKS, PoolBlocks, type PoolHandle } from './dma-pool-blocks'
+import { type PoolLayout, poolLayout } from './dma-pool-layout'
+import type { DmaRegion } from './region'
+import { assertOptions } from './validate'
+
+/** How a pool keeps its blocks: see {@link dmaPoolCreate}. */
+export interface DmaPoolOptions {
+  /**
+   * Fill blocks that are free, and see at the next `get` whether something wrote to them: a device that was not done,
+   * mostly. What the kernel does where it is built to find such mistakes. Costs two passes over each block.
+   */
+  check?: boolean
+}
+
+/** Pages that a pool takes at once. */
+interface Arena {
+  readonly region: DmaRegion
+  /** Bytes from the region's start to the first unit, which is aligned. */
+  readonly start: number
+  readonly firstSlot: number
+}
+
+enum Poison {
+  /** Bytes of a free block. */
+  Freed = 0xa7,
+  /** Bytes of a block that was just handed out, so that nobody counts on zeros. */
+  Allocated = 0xa9,
+}
+
+const FIRST_ARENA = 0x1_0000
+const LARGEST_ARENA = 0x20_0000
+/** What a smaller arena may be had in spite of: the memory-lock limit, too few addresses, no contiguous pages. */
+const WORTH_LESS = ['ENOMEM', 'ENOSPC', 'DMA_NOT_CONTIGUOUS']
+
+/**
+ * Small blocks of coherent memory, all of one size: descriptors, command blocks. Memory comes from the device's coherent
+ * allocator in arenas of many pages; to take a block and give it back is arithmetic on numbers.
+ *
+ * `get` and `put` are for hot loops; `dmaPoolAlloc` gives the same as an object.
+ */
+export class DmaPool implements Disposable, DeviceChild {
+  /** What errors and `/proc` call it. */
+  readonly name: string
+  readonly device: DmaDevice
+  /** Bytes of each block: what was asked for. */
+  readonly blockLength: number
+  /** Nothing: its arenas are children of the device themselves. @internal */
+  readonly dmaAddress = dmaAddress(0)
+  /** @internal */
+  readonly byteLength = 0
+  /** @internal */
+  readonly coherent = true
+  readonly #layout: PoolLayout
+  readonly #blocks = new PoolBlocks()
+  readonly #arenas: Arena[] = []
+  /** The view of each block, made when it is first asked for. */
+  readonly #views: (Uint8Array | undefined)[] = []
+  readonly #checked: boolean = false
+  #nextArena = FIRST_ARENA
+  #closed = false
+
+  /** @internal use {@link dmaPoolCreate} */
+  constructor(name: string, device: DmaDevice, blockLength: number, layout: PoolLayout, checked: boolean) {
+    this.name = name
+    this.device = device
+    this.blockLength = blockLength
+    this.#layout = layout
+    this.#checked = checked
+    device.adopt(this)
+  }
+
+  /** Blocks that there is memory for, free and in use. */
+  get blocks(): number {
+    return this.#blocks.count
+  }
+
+  /** Blocks in use. */
+  get used(): number {
+    return this.#blocks.used
+  }
+
+  get closed(): boolean {
+    return this.#closed
+  }
+
+  /**
+   * Takes a block. Its bytes are what was left in them; zeros the first time, 0xa9 in a pool that checks.
+   * @throws DMA_CLOSED; DMA_BUS_MASTER_OFF; DMA_TOO_MANY_BLOCKS; DMA_POOL_CORRUPTED in a pool that checks; where it has
+   *   to grow what `dmaAllocCoherent` throws
+   */
+  get(): PoolHandle {
+    if (this.device.dmaReady !== true || this.#blocks.empty) this.#grow()
+    if (this.#checked === true) return this.#checkedGet()
+    return this.#blocks.take()
+  }
+
+  /** Gives a block back. @throws DMA_NOT_ALLOCATED for one that is free already, or of another pool; DMA_CLOSED */
+  put(handle: PoolHandle): void {
+    if (this.#checked === true) this.#poison(handle)
+    if (this.#closed === true) throw this.#closedError()
+    this.#blocks.give(handle)
+  }
+
+  /** Where the device finds a block. @throws DMA_NOT_ALLOCATED; DMA_BUS_MASTER_OFF, DMA_CLOSED */
+  addressOf(handle: PoolHandle): DmaAddress {
+    if (this.device.dmaReady !== true || this.#closed === true) this.#assertUsable()
+    return this.#blocks.address(handle)
+  }
+
+  /** The bytes of a block: the same view each time, so that nothing is allocated. @throws DMA_NOT_ALLOCATED, DMA_CLOSED */
+  bytesOf(handle: PoolHandle): Uint8Array {
+    if (this.#closed === true) throw this.#closedError()
+    const slot = this.#blocks.slot(handle)
+    return this.#views[slot] ?? this.#makeView(slot)
+  }
+
+  /**
+   * The block that begins at an address, as a descriptor has it.
+   * @throws DMA_NOT_ALLOCATED where no block in use begins there: the kernel's "bad dma"; DMA_CLOSED
+   */
+  handleAt(address: DmaAddress): PoolHandle {
+    if (this.#closed) throw this.#closedError()
+    const { offsets, unitLength, unitAlignment } = this.#layout
+    const stride = strideOf(unitLength, unitAlignment)
+    for (const { region, start, firstSlot } of this.#arenas) {
+      const at = toNumber(address) - toNumber(region.dmaAddress) - start
+      if (at < 0 || at >= region.byteLength - start) continue
+      const index = offsets.indexOf(at % stride)
+      const slot = firstSlot + Math.floor(at / stride) * offsets.length + index
+      if (index >= 0 && slot < this.#blocks.count && this.#blocks.isUsed(slot))
+        return this.#blocks.handleAt(slot)
+    }
+    throw new DmaError(
+      'DMA_NOT_ALLOCATED',
+      `no block of the pool ${this.name} that is in use begins at ${formatDmaAddress(address)}`,
+      { hint: 'look for a second free, and at what the device or the descriptor made of the address' },
+    )
+  }
+
+  /** See {@link dmaPoolDestroy}. */
+  destroy(): void {
+    if (this.#closed) return
+    const used = this.#blocks.used
+    if (used > 0) {
+      this.device.kernel.warn(
+        new DmaError(
+          'DMA_POOL_BUSY',
+          `the pool ${this.name} of ${this.device.name} ends with ${used} blocks in use`,
+          {
+            hint: 'free every block first, when the device is done with it: it may still have its address',
+          },
+        ),
+      )
+    }
+    this.close()
+  }
+
+  /** As {@link destroy}, but says nothing of blocks in use: what the end of the device does. */
+  close(): void {
+    if (this.#closed) return
+    this.#closed = true
+    this.#blocks.clear()
+    this.#views.length = 0
+    this.device.disown(this)
+    closeAll(
+      this.#arenas.splice(0).map(
+        ({ region }) =>
+          () =>
+            region.close(),
+      ),
+    )
+  }
+
+  [Symbol.dispose](): void {
+    this.destroy()
+  }
+
+  #grow(): void {
+    this.#assertUsable()
+    if (!this.#blocks.empty) return
+    const { offsets, unitLength, unitAlignment } = this.#layout
+    const room = MAX_POOL_BLOCKS - this.#blocks.count
+    if (room < offsets.length) {
+      throw new DmaError(
+        'DMA_TOO_MANY_BLOCKS',
+        `the pool ${this.name} has ${this.#blocks.count} blocks, its most`,
+        {
+          hint: 'free what is done with, or spread the blocks over several pools',
+        },
+      )
+    }
+    const stride = strideOf(unitLength, unitAlignment)
+    const region = this.#allocate(stride)
+    const base = toNumber(region.dmaAddress)
+    const start = (unitAlignment - (base % unitAlignment)) % unitAlignment
+    const units = Math.min(
+      Math.floor((region.byteLength - start) / stride),
+      Math.floor(room / offsets.length),
+    )
+    const addresses = Array.from({ length: units * offsets.length }, (_, i) => {
+      return base + start + Math.floor(i / offsets.length) * stride + offsets[i % offsets.length]!
+    })
+    this.#arenas.push({ region, start, firstSlot: this.#blocks.count })
+    this.#blocks.add(addresses)
+    if (this.#checked) region.bytes.fill(Poison.Freed)
+  }
+
+  /** As much as a pool of this size takes next, or the least that helps. */
+  #allocate(stride: number): DmaRegion {
+    const { pageSize } = this.device.kernel
+    // What is mapped begins on some page: up to so much is lost until a block may begin.
+    const slack = Math.max(0, this.#layout.unitAlignment - pageSize)
+    const least = stride + slack
+    for (let wanted = Math.max(this.#nextArena, least); ; wanted = Math.max(Math.floor(wanted / 4), least)) {
+      try {
+        const region = allocateCoherentRegion(this.device, wanted, undefined, `linux-dma-pool-${this.name}`)
+        this.#nextArena = Math.min(region.byteLength * 2, LARGEST_ARENA)
+        return region
+      } catch (error) {
+        const { code } = error as { code?: string }
+        if (wanted === least || code === undefined || !WORTH_LESS.includes(code)) throw error
+      }
+    }
+  }
+
+  #checkedGet(): PoolHandle {
+    const handle = this.#blocks.take()
+    const bytes = this.bytesOf(handle)
+    const at = bytes.findIndex((byte) => byte !== Poison.Freed)
+    if (at >= 0) {
+      // The block is not given back: whoever wrote to it may do so again.
+      throw new DmaError(
+        'DMA_POOL_CORRUPTED',
+        `byte ${at} of a free block of the pool ${this.name}, at ${formatDmaAddress(this.#blocks.address(handle))}, is 0x${bytes[at]!.toString(16)}`,
+        {
+          hint: 'the CPU or the device wrote to it after it was freed: free a block when the device is done with it. It is not handed out again',
+        },
+      )
+    }
+    bytes.fill(Poison.Allocated)
+    return handle
+  }
+
+  #poison(handle: PoolHandle): void {
+    this.bytesOf(handle).fill(Poison.Freed)
+  }
+
+  #makeView(slot: number): Uint8Array {
+    const { offsets, unitLength, unitAlignment } = this.#layout
+    const { region, start, firstSlot } = this.#arenas.findLast((arena) => arena.firstSlot <= slot)!
+    const unit = Math.floor((slot - firstSlot) / offsets.length)
+    const offset =
+      start + unit * strideOf(unitLength, unitAlignment) + offsets[(slot - firstSlot) % offsets.length]!
+    const view = region.bytesAt(offset, this.blockLength)
+    this.#views[slot] = view
+    return view
+  }
+
+  #assertUsable(): void {
+    if (this.#closed) throw this.#closedError()
+    this.device.assertReady()
+  }
+
+  #closedError(): DmaError {
+    return new DmaError('DMA_CLOSED', `the pool ${this.name} of ${this.device.name} is closed`)
+  }
+}
+
+/** Bytes from one unit to the next: units of a page follow each other, longer ones each begin aligned. */
+function strideOf(unitLength: number, unitAlignment: number): number {
+  return Math.ceil(unitLength / unitAlignment) * unitAlignment
+}
+
+/**
+ * Makes a pool of small coherent blocks. Mirrors `dma_pool_create()`, with its rules: a block takes at least 16 bytes,
+ * rounded up to the alignment, and never lies across the boundary.
+ * @param name what errors and `/proc` call it
+ * @param byteLength of each block, 1 to 2^31 - 1
+ * @param alignment of each block's address: a power of two. Default 1
+ * @param boundary power of two that no block crosses a multiple of, a block or more; 0, the default, for none
+ * @throws DMA_INVALID_ARGUMENT; DMA_NOT_COHERENT; DMA_BUS_MASTER_OFF; DMA_CLOSED
+ * @example
+ * ```ts
+ * using pool = dmaPoolCreate('commands', device, 64, 64)
+ * const block = pool.get()
+ * registers.writeAddress(0x80, pool.addressOf(block))
+ * pool.put(block)
+ * ```
+ */
+export function dmaPoolCreate(
+  name: string,
+  device: DmaDevice,
+  byteLength: number,
+  alignment = 1,
+  boundary = 0,
+  options: DmaPoolOptions = {},
+): DmaPool {
+  assertOptions('dmaPoolCreate', options, ['check'])
+  if (typeof name !== 'string' || !/^[^\0]{1,32}$/.test(name)) {
+    throw new DmaError('DMA_INVALID_ARGUMENT', 'dmaPoolCreate: name is no text of 1 to 32 characters')
+  }
+  const layout = poolLayout(byteLength, alignment, boundary, device.kernel.pageSize)
+  assertCoherentMemory(device)
+  return new DmaPool(name, device, byteLength, layout, options.check === true)
+}
