@@ -6,31 +6,31 @@ import type { SgTable } from './sg-table'
 export class SgCursor {
   /** Which segment it is, from 0. */
   index = 0
-  readonly #table: SgTable
+  private readonly table: SgTable
 
   /** @internal */
   constructor(table: SgTable) {
-    this.#table = table
+    this.table = table
   }
 
   /** See {@link SgTable.pageAt}. */
   get page(): number {
-    return this.#table.segments.pages[this.index]!
+    return this.table.segments.pages[this.index]!
   }
 
   /** See {@link SgTable.offsetAt}. */
   get byteOffset(): number {
-    return this.#table.segments.offsets[this.index]!
+    return this.table.segments.offsets[this.index]!
   }
 
   /** See {@link SgTable.lengthAt}. */
   get byteLength(): number {
-    return this.#table.segments.lengths[this.index]!
+    return this.table.segments.lengths[this.index]!
   }
 
   /** A view of the segment's bytes, made when asked for: see {@link SgTable.bytesAt}. */
   get bytes(): Uint8Array {
-    return this.#table.bytesAt(this.index)
+    return this.table.bytesAt(this.index)
   }
 }
 

@@ -20,18 +20,17 @@ export function appendRuns(
   maxSegment: number,
 ): void {
   const { pageSize, lowestPage, endPage } = space
-  const pagesPerSegment = maxSegment / pageSize
+  // Integers of 32 bits throughout, and said to be: the engine then checks no sum for overflow.
+  const pagesPerSegment = (maxSegment / pageSize) | 0
   segments.reserve(Math.ceil((end - first) / Math.min(pagesPerSegment, PAGES_PER_SEGMENT)))
   let outPages = segments.pages
   let outLengths = segments.lengths
   let count = segments.count
   let i = first
   while (i < end) {
-    const limit = end - i > pagesPerSegment ? i + pagesPerSegment : end
+    const limit = end - i > pagesPerSegment ? (i + pagesPerSegment) | 0 : end
     const page = numbers[i]!
-    const distance = (page - i) | 0
-    let next = i + 1
-    while (next < limit && ((numbers[next]! - next) | 0) === distance) next++
+    const next = endOfRun(numbers, i, limit)
     if (page >>> 0 < lowestPage || (page >>> 0) + (next - i) > endPage) {
       throw noSuchPage(space, Math.max(page >>> 0, endPage))
     }
@@ -47,6 +46,26 @@ export function appendRuns(
     i = next
   }
   segments.count = count
+}
+
+/** Where a run that begins at `first` ends: at `limit` at the latest. */
+function endOfRun(numbers: Int32Array, first: number, limit: number): number {
+  // A number less its index is the same all through a run.
+  const distance = (numbers[first]! - first) | 0
+  let next = (first + 1) | 0
+  // Four for each look at the limit: the looks cost as much as the numbers.
+  while (next < limit - 3) {
+    if (((numbers[next]! - next) | 0) !== distance) return next
+    next = (next + 1) | 0
+    if (((numbers[next]! - next) | 0) !== distance) return next
+    next = (next + 1) | 0
+    if (((numbers[next]! - next) | 0) !== distance) return next
+    next = (next + 1) | 0
+    if (((numbers[next]! - next) | 0) !== distance) return next
+    next = (next + 1) | 0
+  }
+  while (next < limit && ((numbers[next]! - next) | 0) === distance) next = (next + 1) | 0
+  return next
 }
 
 /**
