@@ -1,5 +1,9 @@
 import type { Host, Runner } from './host'
+import { dmaAlloc } from './suites/dma-alloc'
 import { dmaBounce } from './suites/dma-bounce'
+import { dmaPool } from './suites/dma-pool'
+import { dmaResource } from './suites/dma-resource'
+import { dmaShare } from './suites/dma-share'
 import { kernelEvents } from './suites/kernel-events'
 import { kernelFiles } from './suites/kernel-files'
 import { kernelMemory } from './suites/kernel-memory'
@@ -36,6 +40,10 @@ const suites = {
     vfioNvme,
     vfioDma,
     vfioMappings,
+    dmaAlloc,
+    dmaPool,
+    dmaShare,
+    dmaResource,
     vfioLimits,
     dmaBounce,
     vfioExit,
