@@ -16,6 +16,8 @@ export interface DmaOps {
   readonly coherent: boolean
   /** Whether pages stay where they are while they are mapped: their physical addresses are then worth something. */
   readonly pins: boolean
+  /** Whether a DMA address is the physical address of what is there: nothing translates on the way. */
+  readonly physical?: boolean
   /** Present where an IOMMU lets this path choose at which address the device finds what. */
   readonly iommu?: IommuDomain
   /** Present where a mapping may be a copy of the bytes at another place. */

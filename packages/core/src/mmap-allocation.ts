@@ -55,7 +55,8 @@ export function dmaMmapPages(
   return mmapAllocation('dmaMmapPages', device, allocation, options)
 }
 
-function mmapAllocation(
+/** The same for any such allocation, called `of` in errors. @internal */
+export function mmapAllocation(
   of: string,
   device: DmaDevice,
   allocation: Allocation,

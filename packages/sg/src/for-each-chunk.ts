@@ -1,0 +1,146 @@
+import { assertSignal, type DmaDevice, DmaError, type TransferDirection } from '@linux-dma/core'
+import { type ChunkLimits, checkLimits, LIMIT_OPTIONS } from './chunk-limits'
+import { ChunkMapper } from './chunk-mapper'
+import { ChunkTransferError } from './chunk-transfer-error'
+import { assertMappable } from './map-sgtable'
+import type { MappedChunk } from './mapped-chunk'
+import type { SgTable } from './sg-table'
+
+/** How to transfer a table in chunks: see {@link forEachChunk}. */
+export interface ChunkTransferOptions extends ChunkLimits {
+  /** Chunks that are mapped at a time, at most: 1 or more. Default 1. */
+  inFlight?: number
+  /** Stops the transfer: no more chunks are begun, and those in flight are waited for. */
+  signal?: AbortSignal
+}
+
+/** Moves the bytes of one chunk. The signal is aborted when the whole transfer is to stop. */
+export type ChunkTransfer = (chunk: MappedChunk, context: { signal: AbortSignal }) => Promise<void> | void
+
+const KNOWN = [...LIMIT_OPTIONS, 'inFlight', 'signal']
+const MOST_IN_FLIGHT = 0xffff
+
+/**
+ * Transfers a table in chunks of what a device's engine takes at a time, several at once where `inFlight` says so. Each
+ * is mapped when its turn comes, and unmapped when its transfer is through.
+ *
+ * Where one fails, or the signal is aborted, no more are begun; those in flight are waited for, since the device may
+ * still be at them, and everything is unmapped.
+ * @returns bytes transferred: all of the table
+ * @throws DMA_INVALID_ARGUMENT, before anything happens; DMA_TRANSFER_INCOMPLETE, a {@link ChunkTransferError}
+ * @example
+ * ```ts
+ * await forEachChunk(device, table, DmaDirection.ToDevice, { maxBytes: 65536, maxSegments: 8 }, async (chunk) => {
+ *   for (const { dmaAddress, dmaLength } of chunk) await send(dmaAddress, dmaLength)
+ * })
+ * ```
+ */
+export async function forEachChunk(
+  device: DmaDevice,
+  table: SgTable,
+  direction: TransferDirection,
+  options: ChunkTransferOptions,
+  transfer: ChunkTransfer,
+): Promise<number> {
+  assertMappable('forEachChunk', device, table, direction, 0)
+  const limits = checkLimits('forEachChunk', device, options, KNOWN)
+  const { inFlight = 1, signal } = options
+  assertSignal('forEachChunk', signal)
+  if (!Number.isInteger(inFlight) || inFlight < 1 || inFlight > MOST_IN_FLIGHT) {
+    throw new DmaError(
+      'DMA_INVALID_ARGUMENT',
+      `forEachChunk: inFlight is ${String(inFlight)}, not 1 to ${MOST_IN_FLIGHT}`,
+    )
+  }
+  if (typeof transfer !== 'function') {
+    throw new DmaError('DMA_INVALID_ARGUMENT', `forEachChunk: transfer is ${typeof transfer}, no function`)
+  }
+  const mapper = new ChunkMapper(device, table, direction, limits)
+  const run = new ChunkRun(transfer)
+  const abort = () => run.stop(signal!.reason)
+  signal?.addEventListener('abort', abort, { once: true })
+  try {
+    if (signal?.aborted) abort()
+    await run.all(mapper, inFlight)
+  } finally {
+    signal?.removeEventListener('abort', abort)
+  }
+  if (run.stopped) throw new ChunkTransferError(run.bytesDone, table.byteLength, run.reason)
+  return run.bytesDone
+}
+
+/** One transfer of many chunks: what is in flight, and how far it got. */
+class ChunkRun {
+  stopped = false
+  reason: unknown = undefined
+  /** Without a gap, from the table's start. */
+  bytesDone = 0
+  readonly #transfer: ChunkTransfer
+  readonly #abort = new AbortController()
+  readonly #flying = new Set<Promise<void>>()
+  /** Chunks that are through before one that comes earlier: their ends, by their beginnings. */
+  readonly #early = new Map<number, number>()
+
+  constructor(transfer: ChunkTransfer) {
+    this.#transfer = transfer
+  }
+
+  /** Begins no more. The first reason counts. */
+  stop(reason: unknown): void {
+    if (this.stopped) return
+    this.stopped = true
+    this.reason = reason
+    this.#abort.abort(reason)
+  }
+
+  /** Resolves when nothing is in flight any more; never rejects. */
+  async all(mapper: ChunkMapper, inFlight: number): Promise<void> {
+    while (!this.stopped) {
+      if (this.#flying.size >= inFlight) {
+        await Promise.race(this.#flying)
+        continue
+      }
+      const chunk = this.#next(mapper)
+      if (!chunk) break
+      const flight: Promise<void> = this.#fly(chunk).finally(() => this.#flying.delete(flight))
+      this.#flying.add(flight)
+    }
+    await Promise.all(this.#flying)
+  }
+
+  #next(mapper: ChunkMapper): MappedChunk | undefined {
+    try {
+      return mapper.next()
+    } catch (error) {
+      this.stop(error)
+      return undefined
+    }
+  }
+
+  async #fly(chunk: MappedChunk): Promise<void> {
+    const { byteOffset, byteLength } = chunk
+    try {
+      await this.#transfer(chunk, { signal: this.#abort.signal })
+      // The bytes are the CPU's only then, where they are copied.
+      chunk[Symbol.dispose]()
+      this.#early.set(byteOffset, byteOffset + byteLength)
+      this.#advance()
+    } catch (error) {
+      this.stop(error)
+      try {
+        chunk[Symbol.dispose]()
+      } catch {
+        // The first failure is the one to tell of; the memory is in quarantine, and says so.
+      }
+    }
+  }
+
+  #advance(): void {
+    for (;;) {
+      const end = this.#early.get(this.bytesDone)
+      if (end === undefined) return
+      this.#early.delete(this.bytesDone)
+      this.bytesDone = end
+    }
+  }
+}

@@ -1,0 +1,188 @@
+import {
+  assertAttributes,
+  assertTransferDirection,
+  type DmaAttributes,
+  type DmaDevice,
+  DmaError,
+  type TransferDirection,
+} from '@linux-dma/core'
+import type { OrigNents } from './counts'
+import { SegmentPlacement } from './map-placement'
+import { NOT_FOR_TABLES } from './mapped-segments'
+import { MappedSgTable } from './mapped-sg-table'
+import type { SegmentRules } from './merge-segments'
+import { Segments } from './segments'
+import { SgTable } from './sg-table'
+
+/**
+ * Gives the segments of a table to a device. Mirrors `dma_map_sgtable()`; a failure throws, so it cannot go unchecked.
+ *
+ * Segments in a region of the device (`createDmaRegion`) cost arithmetic. Behind an IOMMU the others are packed into one
+ * range of its addresses, with a system call for each piece that is contiguous in memory, and one that unmaps them all;
+ * neighbours are joined as far as `dmaSetMaxSegSize` and `dmaSetSegBoundary` allow, so set these before. A segment that
+ * would cross the boundary in its region is packed with the others. Without an IOMMU, and where bytes are copied, each
+ * segment is mapped by itself.
+ *
+ * A table can be mapped several times, also for several devices: each mapping is one of its own.
+ * @param direction which way the bytes travel
+ * @param attributes `SkipCpuSync`, `RequireCoherent`, or those that have no effect
+ * @throws DMA_INVALID_ARGUMENT, DMA_ATTRIBUTE; DMA_CLOSED, DMA_QUARANTINED, DMA_DETACHED, DMA_WRONG_KERNEL for memory;
+ *   DMA_NOT_DMA_MEMORY for memory that cannot be pinned, DMA_UNSUPPORTED for frame numbers on a path that translates;
+ *   DMA_BUS_MASTER_OFF, DMA_CLOSED for the device; DMA_NOT_COHERENT for `RequireCoherent`; ENOMEM, ENOSPC from its DMA
+ *   path; EIO, with its cause, where one segment could not be mapped by itself. Nothing stays mapped then.
+ * @example
+ * ```ts
+ * using mapped = dmaMapSgtable(device, SgTable.fromBuffers([header, payload]), DmaDirection.ToDevice)
+ * for (const { dmaAddress, dmaLength } of mapped) descriptors.push(dmaAddress, dmaLength)
+ * ```
+ */
+export function dmaMapSgtable(
+  device: DmaDevice,
+  table: SgTable,
+  direction: TransferDirection,
+  attributes: DmaAttributes = 0,
+): MappedSgTable {
+  assertMappable('dmaMapSgtable', device, table, direction, attributes)
+  return map(device, table, direction, attributes)
+}
+
+/**
+ * Gives the first segments of a table to a device. Mirrors `dma_map_sg()`, which answers 0 where this throws.
+ * @param nents segments in memory, 1 to `table.origNents`
+ * @throws DMA_RANGE for another count, and what {@link dmaMapSgtable} throws
+ */
+export function dmaMapSg(
+  device: DmaDevice,
+  table: SgTable,
+  nents: OrigNents,
+  direction: TransferDirection,
+  attributes: DmaAttributes = 0,
+): MappedSgTable {
+  assertMappable('dmaMapSg', device, table, direction, attributes)
+  if (!Number.isInteger(nents) || nents < 1 || nents > table.origNents) {
+    throw new DmaError('DMA_RANGE', `${String(nents)} segments of a table of ${table.origNents}`)
+  }
+  return map(device, nents === table.origNents ? table : firstOf(table, nents), direction, attributes)
+}
+
+/**
+ * Takes a table back from a device. Mirrors `dma_unmap_sgtable()`.
+ * @param attributes `SkipCpuSync` where nothing that the device wrote is wanted
+ * @throws DMA_NOT_MAPPED the second time; DMA_WRONG_DEVICE; DMA_ATTRIBUTE; DMA_INVALID_ARGUMENT
+ */
+export function dmaUnmapSgtable(
+  device: DmaDevice,
+  mapped: MappedSgTable,
+  attributes: DmaAttributes = 0,
+): void {
+  assertMappedFor(device, mapped)
+  mapped.unmap(attributes)
+}
+
+/**
+ * Takes a list back from a device. Mirrors `dma_unmap_sg()`.
+ * @param nents the count that was passed to {@link dmaMapSg}, not the one that the device sees
+ * @throws DMA_WRONG_NENTS for another count; what {@link dmaUnmapSgtable} throws
+ */
+export function dmaUnmapSg(
+  device: DmaDevice,
+  mapped: MappedSgTable,
+  nents: OrigNents,
+  attributes: DmaAttributes = 0,
+): void {
+  assertMappedFor(device, mapped, nents)
+  mapped.unmap(attributes)
+}
+
+/** Lends a mapped table to the CPU. Mirrors `dma_sync_sgtable_for_cpu()`. @throws DMA_NOT_MAPPED, DMA_WRONG_DEVICE */
+export function dmaSyncSgtableForCpu(device: DmaDevice, mapped: MappedSgTable): void {
+  assertMappedFor(device, mapped)
+  mapped.syncForCpu()
+}
+
+/** Gives a mapped table back to the device. Mirrors `dma_sync_sgtable_for_device()`. @throws DMA_NOT_MAPPED, DMA_WRONG_DEVICE */
+export function dmaSyncSgtableForDevice(device: DmaDevice, mapped: MappedSgTable): void {
+  assertMappedFor(device, mapped)
+  mapped.syncForDevice()
+}
+
+/**
+ * Lends a mapped list to the CPU. Mirrors `dma_sync_sg_for_cpu()`.
+ * @param nents the count that was passed to {@link dmaMapSg}
+ * @throws DMA_WRONG_NENTS, DMA_NOT_MAPPED, DMA_WRONG_DEVICE
+ */
+export function dmaSyncSgForCpu(device: DmaDevice, mapped: MappedSgTable, nents: OrigNents): void {
+  assertMappedFor(device, mapped, nents)
+  mapped.syncForCpu()
+}
+
+/** Gives a mapped list back to the device. Mirrors `dma_sync_sg_for_device()`. @throws as {@link dmaSyncSgForCpu} */
+export function dmaSyncSgForDevice(device: DmaDevice, mapped: MappedSgTable, nents: OrigNents): void {
+  assertMappedFor(device, mapped, nents)
+  mapped.syncForDevice()
+}
+
+/** What lays out and joins segments for a device, as its parameters are now. @internal */
+export function rulesOf(device: DmaDevice): SegmentRules {
+  const { segmentBoundary, maxSegmentSize } = device.parameters
+  const { iommu, physical } = device.ops
+  return {
+    granule: iommu && physical !== true ? iommu.granule : 0,
+    boundary: segmentBoundary,
+    maxSegmentSize,
+  }
+}
+
+/** @throws DMA_INVALID_ARGUMENT, DMA_ATTRIBUTE, DMA_CLOSED, DMA_BUS_MASTER_OFF @internal */
+export function assertMappable(
+  of: string,
+  device: DmaDevice,
+  table: SgTable,
+  direction: TransferDirection,
+  attributes: DmaAttributes,
+): void {
+  if (!(table instanceof SgTable)) {
+    throw new DmaError('DMA_INVALID_ARGUMENT', `${of}: ${typeof table} is no scatterlist`, {
+      hint: 'make one with SgTable.fromBuffers(views); an SgAppendTable gives one when it is done',
+    })
+  }
+  assertTransferDirection(direction)
+  assertAttributes(of, attributes, NOT_FOR_TABLES)
+  device.assertReady()
+}
+
+function map(
+  device: DmaDevice,
+  table: SgTable,
+  direction: TransferDirection,
+  attributes: DmaAttributes,
+): MappedSgTable {
+  const placement = new SegmentPlacement(device, rulesOf(device))
+  placement.place(table.space, table.segments, table.origNents, direction, attributes)
+  placement.trim()
+  return new MappedSgTable(device, table, direction, placement)
+}
+
+function firstOf(table: SgTable, nents: number): SgTable {
+  const first = new Segments(nents)
+  const { pages, offsets, lengths } = table.segments
+  for (let i = 0; i < nents; i++) first.push(pages[i]!, offsets[i]!, lengths[i]!)
+  return new SgTable(table.space, first)
+}
+
+function assertMappedFor(device: DmaDevice, mapped: MappedSgTable, nents?: OrigNents): void {
+  if (!(mapped instanceof MappedSgTable)) {
+    throw new DmaError('DMA_INVALID_ARGUMENT', `${typeof mapped} is no mapped table`, {
+      hint: 'pass what dmaMapSgtable() returned',
+    })
+  }
+  if (mapped.device !== device) {
+    throw new DmaError('DMA_WRONG_DEVICE', `the table is ${mapped.device.name}’s, not ${device.name}’s`, {
+      hint: 'a DMA address means something only on the device it was mapped for',
+    })
+  }
+  if (nents === undefined || nents === mapped.origNents) return
+  throw new DmaError('DMA_WRONG_NENTS', `${String(nents)} segments, where ${mapped.origNents} were mapped`, {
+    hint: 'pass mapped.origNents, which counts the pieces in memory; nents counts what the device sees',
+  })
+}

@@ -1,0 +1,218 @@
+import {
+  assertAttributes,
+  type DmaAddress,
+  DmaAttribute,
+  type DmaAttributes,
+  type DmaDevice,
+  DmaError,
+  type TransferDirection,
+} from '@linux-dma/core'
+import { copyFromBuffer, copyToBuffer } from './copy'
+import type { Nents } from './counts'
+import { deviceOwns, notMapped } from './map-errors'
+import type { SegmentPlacement } from './map-placement'
+import type { PageSpace } from './page-space'
+import type { Segments } from './segments'
+
+/** What a segment of a table cannot be mapped or unmapped with. */
+export const NOT_FOR_TABLES =
+  DmaAttribute.NoKernelMapping |
+  DmaAttribute.ForceContiguous |
+  DmaAttribute.AllocSinglePages |
+  DmaAttribute.Mmio
+
+/** One segment as a device sees it: the same object at each step of an iteration. */
+export interface DmaSegment {
+  readonly index: number
+  readonly dmaAddress: DmaAddress
+  /** Bytes, 1 to 2^32 - 1. */
+  readonly dmaLength: number
+}
+
+/** Segments that a device can be given one by one. */
+export interface DmaSegments extends Iterable<DmaSegment> {
+  /** How many the device sees. */
+  readonly nents: Nents
+  /** @throws DMA_RANGE from `nents` on; DMA_NOT_MAPPED; DMA_BUS_MASTER_OFF, DMA_CLOSED */
+  dmaAddressAt(i: number): DmaAddress
+  /** @throws as `dmaAddressAt` */
+  dmaLengthAt(i: number): number
+}
+
+/** Segments of memory that a device has, and that the CPU has only from a sync to the next. */
+export abstract class MappedSegments implements DmaSegments, Disposable {
+  readonly device: DmaDevice
+  readonly direction: TransferDirection
+  /** Bytes in all segments. */
+  readonly byteLength: number
+  protected readonly placement: SegmentPlacement
+  private readonly space: PageSpace
+  private readonly segments: Segments
+  private count: number
+  private ended = false
+  private cpuOwns = false
+
+  /** @internal */
+  constructor(
+    device: DmaDevice,
+    space: PageSpace,
+    segments: Segments,
+    direction: TransferDirection,
+    byteLength: number,
+    placement: SegmentPlacement,
+  ) {
+    this.device = device
+    this.space = space
+    this.segments = segments
+    this.direction = direction
+    this.byteLength = byteLength
+    this.placement = placement
+    this.count = placement.nents
+  }
+
+  /** How many segments the device sees, after joining. For unmaps and syncs the kernel wants `origNents` instead. */
+  get nents(): Nents {
+    return this.count as Nents
+  }
+
+  /** Whether the device has all of it. */
+  get mapped(): boolean {
+    return !this.ended && this.placement.whole
+  }
+
+  /** Who may touch the bytes now. After the unmap it is the CPU. */
+  get owner(): 'cpu' | 'device' {
+    return this.mapped && !this.cpuOwns ? 'device' : 'cpu'
+  }
+
+  /**
+   * Where the device finds the first byte of a segment. Mirrors `sg_dma_address()`.
+   * @param i 0 to `nents` - 1
+   * @throws DMA_RANGE; DMA_NOT_MAPPED; DMA_BUS_MASTER_OFF, DMA_CLOSED
+   */
+  dmaAddressAt(i: number): DmaAddress {
+    this.check(i)
+    return this.placement.addresses[i] as unknown as DmaAddress
+  }
+
+  /** Bytes in a segment as the device sees it. Mirrors `sg_dma_len()`. @throws as {@link dmaAddressAt} */
+  dmaLengthAt(i: number): number {
+    this.check(i)
+    return this.placement.lengths[i]!
+  }
+
+  /** The segments as the device sees them, through one object. Mirrors `for_each_sgtable_dma_sg()`. */
+  [Symbol.iterator](): Iterator<DmaSegment> {
+    return iterateSegments(this)
+  }
+
+  /** Lends the bytes to the CPU, until the next sync for the device. @throws DMA_NOT_MAPPED */
+  syncForCpu(): void {
+    this.assertMapped()
+    this.placement.sync('syncForCpu')
+    this.cpuOwns = true
+  }
+
+  /** Gives the bytes back to the device. @throws DMA_NOT_MAPPED */
+  syncForDevice(): void {
+    this.assertMapped()
+    this.placement.sync('syncForDevice')
+    this.cpuOwns = false
+  }
+
+  /**
+   * Copies from the mapped bytes into a buffer. Mirrors `sg_pcopy_to_buffer()`.
+   * @param skip bytes to leave out at the front
+   * @returns bytes copied: fewer than the buffer takes where the mapped ones end before
+   * @throws DMA_DEVICE_OWNS while the device owns them; DMA_NOT_MAPPED after the unmap; what {@link SgTable.copyToBuffer}
+   *   throws
+   */
+  copyToBuffer(buffer: ArrayBufferView, skip = 0): number {
+    this.assertCpuOwns()
+    return copyToBuffer(this.space, this.segments, buffer, skip)
+  }
+
+  /** Copies from a buffer into the mapped bytes. Mirrors `sg_pcopy_from_buffer()`. @throws as {@link copyToBuffer} */
+  copyFromBuffer(buffer: ArrayBufferView, skip = 0): number {
+    this.assertCpuOwns()
+    return copyFromBuffer(this.space, this.segments, buffer, skip)
+  }
+
+  /**
+   * Takes the bytes back from the device for good.
+   * @throws DMA_NOT_MAPPED the second time, and where a region, memory or device was closed before; what was left is
+   *   given back all the same; DMA_ATTRIBUTE
+   */
+  unmap(attributes: DmaAttributes = 0): void {
+    assertAttributes('dmaUnmapSgtable', attributes, NOT_FOR_TABLES)
+    if (this.ended) throw notMapped(this.what, this.device)
+    const whole = this.placement.whole
+    this.end(attributes)
+    if (!whole) throw notMapped(this.what, this.device)
+  }
+
+  /** Unmaps where that has not been done. */
+  [Symbol.dispose](): void {
+    if (!this.ended) this.end(0)
+  }
+
+  /** What errors call it. */
+  protected abstract readonly what: string
+
+  /** @throws DMA_NOT_MAPPED */
+  protected assertMapped(): void {
+    if (!this.mapped) throw notMapped(this.what, this.device)
+  }
+
+  /** @throws as {@link dmaAddressAt}, for a part of a segment */
+  protected check(i: number): void {
+    if (this.device.dmaReady !== true) this.refuse()
+    if (this.ended || !this.placement.whole) throw notMapped(this.what, this.device)
+    if (i >>> 0 !== i || i >= this.count) throw outside(i, this.count)
+  }
+
+  /** For a subclass: it is unmapped, or could not be. */
+  protected left(): void {}
+
+  private assertCpuOwns(): void {
+    this.assertMapped()
+    if (!this.cpuOwns) throw deviceOwns()
+  }
+
+  private refuse(): void {
+    if (this.device.closed) throw notMapped(this.what, this.device)
+    this.device.assertReady()
+  }
+
+  private end(attributes: DmaAttributes): void {
+    this.ended = true
+    try {
+      this.placement.release(attributes)
+    } finally {
+      this.left()
+    }
+  }
+}
+
+/** Steps through segments, and allocates nothing on the way. */
+export function iterateSegments(segments: DmaSegments): Iterator<DmaSegment> {
+  const cursor = { index: -1, dmaAddress: 0 as unknown as DmaAddress, dmaLength: 0 }
+  const step = { done: false, value: cursor }
+  const end = { done: true as const, value: undefined }
+  return {
+    next() {
+      if (cursor.index + 1 >= segments.nents) return end
+      cursor.index++
+      cursor.dmaAddress = segments.dmaAddressAt(cursor.index)
+      cursor.dmaLength = segments.dmaLengthAt(cursor.index)
+      return step as { done: false; value: DmaSegment }
+    },
+  }
+}
+
+/** The kernel leaves entries from `nents` on poisoned. */
+export function outside(i: number, nents: number): DmaError {
+  return new DmaError('DMA_RANGE', `segment ${String(i)} of the ${nents} that the device sees`, {
+    hint: 'loop to nents, which counts what the device sees; origNents counts the pieces in memory',
+  })
+}

@@ -1,0 +1,45 @@
+import type { DmaDevice, TransferDirection } from '@linux-dma/core'
+import type { OrigNents } from './counts'
+import type { SegmentPlacement } from './map-placement'
+import { MappedSegments } from './mapped-segments'
+import { MappedSgPart } from './mapped-sg-part'
+import { Segments } from './segments'
+import type { SgTable } from './sg-table'
+import { type SgSplitOptions, splitSegments } from './split'
+
+/**
+ * A table that belongs to a device from `dmaMapSgtable` to `dmaUnmapSgtable`, except between a sync for the CPU and the
+ * next sync for the device. Iterate it for the segments as the device sees them.
+ */
+export class MappedSgTable extends MappedSegments {
+  /** What was mapped: all of the table that was passed, or its first segments. */
+  readonly table: SgTable
+  protected readonly what = 'table'
+
+  /** @internal use {@link dmaMapSgtable} */
+  constructor(device: DmaDevice, table: SgTable, direction: TransferDirection, placement: SegmentPlacement) {
+    super(device, table.space, table.segments, direction, table.byteLength, placement)
+    this.table = table
+  }
+
+  /** How many segments in memory were mapped: what unmaps and syncs of a list count. */
+  get origNents(): OrigNents {
+    return this.table.origNents
+  }
+
+  /**
+   * Divides the mapped table. The parts are mapped for as long as this is. Mirrors `sg_split()` of a mapped list.
+   * @throws DMA_NOT_MAPPED; DMA_INVALID_ARGUMENT; DMA_RANGE where the parts have more bytes than there are
+   */
+  split(options: SgSplitOptions): MappedSgPart[] {
+    this.assertMapped()
+    const seen = new Segments(this.nents)
+    const { lengths } = this.placement
+    // The page number of a part's segment says which of the device's segments it lies in.
+    for (let i = 0; i < this.nents; i++) seen.push(i, 0, lengths[i]!)
+    const tables = this.table.split(options)
+    return splitSegments(seen, this.byteLength, options).map(
+      (part, i) => new MappedSgPart(this, tables[i]!, part),
+    )
+  }
+}
