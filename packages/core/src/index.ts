@@ -17,6 +17,7 @@ export {
   dmaFreeCoherent,
 } from './coherent'
 export { createDmaRegion, type DmaRegionOptions } from './create-region'
+export { type DirectOpsOptions, directOps } from './direct-ops'
 export { assertTransferDirection, DmaDirection, directionName, type TransferDirection } from './direction'
 export { type DeviceChild, DmaDevice } from './dma-device'
 export type { DmaOps } from './dma-ops'
@@ -60,6 +61,9 @@ export {
   NoncoherentAllocation,
 } from './noncoherent'
 export { dmaMapPage, dmaUnmapPage } from './page'
+export type { Frames } from './pagemap'
+export { type FrameRange, physicalAddressAt, physicalAddresses, readFrames } from './physical'
+export { DmaPin } from './pin'
 export type { PollOptions } from './poll-until'
 export { DmaRegion } from './region'
 export { dmaMapResource, dmaUnmapResource, ResourceMapping } from './resource'

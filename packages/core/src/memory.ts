@@ -7,8 +7,9 @@ import {
 } from '@linux-dma/native'
 import { closeAll } from './close-all'
 import { closed as forget, watchForLeak } from './leaks'
+import { covers, DmaPin, pageRange } from './pin'
 import type { DmaRegion } from './region'
-import { assertByteLength, assertOptions } from './validate'
+import { assertByteLength, assertOptions, assertRange } from './validate'
 import { rangeOf, type ViewRange } from './view-range'
 
 /** What to allocate: see {@link allocateDmaMemory}. */
@@ -45,6 +46,7 @@ export class DmaMemory implements Disposable {
   readonly #mapping: MemoryMapping
   readonly #regions = new Set<DmaRegion>()
   readonly #users = new Set<MemoryUser>()
+  readonly #pins = new Set<DmaPin>()
   /** The process's own mapping is gone, while devices keep the pages. */
   #hidden = false
   #state: 'open' | 'closing' | 'quarantined' | 'closed' = 'open'
@@ -170,6 +172,44 @@ export class DmaMemory implements Disposable {
     this.#giveBackIfQuiet()
   }
 
+  /**
+   * Pins the pages that hold a part of the memory, all of it by default: they stay where they are in physical memory until
+   * the pin, or the memory, is closed. Memory that is mapped through VFIO is pinned by that, huge pages stay as they are:
+   * neither needs it.
+   * @param byteLength 1 or more
+   * @throws EPERM, ENOSYS where this process may have no io_uring; ENOMEM at the memory-lock limit; EMFILE; DMA_RANGE;
+   *   DMA_CLOSED, DMA_QUARANTINED, DMA_NO_KERNEL_MAPPING
+   * @example
+   * ```ts
+   * using pin = memory.pin()
+   * const address = physicalAddressAt(memory, 0)
+   * ```
+   */
+  pin(byteOffset = 0, byteLength = this.byteLength - byteOffset): DmaPin {
+    this.assertOpen()
+    this.#assertMapped()
+    assertRange('DMA memory', byteOffset, byteLength, this.byteLength)
+    const pin = this.kernel.pin(this.#mapping, byteOffset, byteLength)
+    return new DmaPin(pin, pageRange(byteOffset, byteLength, this.kernel.pageSize), this.#pins)
+  }
+
+  /**
+   * Whether all pages that hold a part stay where they are now: huge pages, pages that are pinned, and those that are mapped
+   * for a device through a path that pins.
+   * @throws DMA_RANGE; DMA_CLOSED, DMA_QUARANTINED
+   */
+  isPinned(byteOffset = 0, byteLength = this.byteLength - byteOffset): boolean {
+    this.assertOpen()
+    assertRange('DMA memory', byteOffset, byteLength, this.byteLength)
+    if (this.hugePageSize !== undefined) return true
+    const { pageSize } = this.kernel
+    const ranges = [...this.#pins].map((pin) => pageRange(pin.byteOffset, pin.byteLength, pageSize))
+    for (const region of this.#regions) {
+      if (region.device.ops.pins) ranges.push(pageRange(region.memoryOffset, region.byteLength, pageSize))
+    }
+    return covers(ranges, pageRange(byteOffset, byteLength, pageSize))
+  }
+
   #assertMapped(): void {
     if (!this.#hidden) return
     throw new DmaError(
@@ -202,6 +242,7 @@ export class DmaMemory implements Disposable {
     this.#state = 'closing'
     try {
       closeAll([...this.#users, ...this.#regions].reverse().map((user) => () => user.close()))
+      closeAll([...this.#pins].map((pin) => () => pin.close()))
       this.#mapping.close(options)
     } finally {
       // Quarantined meanwhile, or to be tried again: parking the pages needs room for a mapping.

@@ -86,7 +86,7 @@ export class FakeMachineCore implements FakeMachine {
       dmaEntryLimit,
       interruptsAreSafe,
     })
-    mountProc(fs, process)
+    mountProc(fs, process, frames)
     mountDescriptors(fs, descriptors)
     mountHugePages(fs, hugePages)
     mountType1Parameters(fs, parameters)
@@ -101,7 +101,7 @@ export class FakeMachineCore implements FakeMachine {
     this.#fs = fs
     this.#defaultPath = this.#iommu ? blockedPath : physicalPath(frames)
     this.#drivers = new DriverCore(this.#functions)
-    this.#sysfs = new PciSysfs(fs, process, this.#drivers)
+    this.#sysfs = new PciSysfs(fs, { process, open, addressSpace }, this.#drivers)
     this.#registerDriver(vfio)
     this.#registerDriver(ordinaryDriver('uio_pci_generic', vfio))
     const faultPlan = this.#faultPlan

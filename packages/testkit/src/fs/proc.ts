@@ -1,9 +1,10 @@
+import type { FrameAllocator } from '../memory/frames'
 import type { FakeProcess } from '../process'
 import type { FileSystem } from './file-system'
 import { textFile } from './nodes'
 
-/** Puts `/proc/self/status` and `/proc/self/limits` in place, made from what the process is at that moment. */
-export function mountProc(fs: FileSystem, process: FakeProcess): void {
+/** Puts files of `/proc` in place that are made from what the process and the machine are at that moment. */
+export function mountProc(fs: FileSystem, process: FakeProcess, frames: FrameAllocator): void {
   fs.put(
     '/proc/self/status',
     textFile(() => statusText(process)),
@@ -15,6 +16,10 @@ export function mountProc(fs: FileSystem, process: FakeProcess): void {
   fs.put(
     '/proc/sys/kernel/osrelease',
     textFile(() => '6.12.0-fake\n'),
+  )
+  fs.put(
+    '/proc/zoneinfo',
+    textFile(() => zoneText(frames)),
   )
 }
 
@@ -32,6 +37,12 @@ function statusText(process: FakeProcess): string {
     ['CapEff', mask],
   ]
   return fields.map(([name, value]) => `${name}:\t${value}\n`).join('')
+}
+
+/** One zone, with all the memory that the machine has given out so far and some more. */
+function zoneText({ lowestFrame, endFrame }: FrameAllocator): string {
+  const spanned = `${endFrame - lowestFrame}`
+  return `Node 0, zone   Normal\n        spanned  ${spanned}\n        present  ${spanned}\n        managed  ${spanned}\n  start_pfn:           ${lowestFrame}\n`
 }
 
 function limitsText(process: FakeProcess): string {

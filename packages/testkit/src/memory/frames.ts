@@ -13,9 +13,11 @@ export class FrameAllocator {
   /** Storages in the order of their first frame. */
   readonly #storages: Storage[] = []
   #next: number
+  /** The frame that the machine's memory begins with: at 4 GiB, out of reach of a device with 32 address bits. */
+  readonly lowestFrame = 0x100000
 
   constructor(random: Random) {
-    this.#next = 0x100000 + random.integer(0x1000) * 512
+    this.#next = this.lowestFrame + random.integer(0x1000) * 512
   }
 
   allocate(byteLength: number, huge: number | undefined, onFree: () => void): Storage {
@@ -34,6 +36,11 @@ export class FrameAllocator {
       // The ArrayBuffer of this very host was refused.
       return fail('ENOMEM', `this host cannot give ${byteLength} bytes to the fake machine`)
     }
+  }
+
+  /** The frame after the last one that the machine has: it never runs short. */
+  get endFrame(): number {
+    return this.#next + 0x100000
   }
 
   /** The frame number of page `page` of a storage. */

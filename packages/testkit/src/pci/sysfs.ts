@@ -2,10 +2,12 @@ import { fail } from '../errors'
 import type { FileSystem } from '../fs/file-system'
 import { deviceNode, directory, textFile } from '../fs/nodes'
 import { type FileAccess, OpenFile } from '../kernel/open-file'
+import type { MappingOwner } from '../memory/mapping'
 import type { FakeProcess } from '../process'
 import { configBytes } from './config-space'
 import type { DriverCore, PciDriver } from './drivers'
 import type { PciFunction } from './function'
+import { ResourceFile } from './resource-file'
 
 /** Lines of `resource`: six BARs, the ROM, six of SR-IOV. */
 const resourceLines = 13
@@ -23,10 +25,12 @@ export class PciSysfs {
   readonly #fs: FileSystem
   readonly #process: FakeProcess
   readonly #drivers: DriverCore
+  readonly #owner: MappingOwner
 
-  constructor(fs: FileSystem, process: FakeProcess, drivers: DriverCore) {
+  constructor(fs: FileSystem, owner: MappingOwner, drivers: DriverCore) {
     this.#fs = fs
-    this.#process = process
+    this.#process = owner.process
+    this.#owner = owner
     this.#drivers = drivers
     fs.put('/sys/bus/pci/devices', directory())
     fs.put('/sys/bus/pci/drivers', directory())
@@ -88,6 +92,13 @@ export class PciSysfs {
       `${path}/config`,
       deviceNode(0o644, (access) => new ConfigFile(`${path}/config`, access, device, this.#process)),
     )
+    for (const { index } of device.bars) {
+      const name = `${path}/resource${index}`
+      this.#fs.put(
+        name,
+        deviceNode(0o600, (access) => new ResourceFile(name, access, device, index, this.#owner)),
+      )
+    }
     this.#fs.link(`${path}/subsystem`, '/sys/bus/pci')
     this.#fs.link(`/sys/bus/pci/devices/${device.address}`, path)
     if (device.group !== undefined) this.#addToGroup(device, device.group)
@@ -129,7 +140,7 @@ export class PciSysfs {
     const path = `/sys/kernel/iommu_groups/${group}`
     this.#fs.put(
       `${path}/type`,
-      textFile(() => 'DMA\n'),
+      textFile(() => 'DMA-FQ\n'),
     )
     this.#fs.put(
       `${path}/reserved_regions`,
