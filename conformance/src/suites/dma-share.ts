@@ -55,13 +55,14 @@ const sharingProgram = `
     kernel.close(mine)
   }
   async function use() {
-    using device = openVfioDevice('EDU', { kernel })
+    // Node 20 knows no 'using'.
+    const device = openVfioDevice('EDU', { kernel })
     device.setMaster()
     dma.dmaSetMaskAndCoherent(device, dma.dmaBitMask(28))
-    using memory = dma.allocateDmaMemory({ byteLength: 8192, kernel })
+    const memory = dma.allocateDmaMemory({ byteLength: 8192, kernel })
     await OTHER(memory)
-    using source = dma.dmaMapSingle(device, memory.bytes.subarray(4096, 8192), dma.DmaDirection.ToDevice)
-    using target = dma.dmaAllocCoherent(device, 4096)
+    const source = dma.dmaMapSingle(device, memory.bytes.subarray(4096, 8192), dma.DmaDirection.ToDevice)
+    const target = dma.dmaAllocCoherent(device, 4096)
     const registers = device.bar(0)
     const move = async (from, to, command) => {
       registers.writeAddress(0x80, from)
@@ -73,6 +74,8 @@ const sharingProgram = `
     await move(source.dmaAddress, dma.dmaAddress(0x40000), 1)
     await move(dma.dmaAddress(0x40000), target.dmaAddress, 3)
     for (let i = 0; i < 4095; i++) assert.equal(target.bytes[i], ((4096 + i) * 7 + 3) & 0xff)
+    memory.close()
+    device.close()
   }
   if (!isMainThread) {
     parentPort.once('message', (handle) => { fill(handle); parentPort.postMessage(kernel.live()) })
