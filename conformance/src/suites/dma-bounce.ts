@@ -177,6 +177,10 @@ export function dmaBounce({ describe, it }: Runner, host: Host): void {
         const expected = new Uint8Array(500)
         expected.set(range, 100)
         assert.deepEqual(bytes, expected)
+        const next = dmaSyncSingleRangeForCpu(device, mapping, 300, 50)
+        assert.deepEqual(next, pattern.subarray(300, 350))
+        expected.set(next, 300)
+        assert.deepEqual(bytes, expected)
         refusal(() => dmaSyncSingleRangeForCpu(device, mapping, 451, 50), 'DMA_RANGE')
         refusal(() => dmaSyncSingleRangeForDevice(device, mapping, 500, 1), 'DMA_RANGE')
       }))
@@ -421,7 +425,11 @@ export function dmaBounce({ describe, it }: Runner, host: Host): void {
         const sent = new Uint8Array(8)
         const sending = dmaMapSingle(device, sent, ToDevice)
         structuredClone(sent.buffer, { transfer: [sent.buffer] })
+        refusal(() => sending.syncForCpu(), 'DMA_DETACHED')
+        refusal(() => sending.syncForDevice(), 'DMA_DETACHED')
+        assert.equal(sending.owner, 'device')
         sending.unmap()
+        assert.equal(bouncePoolOf(device)?.usedSlots, 0)
       }))
 
     it('ends a mapping with the memory that its bytes are of', () =>
