@@ -60,7 +60,9 @@ export class DmaPool implements Disposable, DeviceChild {
   readonly #arenas: Arena[] = []
   /** The view of each block, made when it is first asked for. */
   readonly #views: (Uint8Array | undefined)[] = []
-  readonly #checked: boolean = false
+  readonly #checked: boolean
+  /** Neither checked nor closed: there is nothing to do but to take and to give. */
+  #plain = false
   #nextArena = FIRST_ARENA
   #closed = false
 
@@ -71,6 +73,7 @@ export class DmaPool implements Disposable, DeviceChild {
     this.blockLength = blockLength
     this.#layout = layout
     this.#checked = checked
+    this.#plain = !checked
     device.adopt(this)
   }
 
@@ -90,25 +93,24 @@ export class DmaPool implements Disposable, DeviceChild {
 
   /**
    * Takes a block. Its bytes are what was left in them; zeros the first time, 0xa9 in a pool that checks.
-   * @throws DMA_CLOSED; DMA_BUS_MASTER_OFF; DMA_TOO_MANY_BLOCKS; DMA_POOL_CORRUPTED in a pool that checks; where it has
-   *   to grow what `dmaAllocCoherent` throws
+   * @throws DMA_CLOSED; DMA_POOL_CORRUPTED in a pool that checks; where it has to grow DMA_TOO_MANY_BLOCKS, and what
+   *   `dmaAllocCoherent` throws
    */
   get(): PoolHandle {
-    if (this.device.dmaReady !== true || this.#blocks.empty) this.#grow()
-    if (this.#checked === true) return this.#checkedGet()
-    return this.#blocks.take()
+    const blocks = this.#blocks
+    if (this.#plain !== true || blocks.empty) return this.carefulGet()
+    return blocks.take()
   }
 
   /** Gives a block back. @throws DMA_NOT_ALLOCATED for one that is free already, or of another pool; DMA_CLOSED */
   put(handle: PoolHandle): void {
-    if (this.#checked === true) this.#poison(handle)
-    if (this.#closed === true) throw this.#closedError()
+    if (this.#plain !== true) this.prepareToPut(handle)
     this.#blocks.give(handle)
   }
 
   /** Where the device finds a block. @throws DMA_NOT_ALLOCATED; DMA_BUS_MASTER_OFF, DMA_CLOSED */
   addressOf(handle: PoolHandle): DmaAddress {
-    if (this.device.dmaReady !== true || this.#closed === true) this.#assertUsable()
+    if (this.device.dmaReady !== true || this.#closed === true) this.assertUsable()
     return this.#blocks.address(handle)
   }
 
@@ -164,6 +166,7 @@ export class DmaPool implements Disposable, DeviceChild {
   close(): void {
     if (this.#closed) return
     this.#closed = true
+    this.#plain = false
     this.#blocks.clear()
     this.#views.length = 0
     this.device.disown(this)
@@ -180,9 +183,25 @@ export class DmaPool implements Disposable, DeviceChild {
     this.destroy()
   }
 
+  // `private` and not `#`, as `get` and `put` are on the path of each transfer.
+  private carefulGet(): PoolHandle {
+    if (this.#closed) throw this.#closedError()
+    if (this.#blocks.empty) this.#grow()
+    return this.#checked ? this.#checkedGet() : this.#blocks.take()
+  }
+
+  private prepareToPut(handle: PoolHandle): void {
+    if (this.#closed) throw this.#closedError()
+    this.bytesOf(handle).fill(Poison.Freed)
+  }
+
+  private assertUsable(): void {
+    if (this.#closed) throw this.#closedError()
+    this.device.assertReady()
+  }
+
   #grow(): void {
-    this.#assertUsable()
-    if (!this.#blocks.empty) return
+    this.assertUsable()
     const { offsets, unitLength, unitAlignment } = this.#layout
     const room = MAX_POOL_BLOCKS - this.#blocks.count
     if (room < offsets.length) {
@@ -231,7 +250,7 @@ export class DmaPool implements Disposable, DeviceChild {
   #checkedGet(): PoolHandle {
     const handle = this.#blocks.take()
     const bytes = this.bytesOf(handle)
-    const at = bytes.findIndex((byte) => byte !== Poison.Freed)
+    const at = firstOther(bytes, Poison.Freed)
     if (at >= 0) {
       // The block is not given back: whoever wrote to it may do so again.
       throw new DmaError(
@@ -246,10 +265,6 @@ export class DmaPool implements Disposable, DeviceChild {
     return handle
   }
 
-  #poison(handle: PoolHandle): void {
-    this.bytesOf(handle).fill(Poison.Freed)
-  }
-
   #makeView(slot: number): Uint8Array {
     const { offsets, unitLength, unitAlignment } = this.#layout
     const { region, start, firstSlot } = this.#arenas.findLast((arena) => arena.firstSlot <= slot)!
@@ -261,14 +276,14 @@ export class DmaPool implements Disposable, DeviceChild {
     return view
   }
 
-  #assertUsable(): void {
-    if (this.#closed) throw this.#closedError()
-    this.device.assertReady()
-  }
-
   #closedError(): DmaError {
     return new DmaError('DMA_CLOSED', `the pool ${this.name} of ${this.device.name} is closed`)
   }
+}
+
+function firstOther(bytes: Uint8Array, value: number): number {
+  for (let i = 0; i < bytes.length; i++) if (bytes[i] !== value) return i
+  return -1
 }
 
 /** Bytes from one unit to the next: units of a page follow each other, longer ones each begin aligned. */
