@@ -121,8 +121,8 @@ class ChunkRun {
     const { byteOffset, byteLength } = chunk
     try {
       await this.#transfer(chunk, { signal: this.#abort.signal })
-      // The bytes are the CPU's only then, where they are copied.
-      chunk[Symbol.dispose]()
+      // The bytes are the CPU's only then, where they are copied. One that was taken away is not through.
+      if (!chunk.unmapped) chunk.unmap()
       this.#early.set(byteOffset, byteOffset + byteLength)
       this.#advance()
     } catch (error) {

@@ -124,9 +124,10 @@ export class SegmentPlacement {
     const { singles, range } = this
     const skip = hasAttribute(attributes, DmaAttribute.SkipCpuSync)
     if (!skip && !this.device.ops.coherent && this.whole) this.syncInPlace('syncForCpu')
-    const steps = singles.map((single) => () => {
-      if (single?.mapped) single.unmap(attributes)
-    })
+    const steps: (() => void)[] = []
+    for (const single of singles) {
+      if (single?.mapped) steps.push(() => single.unmap(attributes))
+    }
     this.forget()
     if (range) steps.push(() => range.close())
     if (steps.length > 0) closeAll(steps)
@@ -301,7 +302,7 @@ export class SegmentPlacement {
 
   private mapSingles(space: PageSpace, segments: Segments, count: number, attributes: DmaAttributes): void {
     const { device, addresses, direction } = this
-    this.singles = new Array(count)
+    this.singles = new Array(count).fill(undefined)
     for (let i = 0; i < count; i++) {
       if (addresses[i] !== Pending.Single) continue
       const source = space.sourceOf(segments.pages[i]!)

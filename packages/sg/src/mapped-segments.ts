@@ -80,6 +80,11 @@ export abstract class MappedSegments implements DmaSegments, Disposable {
     return !this.ended && this.placement.whole
   }
 
+  /** Whether it was unmapped here, by `unmap()` or at the end of its scope. */
+  get unmapped(): boolean {
+    return this.ended
+  }
+
   /** Who may touch the bytes now. After the unmap it is the CPU. */
   get owner(): 'cpu' | 'device' {
     return this.mapped && !this.cpuOwns ? 'device' : 'cpu'

@@ -1,0 +1,365 @@
+import assert from 'node:assert/strict'
+import {
+  addToDmaAddress,
+  allocateDmaMemory,
+  bounceOps,
+  createDmaRegion,
+  DmaDirection,
+  type DmaRegion,
+  dmaBitMask,
+  dmaSetMask,
+  getDmaOps,
+  type IoRegion,
+  setDmaOps,
+} from '@linux-dma/core'
+import { type ChunkTransferError, forEachChunk, type MappedChunk, mapChunks, SgTable } from '@linux-dma/sg'
+import { openVfioDevice, type VfioDevice } from '@linux-dma/vfio'
+import { fillPattern, transfer } from '../edu'
+import { listOf, readByDevice, writeByDevice } from '../edu-table'
+import type { Host, Runner } from '../host'
+import { refusal, withDevice, withoutLeaks } from '../with-device'
+
+const { ToDevice, FromDevice, Bidirectional } = DmaDirection
+const entryLimit = '/sys/module/vfio_iommu_type1/parameters/dma_entry_limit'
+/** What the edu device takes: one segment, of fewer bytes than its buffer has. */
+const EDU_LIMITS = { maxBytes: 4095, maxSegments: 1 }
+
+function ready(device: VfioDevice): VfioDevice {
+  dmaSetMask(device, dmaBitMask(28))
+  device.setMaster()
+  return device
+}
+
+/** Tables that are larger than what a device takes at a time. */
+export function sgChunks({ describe, it }: Runner, host: Host): void {
+  const { kernel } = host
+  const page = kernel.pageSize
+  const allocate = (pages: number) => allocateDmaMemory({ byteLength: pages * page, kernel })
+
+  /** Pieces of two memories, at odd offsets and of odd lengths. */
+  function oddTable(first: Uint8Array, second: Uint8Array): SgTable {
+    return SgTable.fromBuffers([
+      first.subarray(1, 2 * page + 3),
+      second.subarray(page - 1, page + 1),
+      first.subarray(3 * page, 6 * page),
+      second.subarray(100, 101),
+      second.subarray(2 * page + 4000, 4 * page),
+    ])
+  }
+
+  /** Has the device read a chunk and write it to the same place in a region. */
+  async function copyChunk(registers: IoRegion, chunk: MappedChunk, sink: DmaRegion): Promise<void> {
+    assert.equal(chunk.nents, 1)
+    await transfer(registers, 'to-device', chunk.dmaAddressAt(0), chunk.byteLength)
+    await transfer(
+      registers,
+      'from-device',
+      addToDmaAddress(sink.dmaAddress, chunk.byteOffset),
+      chunk.byteLength,
+    )
+  }
+
+  describe('sg chunks', () => {
+    it('lets a device read a table in pieces that it takes, mapped one at a time', () =>
+      withDevice(host, async (device) => {
+        const registers = ready(device).bar(0)
+        using first = allocate(6)
+        using second = allocate(4)
+        using sink = createDmaRegion(device, { byteLength: 8 * page })
+        fillPattern(first.bytes, 1)
+        fillPattern(second.bytes, 2)
+        const table = oddTable(first.bytes, second.bytes)
+        const expected = new Uint8Array(table.byteLength)
+        table.copyToBuffer(expected)
+        let done = 0
+        let last: MappedChunk | undefined
+        for (const chunk of mapChunks(device, table, ToDevice, EDU_LIMITS)) {
+          assert.equal(last?.mapped ?? false, false)
+          assert.deepEqual([chunk.byteOffset, chunk.mapped], [done, true])
+          assert.ok(chunk.byteLength <= 4095)
+          await copyChunk(registers, chunk, sink)
+          done += chunk.byteLength
+          last = chunk
+        }
+        assert.equal(done, table.byteLength)
+        assert.deepEqual(Buffer.from(sink.bytes.subarray(0, done)), Buffer.from(expected))
+        assert.equal(last?.mapped, false)
+        assert.equal(device.children.size, 1)
+      }))
+
+    it('lets a device write a table, several chunks in flight, and nothing beside it', () =>
+      withDevice(host, async (device) => {
+        const registers = ready(device).bar(0)
+        using first = allocate(6)
+        using second = allocate(4)
+        using source = createDmaRegion(device, { byteLength: 8 * page })
+        fillPattern(source.bytes, 3)
+        first.bytes.fill(0xee)
+        second.bytes.fill(0xee)
+        const table = oddTable(first.bytes, second.bytes)
+        let mapped = 0
+        let most = 0
+        let engine = Promise.resolve()
+        const done = await forEachChunk(
+          device,
+          table,
+          FromDevice,
+          { maxBytes: 6000, maxSegments: 3, inFlight: 3 },
+          async (chunk) => {
+            most = Math.max(most, ++mapped)
+            const { byteOffset } = chunk
+            // The device does one thing at a time.
+            engine = engine.then(async () => {
+              const from = { dmaAddress: addToDmaAddress(source.dmaAddress, byteOffset) }
+              await writeByDevice(registers, chunk, from)
+            })
+            await engine
+            mapped--
+          },
+        )
+        assert.equal(done, table.byteLength)
+        assert.equal(most, 3)
+        const bytes = new Uint8Array(done)
+        table.copyToBuffer(bytes)
+        assert.deepEqual(Buffer.from(bytes), Buffer.from(source.bytes.subarray(0, done)))
+        const untouched = (memory: Uint8Array) => memory.filter((byte) => byte === 0xee).length
+        table.zero()
+        assert.equal(untouched(first.bytes) + untouched(second.bytes), 10 * page - done)
+        assert.equal(device.children.size, 1)
+      }))
+
+    it('costs no entry of the IOMMU in a region', () =>
+      withoutLeaks(host, async () => {
+        const before = kernel.readText(entryLimit)
+        kernel.writeText(entryLimit, '1')
+        try {
+          using device = ready(openVfioDevice(host.edu, { kernel }))
+          const registers = device.bar(0)
+          using region = createDmaRegion(device, { byteLength: 16 * page })
+          fillPattern(region.bytes.subarray(0, 8 * page), 5)
+          const table = SgTable.fromPages([0, 1, 2, 5, 4], { memory: region.memory })
+          const limits = { maxBytes: 2 * page, maxSegments: 2, boundary: 0xfff, maxSegmentBytes: 3000 }
+          const expected = new Uint8Array(table.byteLength)
+          table.copyToBuffer(expected)
+          for (const chunk of mapChunks(device, table, ToDevice, limits)) {
+            for (const { address, byteLength } of listOf(chunk)) {
+              assert.ok(byteLength <= 3000)
+              assert.equal(Math.floor(address / 4096), Math.floor((address + byteLength - 1) / 4096))
+            }
+            assert.ok(chunk.nents <= 2)
+            const to = 8 * page + chunk.byteOffset
+            await readByDevice(registers, chunk, {
+              dmaAddress: region.addressAt(to, chunk.byteLength),
+              bytes: region.bytes,
+            })
+          }
+          assert.deepEqual(Buffer.from(region.bytes.subarray(8 * page, 13 * page)), Buffer.from(expected))
+        } finally {
+          kernel.writeText(entryLimit, before.trim())
+        }
+      }))
+
+    it('leaves nothing mapped when a loop is left', () =>
+      withDevice(host, (device) => {
+        ready(device)
+        using memory = allocate(8)
+        const table = SgTable.fromBuffers([memory.bytes])
+        let kept: MappedChunk | undefined
+        for (const chunk of mapChunks(device, table, ToDevice, EDU_LIMITS)) {
+          assert.equal(device.children.size, 1)
+          kept = chunk
+          break
+        }
+        assert.equal(device.children.size, 0)
+        refusal(() => kept!.dmaAddressAt(0), 'DMA_NOT_MAPPED')
+        refusal(() => kept!.unmap(), 'DMA_NOT_MAPPED')
+        assert.throws(() => {
+          for (const _chunk of mapChunks(device, table, ToDevice, EDU_LIMITS)) throw new Error('inside')
+        }, /inside/)
+        assert.equal(device.children.size, 0)
+        using chunks = mapChunks(device, table, ToDevice, EDU_LIMITS)
+        chunks.next().value?.unmap()
+        assert.equal(device.children.size, 0)
+        chunks.next()
+        chunks[Symbol.dispose]()
+        assert.equal(device.children.size, 0)
+        assert.equal(chunks.next().done, true)
+      }))
+
+    it('says how far a transfer came that failed, and waits for what was in flight', () =>
+      withDevice(host, async (device) => {
+        ready(device)
+        using memory = allocate(8)
+        const table = SgTable.fromBuffers([memory.bytes])
+        const failure = new Error('the device stopped')
+        const ended: number[] = []
+        const error = await failing(
+          forEachChunk(
+            device,
+            table,
+            Bidirectional,
+            { maxBytes: page, inFlight: 3 },
+            async (chunk, { signal }) => {
+              const milliseconds = [1, 9, 1, 2][chunk.index] ?? 30
+              await kernel.clock.sleep(milliseconds)
+              if (chunk.index === 3) throw failure
+              if (chunk.index === 4) assert.equal(signal.aborted, true)
+              ended.push(chunk.index)
+            },
+          ),
+        )
+        // 1 was begun before 3 failed and ended after, 4 was in flight.
+        assert.equal(error.cause, failure)
+        assert.deepEqual(ended, [0, 2, 1, 4])
+        assert.equal(error.bytesDone, 3 * page)
+        assert.match(error.message, /the device stopped/)
+        assert.equal(device.children.size, 0)
+      }))
+
+    it('stops at a signal', () =>
+      withDevice(host, async (device) => {
+        ready(device)
+        using memory = allocate(8)
+        const table = SgTable.fromBuffers([memory.bytes])
+        const aborted = AbortSignal.abort(new Error('before'))
+        const limits = { maxBytes: page, inFlight: 2 }
+        const never = () => assert.fail('transferred')
+        const before = await failing(
+          forEachChunk(device, table, ToDevice, { ...limits, signal: aborted }, never),
+        )
+        assert.deepEqual([before.bytesDone, before.cause], [0, aborted.reason])
+        const controller = new AbortController()
+        const during = await failing(
+          forEachChunk(
+            device,
+            table,
+            ToDevice,
+            { ...limits, signal: controller.signal },
+            async (chunk, { signal }) => {
+              if (chunk.index === 2) controller.abort()
+              await kernel.clock.sleep(1)
+              if (chunk.index >= 2) assert.equal(signal.reason, controller.signal.reason)
+            },
+          ),
+        )
+        assert.equal(during.cause, controller.signal.reason)
+        assert.ok(during.bytesDone >= 3 * page && during.bytesDone <= 4 * page, String(during.bytesDone))
+        assert.equal(device.children.size, 0)
+      }))
+
+    it('says how far it came where the entries of the IOMMU run out', () =>
+      withoutLeaks(host, async () => {
+        const before = kernel.readText(entryLimit)
+        kernel.writeText(entryLimit, '3')
+        try {
+          using device = ready(openVfioDevice(host.edu, { kernel }))
+          using memory = allocate(12)
+          const pages = [0, 2, 4, 6, 8, 10]
+          const table = SgTable.fromPages(pages, { memory })
+          const limits = { maxBytes: 2 * page, inFlight: 2 }
+          const error = await failing(
+            forEachChunk(device, table, ToDevice, limits, () => kernel.clock.sleep(1)),
+          )
+          assert.equal((error.cause as { code?: string }).code, 'ENOSPC')
+          assert.equal(error.bytesDone, 2 * page)
+          assert.equal(device.children.size, 0)
+          const all = await forEachChunk(device, table, ToDevice, { ...limits, inFlight: 1 }, () => {})
+          assert.equal(all, 6 * page)
+        } finally {
+          kernel.writeText(entryLimit, before.trim())
+        }
+      }))
+
+    it('goes through slots where the device path copies, within their limits', () =>
+      withDevice(host, async (device) => {
+        const registers = ready(device).bar(0)
+        setDmaOps(device, bounceOps(getDmaOps(device), { byteLength: 1 << 20 }))
+        using sink = createDmaRegion(device, { byteLength: 4 * page })
+        const heap = new Uint8Array(600_000)
+        fillPattern(heap, 7)
+        const table = SgTable.fromBuffers([heap.subarray(33)])
+        const limits = { maxBytes: 400_000, maxSegments: 2, maxSegmentBytes: 400_000, boundary: 0x1_ffff }
+        let done = 0
+        for (const chunk of mapChunks(device, table, ToDevice, limits)) {
+          assert.ok(chunk.nents <= 2)
+          for (const { address, byteLength } of listOf(chunk)) {
+            assert.equal(Math.floor(address / 0x2_0000), Math.floor((address + byteLength - 1) / 0x2_0000))
+          }
+          if (chunk.index === 0) {
+            const head = { nents: chunk.nents, byteLength: Math.min(100, chunk.dmaLengthAt(0)) }
+            await transfer(registers, 'to-device', chunk.dmaAddressAt(0), head.byteLength)
+            await transfer(registers, 'from-device', sink.dmaAddress, head.byteLength)
+            assert.deepEqual(
+              Buffer.from(sink.bytes.subarray(0, head.byteLength)),
+              Buffer.from(heap.subarray(33, 33 + head.byteLength)),
+            )
+          }
+          done += chunk.byteLength
+        }
+        assert.equal(done, table.byteLength)
+      }))
+
+    it('refuses limits that are none, before anything happens', () =>
+      withDevice(host, async (device) => {
+        ready(device)
+        using memory = allocate(2)
+        const table = SgTable.fromBuffers([memory.bytes])
+        for (const wrong of [
+          {},
+          { maxBytes: 0 },
+          { maxBytes: 1.5 },
+          { maxBytes: Number.NaN },
+          { maxBytes: 64, maxSegments: 0 },
+          { maxBytes: 64, maxSegments: -1 },
+          { maxBytes: 64, maxSegmentBytes: 2 ** 32 },
+          { maxBytes: 64, boundary: 0x1000 },
+          { maxBytes: 64, boundary: 0x7ffn },
+          { maxBytes: 64, boundary: '0xfff' },
+          { maxBytes: 64, maxsegments: 1 },
+        ]) {
+          refusal(() => mapChunks(device, table, ToDevice, wrong as never), 'DMA_INVALID_ARGUMENT')
+          await assert.rejects(
+            forEachChunk(device, table, ToDevice, wrong as never, () => assert.fail('transferred')),
+            { code: 'DMA_INVALID_ARGUMENT' },
+          )
+        }
+        for (const wrong of [{ inFlight: 0 }, { inFlight: 1.5 }, { signal: {} }]) {
+          await assert.rejects(
+            forEachChunk(device, table, ToDevice, { maxBytes: 64, ...wrong } as never, () =>
+              assert.fail('transferred'),
+            ),
+            { code: 'DMA_INVALID_ARGUMENT' },
+          )
+        }
+        await assert.rejects(forEachChunk(device, table, ToDevice, { maxBytes: 64 }, 5 as never), {
+          code: 'DMA_INVALID_ARGUMENT',
+        })
+        assert.equal(device.children.size, 0)
+      }))
+
+    it('ends with the device in the middle of a transfer', () =>
+      withoutLeaks(host, async () => {
+        using device = ready(openVfioDevice(host.edu, { kernel }))
+        using memory = allocate(4)
+        const table = SgTable.fromBuffers([memory.bytes])
+        const error = await failing(
+          forEachChunk(device, table, ToDevice, { maxBytes: page }, (chunk) => {
+            if (chunk.index === 1) device.close()
+          }),
+        )
+        assert.equal((error.cause as { code?: string }).code, 'DMA_NOT_MAPPED')
+        assert.equal(error.bytesDone, page)
+      }))
+  })
+}
+
+/** The error of a transfer that has to fail. */
+async function failing(transferred: Promise<number>): Promise<ChunkTransferError> {
+  try {
+    await transferred
+  } catch (error) {
+    assert.equal((error as ChunkTransferError).code, 'DMA_TRANSFER_INCOMPLETE', (error as Error).stack)
+    return error as ChunkTransferError
+  }
+  return assert.fail('it went through')
+}
