@@ -1,3 +1,4 @@
+import { dmaBitMask } from '@linux-dma/core'
 import { createFakeMachine, EduDevice } from '@linux-dma/testkit'
 import type { Host } from './host'
 import { NvmeController } from './nvme-controller'
@@ -10,14 +11,20 @@ const NVME = '0000:00:08.0'
 
 /** A fake machine with what the suites need. */
 export function fakeHost(kind: MachineKind): Host {
-  const machine = eduMachine({
-    iommu: kind === 'no-iommu' ? 'off' : 'on',
-    interruptRemapping: kind === 'iommu',
-  })
+  // Without an IOMMU the device has to reach the machine's memory, which begins at 4 GiB.
+  const bits = kind === 'no-iommu' ? 40 : 28
+  const machine = eduMachine(
+    {
+      iommu: kind === 'no-iommu' ? 'off' : 'on',
+      interruptRemapping: kind === 'iommu',
+    },
+    bits,
+  )
   return {
     name: 'fake',
     kernel: machine.kernel,
     edu: EDU,
+    eduAddressBits: bits,
     nvme: NVME,
     shared: { first: '0000:00:1f.2', second: '0000:00:1f.3', otherDriver: 'uio_pci_generic' },
     async unbind(address) {
@@ -41,10 +48,11 @@ export function fakeHost(kind: MachineKind): Host {
 
 function eduMachine(
   options: Parameters<typeof createFakeMachine>[0] = {},
+  addressBits = 28,
 ): ReturnType<typeof createFakeMachine> {
   const machine = createFakeMachine({ seed: 1, hugePages: 8, ...options })
   // Bound to vfio-pci, where there is an IOMMU: without one that driver takes no device.
-  machine.addDevice(new EduDevice(), { address: EDU })
+  machine.addDevice(new EduDevice({ dmaMask: dmaBitMask(addressBits) }), { address: EDU })
   machine.addDevice(new NvmeController(), { address: NVME })
   for (const address of ['0000:00:1f.2', '0000:00:1f.3']) {
     machine.addDevice(new EduDevice(), { address, driver: null, group: 3 })

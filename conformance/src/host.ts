@@ -15,6 +15,8 @@ export interface Host {
   readonly kernel: Kernel
   /** PCI address of an edu device that is bound to vfio-pci, in an IOMMU group of its own. */
   readonly edu: string
+  /** Address bits that the edu device's DMA engine drives. */
+  readonly eduAddressBits: number
   /** PCI address of an NVMe controller that is bound to vfio-pci: a 64-bit BAR, MSI-X, a reset. */
   readonly nvme: string
   /** Two devices in one IOMMU group, and a driver that the second can be bound to, which is not vfio-pci. */

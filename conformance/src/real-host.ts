@@ -21,6 +21,7 @@ export function realHost(): Host {
     name: 'real',
     kernel,
     edu,
+    eduAddressBits: 28,
     nvme,
     get shared() {
       return sharedGroup()

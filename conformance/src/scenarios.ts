@@ -1,4 +1,12 @@
-import { createDmaRegion, type DmaError, type Kernel } from '@linux-dma/core'
+import {
+  allocateDmaMemory,
+  createDmaRegion,
+  DmaDirection,
+  type DmaError,
+  type Kernel,
+  readFrames,
+} from '@linux-dma/core'
+import { dmaMapSgtable, SgTable } from '@linux-dma/sg'
 import { openVfioDevice } from '@linux-dma/vfio'
 
 /** What a scenario saw: plain values, since on a real kernel it runs in a process of its own. */
@@ -33,12 +41,42 @@ function pinTooMuch(kernel: Kernel, edu: string, succeeded: () => void): void {
   succeeded()
 }
 
+/** Maps a table that just fits, then one of which only the first segments do. */
+function mapTableTooLarge(kernel: Kernel, edu: string, succeeded: () => void): void {
+  using device = openVfioDevice(edu, { kernel })
+  device.setMaster()
+  using memory = allocateDmaMemory({ byteLength: 64 * kernel.pageSize, kernel })
+  const apart = (count: number) =>
+    SgTable.fromPages(
+      Array.from({ length: count }, (_, i) => 2 * i),
+      { memory },
+    )
+  dmaMapSgtable(device, apart(16), DmaDirection.ToDevice).unmap()
+  succeeded()
+  try {
+    dmaMapSgtable(device, apart(17), DmaDirection.ToDevice)
+  } finally {
+    // All of the limit is free again.
+    dmaMapSgtable(device, apart(16), DmaDirection.ToDevice).unmap()
+    succeeded()
+  }
+}
+
 function openAndIdentify(kernel: Kernel, edu: string, succeeded: () => void): void {
   using device = openVfioDevice(edu, { kernel })
   if (device.bar(0).read32(0) === 0x0100_00ed) succeeded()
 }
 
-const scenarios = { pinUntilRefused, pinTooMuch, openAndIdentify }
+/** Pins memory, which anybody may, and asks where it lies. */
+function readFrameNumbers(kernel: Kernel, _edu: string, succeeded: () => void): void {
+  using memory = allocateDmaMemory({ byteLength: 4 * kernel.pageSize, kernel })
+  using _pin = memory.pin()
+  succeeded()
+  readFrames(memory)
+  succeeded()
+}
+
+const scenarios = { pinUntilRefused, pinTooMuch, mapTableTooLarge, openAndIdentify, readFrameNumbers }
 
 export type ScenarioName = keyof typeof scenarios
 

@@ -1,6 +1,8 @@
 import type { Host, Runner } from './host'
 import { dmaAlloc } from './suites/dma-alloc'
 import { dmaBounce } from './suites/dma-bounce'
+import { dmaDirect } from './suites/dma-direct'
+import { dmaPhysical } from './suites/dma-physical'
 import { dmaPool } from './suites/dma-pool'
 import { dmaResource } from './suites/dma-resource'
 import { dmaShare } from './suites/dma-share'
@@ -9,6 +11,8 @@ import { kernelFiles } from './suites/kernel-files'
 import { kernelMemory } from './suites/kernel-memory'
 import { kernelMessages } from './suites/kernel-messages'
 import { kernelPin } from './suites/kernel-pin'
+import { sgChunks } from './suites/sg-chunks'
+import { sgMapping } from './suites/sg-mapping'
 import { vfioDma } from './suites/vfio-dma'
 import { vfioErrnos } from './suites/vfio-errnos'
 import { vfioExit } from './suites/vfio-exit'
@@ -44,12 +48,15 @@ const suites = {
     dmaPool,
     dmaShare,
     dmaResource,
+    dmaPhysical,
+    sgMapping,
+    sgChunks,
     vfioLimits,
     dmaBounce,
     vfioExit,
   ],
   'no-remapping': [vfioWithoutRemapping],
-  'no-iommu': [vfioWithoutIommu],
+  'no-iommu': [vfioWithoutIommu, dmaDirect],
 } satisfies Record<string, readonly Suite[]>
 
 export type MachineKind = keyof typeof suites

@@ -1,12 +1,11 @@
 import assert from 'node:assert/strict'
 import { F_SEAL_WRITE, type MemoryMapping } from '@linux-dma/native'
 import type { Host, Runner } from '../host'
+import { withHugePages } from '../huge-pages'
 import { refusal, withoutLeaks } from '../with-device'
 
 const ioUringSwitch = '/proc/sys/kernel/io_uring_disabled'
 const compactMemory = '/proc/sys/vm/compact_memory'
-const hugePages = '/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages'
-const hugePageSize = 0x20_0000
 
 /** Pinning pages: what it holds, what it counts, what it refuses. */
 export function kernelPin({ describe, it, skip }: Runner, host: Host): void {
@@ -132,10 +131,8 @@ export function kernelPin({ describe, it, skip }: Runner, host: Host): void {
       }))
 
     it('pins huge pages, which count whole', () =>
-      withoutLeaks(host, () => {
-        const reserved = kernel.readText(hugePages).trim()
-        kernel.writeText(hugePages, String(Number(reserved) + 2))
-        try {
+      withoutLeaks(host, () =>
+        withHugePages(host, 2, (hugePageSize) => {
           const fd = kernel.memfd('conformance-pin', { byteLength: 2 * hugePageSize, hugePageSize })
           using mapping = kernel.mmap(fd, { byteLength: 2 * hugePageSize })
           kernel.close(fd)
@@ -147,10 +144,8 @@ export function kernelPin({ describe, it, skip }: Runner, host: Host): void {
           assert.equal(pinnedKilobytes() - before, hugePageSize / 1024)
           part.close()
           assert.equal(pinnedKilobytes(), before)
-        } finally {
-          kernel.writeText(hugePages, reserved)
-        }
-      }))
+        }),
+      ))
 
     it('pins and lets go a thousand times with nothing left', () =>
       withMapping(4, (mapping) => {

@@ -66,7 +66,11 @@ export function physicalAddresses(memory: DmaMemory, range: FrameRange = {}): Ph
  * @throws as {@link readFrames}
  */
 export function physicalAddressAt(memory: DmaMemory, byteOffset: number): PhysicalAddress {
-  return physicalAddresses(memory, { byteOffset, byteLength: 1 })[0]!
+  const { pageSize } = memory.kernel
+  memory.assertOpen()
+  assertRange('DMA memory', byteOffset, 1, memory.byteLength)
+  const [frame] = readFrames(memory, { byteOffset, byteLength: 1 })
+  return physicalAddress(frame! * pageSize + (byteOffset % pageSize))
 }
 
 function pagesOf(memory: DmaMemory, range: FrameRange) {

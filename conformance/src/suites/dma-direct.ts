@@ -1,0 +1,215 @@
+import assert from 'node:assert/strict'
+import {
+  allocateDmaMemory,
+  createDmaRegion,
+  type DmaDevice,
+  DmaDirection,
+  type DmaMemory,
+  type DmaOps,
+  directOps,
+  dmaAddressingLimited,
+  dmaAllocCoherent,
+  dmaBitMask,
+  dmaGetRequiredMask,
+  dmaMapSingle,
+  dmaSetMask,
+  dmaSetMaskAndCoherent,
+  type IoRegion,
+  physicalAddressAt,
+  readFrames,
+  toNumber,
+} from '@linux-dma/core'
+import { withBareDevice } from '../bare-device'
+import { fillPattern, transfer } from '../edu'
+import type { Host, Runner } from '../host'
+import { withHugePages } from '../huge-pages'
+import { refusal, withoutLeaks } from '../with-device'
+
+const { ToDevice, FromDevice } = DmaDirection
+
+/** Devices that are given physical addresses: on a machine without an IOMMU. */
+export function dmaDirect({ describe, it }: Runner, host: Host): void {
+  const { kernel, edu } = host
+  const page = kernel.pageSize
+  const mask = dmaBitMask(host.eduAddressBits)
+  const direct = (): DmaOps => directOps({ unsafePhysical: true, kernel, pciAddress: edu })
+
+  const withEdu = (test: (device: DmaDevice, registers: IoRegion) => void | Promise<void>) =>
+    withBareDevice(host, direct(), (device, registers) => {
+      dmaSetMaskAndCoherent(device, mask)
+      return test(device, registers)
+    })
+  /** Pages of which no two that are neighbours in the buffer are so to a device: made in turns with others. */
+  const scattered = (pages: number): DmaMemory => {
+    const memory = allocateDmaMemory({ byteLength: pages * page, kernel })
+    using other = allocateDmaMemory({ byteLength: pages * page, kernel })
+    for (let at = 0; at < memory.byteLength; at += page) {
+      memory.bytes[at] = 1
+      other.bytes[at] = 1
+    }
+    return memory
+  }
+  const pinnedKilobytes = () => Number(/^VmPin:\s+(\d+) kB/m.exec(kernel.readText('/proc/self/status'))?.[1])
+
+  describe('dma direct', () => {
+    it('has to be asked for by name', () =>
+      withoutLeaks(host, () => {
+        for (const unsafePhysical of [undefined, false, 'true', 1]) {
+          refusal(
+            () => directOps({ unsafePhysical, kernel } as never),
+            'DMA_UNSAFE_PHYSICAL',
+            /overwrites any memory.*@linux-dma\/vfio.*unsafePhysical: true/,
+          )
+        }
+        refusal(() => directOps({ unsafePhysical: true, kernal: kernel } as never), 'DMA_INVALID_ARGUMENT')
+        refusal(() => directOps(undefined as never), 'DMA_INVALID_ARGUMENT')
+        for (const pciAddress of ['', '04.0', '../../..', '0000:00:04.0/..', 5]) {
+          const options = { unsafePhysical: true, kernel, pciAddress } as never
+          refusal(() => directOps(options), 'DMA_INVALID_ARGUMENT', undefined)
+        }
+        refusal(() => directOps({ unsafePhysical: true, kernel, pciAddress: '0000:7f:1f.7' }), 'ENOENT')
+        for (const busLimit of [0n, -1n, 1n << 64n, 32]) {
+          refusal(
+            () => directOps({ unsafePhysical: true, kernel, busLimit } as never),
+            'DMA_INVALID_ARGUMENT',
+          )
+        }
+      }))
+
+    it('moves bytes between the device and pages at their physical addresses', () =>
+      withEdu(async (device, registers) => {
+        using source = allocateDmaMemory({ byteLength: page, kernel })
+        using target = allocateDmaMemory({ byteLength: page, kernel })
+        fillPattern(source.bytes, 3)
+        const out = dmaMapSingle(device, source.bytes.subarray(5, 4005), ToDevice)
+        assert.equal(toNumber(out.dmaAddress), toNumber(physicalAddressAt(source, 5)))
+        await transfer(registers, 'to-device', out.dmaAddress, 4000)
+        out.unmap()
+        using back = dmaMapSingle(device, target.bytes.subarray(0, 4000), FromDevice)
+        await transfer(registers, 'from-device', back.dmaAddress, 4000)
+        assert.deepEqual(back.syncForCpu(), source.bytes.slice(5, 4005))
+      }))
+
+    it('moves bytes in a region of huge pages, and in coherent memory', () =>
+      withHugePages(host, 1, (hugePageSize) =>
+        withEdu(async (device, registers) => {
+          using region = createDmaRegion(device, { byteLength: hugePageSize, hugePageSize })
+          using coherent = dmaAllocCoherent(device, page)
+          const at = hugePageSize - 4000
+          fillPattern(region.bytes.subarray(at), 9)
+          const handle = region.mapSingle(at, 4000, ToDevice)
+          await transfer(registers, 'to-device', region.addressOf(handle), 4000)
+          region.unmapSingle(handle)
+          await transfer(registers, 'from-device', coherent.dmaAddress, 4000)
+          assert.deepEqual(coherent.bytes.slice(0, 4000), region.bytes.slice(at))
+        }),
+      ))
+
+    it('pins what is mapped, for as long as it is', () =>
+      withEdu((device) => {
+        using memory = allocateDmaMemory({ byteLength: 4 * page, kernel })
+        const before = pinnedKilobytes()
+        const first = dmaMapSingle(device, memory.bytes.subarray(page, 2 * page), FromDevice)
+        const second = dmaMapSingle(device, memory.bytes.subarray(page + 8, page + 16), FromDevice)
+        assert.equal(pinnedKilobytes() - before, (2 * page) / 1024)
+        assert.equal(memory.isPinned(page, page), true)
+        first.unmap()
+        assert.equal(memory.isPinned(page, page), true)
+        assert.equal(toNumber(second.dmaAddress) % page, 8)
+        second.unmap()
+        assert.equal(memory.isPinned(page, page), false)
+        assert.equal(pinnedKilobytes(), before)
+      }))
+
+    it('refuses memory in pieces, page by page it maps it', () =>
+      withEdu((device) => {
+        using memory = scattered(16)
+        const before = { ...kernel.live(), pinned: pinnedKilobytes() }
+        refusal(
+          () => createDmaRegion(device, { memory }),
+          'DMA_NOT_CONTIGUOUS',
+          /hugePageSize.*dmaMapSgtable/,
+        )
+        assert.deepEqual({ ...kernel.live(), pinned: pinnedKilobytes() }, before)
+        const frames = (() => {
+          using _pin = memory.pin()
+          return readFrames(memory)
+        })()
+        for (let index = 0; index < 16; index++) {
+          using mapping = dmaMapSingle(
+            device,
+            memory.bytes.subarray(index * page, index * page + page),
+            ToDevice,
+          )
+          assert.equal(toNumber(mapping.dmaAddress), frames[index]! * page)
+        }
+      }))
+
+    it('refuses what lies above the mask or the bus limit, and keeps nothing of it pinned', () =>
+      withEdu((device) => {
+        using memory = allocateDmaMemory({ byteLength: page, kernel })
+        const { address, highest } = (() => {
+          using _pin = memory.pin()
+          const start = toNumber(physicalAddressAt(memory, 0))
+          return { address: start, highest: dmaBitMask((start + page - 1).toString(2).length) }
+        })()
+        const low = highest >> 1n
+        const before = { ...kernel.live(), pinned: pinnedKilobytes() }
+        dmaSetMask(device, low)
+        const error = refusal(
+          () => dmaMapSingle(device, memory.bytes, ToDevice),
+          'DMA_ABOVE_MASK',
+          /bounceOps/,
+        )
+        assert.ok(error.message.includes(`${address.toString(16)}+${page}`), error.message)
+        assert.ok(error.message.includes(`0x${low.toString(16)}`), error.message)
+        assert.deepEqual({ ...kernel.live(), pinned: pinnedKilobytes() }, before)
+        dmaSetMask(device, highest)
+        dmaMapSingle(device, memory.bytes, ToDevice).unmap()
+      }).then(() =>
+        withBareDevice(
+          host,
+          directOps({ unsafePhysical: true, kernel, busLimit: dmaBitMask(20) }),
+          (device) => {
+            dmaSetMaskAndCoherent(device, dmaBitMask(64))
+            using memory = allocateDmaMemory({ byteLength: page, kernel })
+            refusal(() => dmaMapSingle(device, memory.bytes, ToDevice), 'DMA_ABOVE_MASK')
+            refusal(() => dmaAllocCoherent(device, 64), 'DMA_ABOVE_MASK')
+            assert.equal(dmaGetRequiredMask(device), dmaBitMask(20))
+          },
+        ),
+      ))
+
+    it('knows how far the machine’s memory reaches', () =>
+      withEdu((device) => {
+        using memory = allocateDmaMemory({ byteLength: 64 * page, kernel })
+        using _pin = memory.pin()
+        const required = dmaGetRequiredMask(device)
+        for (const frame of readFrames(memory)) assert.ok(BigInt(frame) * BigInt(page) <= required)
+        assert.equal(required & (required + 1n), 0n)
+        dmaSetMask(device, required)
+        assert.equal(dmaAddressingLimited(device), false)
+        dmaSetMask(device, required >> 1n)
+        assert.equal(dmaAddressingLimited(device), true)
+        for (const bits of [24, 28, 32, 64]) dmaSetMask(device, dmaBitMask(bits))
+        // No machine has its memory below 16 MiB.
+        for (const bits of [12, 23]) refusal(() => dmaSetMask(device, dmaBitMask(bits)), 'EIO')
+      }))
+
+    it('leaves nothing pinned, whatever is closed first', () =>
+      withEdu((device) => {
+        const before = pinnedKilobytes()
+        const memory = allocateDmaMemory({ byteLength: page, kernel })
+        const other = allocateDmaMemory({ byteLength: page, kernel })
+        const region = createDmaRegion(device, { memory })
+        const mapping = dmaMapSingle(device, other.bytes, FromDevice)
+        createDmaRegion(device, { memory: other })
+        memory.close()
+        assert.equal(region.closed, true)
+        device.close()
+        assert.equal(mapping.mapped, false)
+        assert.equal(pinnedKilobytes(), before)
+        other.close()
+      }))
+  })
+}
