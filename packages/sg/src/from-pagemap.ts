@@ -1,5 +1,5 @@
 import { DmaError } from '@linux-dma/core'
-import { PAGE_NUMBERS } from './page-space'
+import { int32sOf } from './int32s'
 
 /** Bits of the upper half of an entry of /proc/PID/pagemap. */
 enum Upper {
@@ -20,9 +20,8 @@ export function framesOf(entries: BigUint64Array): Uint32Array {
       hint: 'read /proc/self/pagemap into one: 8 bytes for each page; plain frame numbers go to SgTable.fromPages()',
     })
   }
-  const count = entries.length
-  // Signed halves: the engine computes with them without converting.
-  const halves = new Int32Array(entries.buffer, entries.byteOffset, count * 2)
+  const halves = int32sOf(entries)
+  const count = halves.length / 2
   const frames = new Uint32Array(count)
   const bits = Upper.FrameMask | Upper.Swapped | Upper.Present
   for (let i = 0; i < count; i++) {
@@ -35,22 +34,24 @@ export function framesOf(entries: BigUint64Array): Uint32Array {
 }
 
 function noFrame(halves: Int32Array, i: number): DmaError {
-  const lower = halves[i * 2]! >>> 0
   const upper = halves[i * 2 + 1]!
-  if ((upper & Upper.Present) === 0) {
-    const where = (upper & Upper.Swapped) === 0 ? 'was never touched' : 'is swapped out'
-    return new DmaError('DMA_NO_FRAME', `entry ${i}: the page has no frame, it ${where}`, {
+  if ((upper & (Upper.Present | Upper.Swapped)) !== Upper.Present) {
+    const why = (upper & Upper.Swapped) !== 0 ? 'it is swapped out' : 'it was never touched'
+    return new DmaError('DMA_NO_FRAME', `entry ${i}: the page has no frame, ${why}`, {
       hint: 'touch the memory and pin it before its frames are read; what is not pinned can move at any time',
     })
   }
-  const frame = (upper & Upper.FrameMask) * PAGE_NUMBERS + lower
-  if (frame === 0) {
+  const upperBits = upper & Upper.FrameMask
+  if (upperBits === 0) {
     return new DmaError('DMA_NO_FRAME', `entry ${i}: the kernel does not tell the frame`, {
       hint: 'it tells those who have CAP_SYS_ADMIN when they open the file',
     })
   }
+  const lowerBits = halves[i * 2]! >>> 0
+  const frame = upperBits.toString(16) + lowerBits.toString(16).padStart(8, '0')
   return new DmaError(
     'DMA_NO_FRAME',
-    `entry ${i}: frame ${frame} has more than the 32 bits that a table keeps`,
+    `entry ${i}: frame 0x${frame} has more than the 32 bits that a table keeps`,
+    { hint: 'with pages of 4 KiB such a frame lies above 16 TiB: take memory of another node' },
   )
 }

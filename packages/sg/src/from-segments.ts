@@ -1,4 +1,4 @@
-import { DmaError } from '@linux-dma/core'
+import { assertOptions, DmaError } from '@linux-dma/core'
 import type { PageSpace } from './page-space'
 import { Segments } from './segments'
 
@@ -27,7 +27,9 @@ export function segmentsFrom(list: readonly SgSegmentInit[], space: PageSpace): 
   }
   const segments = new Segments(list.length)
   for (let i = 0; i < list.length; i++) {
-    const { page, byteOffset = 0, byteLength } = list[i] as SgSegmentInit
+    const segment = list[i] as SgSegmentInit
+    assertOptions(`segment ${i}`, segment, ['page', 'byteOffset', 'byteLength'])
+    const { page, byteOffset = 0, byteLength } = segment
     assertSegment(i, page, byteOffset, byteLength, space)
     segments.push(page, byteOffset, byteLength)
   }

@@ -1,12 +1,6 @@
 import { DmaError } from '@linux-dma/core'
+import { int32sOf } from './int32s'
 import { PAGE_NUMBERS } from './page-space'
-
-// The engine's own accessors: an object's own property of that name could say anything.
-const typedArray = Object.getPrototypeOf(Uint32Array.prototype) as object
-const get = (field: string) => Object.getOwnPropertyDescriptor(typedArray, field)!.get!
-const bufferOf = get('buffer')
-const byteOffsetOf = get('byteOffset')
-const lengthOf = get('length')
 
 /**
  * Page numbers of 32 bits each, as signed integers: the engine computes with those without converting. They show the
@@ -14,17 +8,11 @@ const lengthOf = get('length')
  * @throws DMA_INVALID_ARGUMENT for an empty list, and for what is no page number
  */
 export function pageNumbersOf(pages: Uint32Array | readonly number[]): Int32Array {
-  const numbers = pages instanceof Uint32Array ? asSigned(pages) : checkedCopy(pages)
+  const numbers = pages instanceof Uint32Array ? int32sOf(pages) : checkedCopy(pages)
   if (numbers.length > 0) return numbers
   throw new DmaError('DMA_INVALID_ARGUMENT', 'the list of pages is empty, or its buffer detached', {
     hint: 'a table has one segment or more',
   })
-}
-
-function asSigned(pages: Uint32Array): Int32Array {
-  const length = lengthOf.call(pages) as number
-  if (length === 0) return new Int32Array(0)
-  return new Int32Array(bufferOf.call(pages) as ArrayBuffer, byteOffsetOf.call(pages) as number, length)
 }
 
 function checkedCopy(pages: readonly number[]): Int32Array {
