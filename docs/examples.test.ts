@@ -15,6 +15,7 @@ const documents = [
   'docs/architecture.md',
   'conformance/README.md',
   'examples/edu-driver/README.md',
+  'examples/rx-ring/README.md',
 ]
 
 /** One ```ts block, and the file that it becomes. */

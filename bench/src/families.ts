@@ -1,6 +1,7 @@
 import type { Reference } from './reference'
 import type { Row } from './row'
 import { bufferRows } from './rows/buffers'
+import { copybreakRows } from './rows/copybreak'
 import { costRows } from './rows/cost-per-transfer'
 import { interruptRows } from './rows/interrupts'
 import { mappingRows } from './rows/mapping'
@@ -28,6 +29,7 @@ export const families: readonly Family[] = [
   { name: 'ring', flags: [], rows: ringRows },
   { name: 'cost', flags: [], rows: costRows },
   { name: 'buffers', flags: [], rows: bufferRows },
+  { name: 'copybreak', flags: [], rows: copybreakRows },
   { name: 'interrupts', flags: [], rows: interruptRows },
   { name: 'process', flags: [], rows: processRows },
   { name: 'detached', flags: [], rows: detachedRows },

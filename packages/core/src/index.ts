@@ -16,6 +16,8 @@ export {
   dmaAllocCoherent,
   dmaFreeCoherent,
 } from './coherent'
+export { type Copybreak, type CopybreakOptions, calibrateCopybreak, DEFAULT_COPYBREAK } from './copybreak'
+export type { CopybreakSample, Crossover } from './copybreak-crossover'
 export { createDmaRegion, type DmaRegionOptions } from './create-region'
 export { type DirectOpsOptions, directOps } from './direct-ops'
 export { assertTransferDirection, DmaDirection, directionName, type TransferDirection } from './direction'
