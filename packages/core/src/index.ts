@@ -53,6 +53,7 @@ export {
   dmaMmapCoherent,
   dmaMmapPages,
   type MmapAllocationOptions,
+  mmapAllocation,
 } from './mmap-allocation'
 export { assertCoherent, dmaDevNeedSync, dmaNeedSync } from './need-sync'
 export {
