@@ -147,6 +147,7 @@ export function dmaPool({ describe, it }: Runner, host: Host): void {
         using next = dmaPoolZalloc(pool)
         assert.notEqual(next.dmaAddress, address)
         assert.ok(next.bytes.every((byte) => byte === 0))
+        assert.equal(pool.used, 1, 'the block that was written to is nobody’s')
       }))
 
     it('takes memory in large pieces, one descriptor each', () =>

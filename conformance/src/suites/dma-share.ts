@@ -171,6 +171,13 @@ export function dmaShare({ describe, it, skip }: Runner, host: Host): void {
         memory.bytes[0x1f_ffff] = 3
         using imported = importDmaMemory(exportDmaMemory(memory), { kernel })
         assert.deepEqual([imported.hugePageSize, imported.bytes[0x1f_ffff]], [0x20_0000, 3])
+        // Base pages are never taken for huge ones, nor those for larger ones.
+        using base = allocateDmaMemory({ byteLength: 0x20_0000, kernel })
+        using two = allocateDmaMemory({ byteLength: 0x40_0000, hugePageSize: 0x20_0000, kernel })
+        const lie = { ...exportDmaMemory(base), hugePageSize: 0x20_0000 }
+        refusal(() => importDmaMemory(lie, { kernel }), 'DMA_INVALID_ARGUMENT')
+        const larger = { ...exportDmaMemory(two), hugePageSize: 0x40_0000 }
+        refusal(() => importDmaMemory(larger, { kernel }), 'DMA_INVALID_ARGUMENT')
       }))
 
     it('refuses descriptors that are closed, or of another file by now', () =>
@@ -220,6 +227,8 @@ export function dmaShare({ describe, it, skip }: Runner, host: Host): void {
           { byteLength: 2 ** 53 },
           { byteLength: Number.NaN },
           { hugePageSize: 0 },
+          { hugePageSize: 3 * page, byteLength: 3 * page },
+          { hugePageSize: page / 2 },
           { inode: undefined },
           { length: 5 },
         ]) {

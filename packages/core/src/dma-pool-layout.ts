@@ -4,10 +4,13 @@ import { DmaError } from '@linux-dma/native'
 export interface PoolLayout {
   /** Bytes from one block to the next, where no boundary lies between: the size that was asked for, rounded up. */
   readonly blockLength: number
-  /** Bytes of a unit: a page, or one block where that is longer. Begins on a multiple of `alignment`. */
+  /** Bytes of a unit: a page, or one block where that is longer. */
   readonly unitLength: number
-  /** What a unit begins on a multiple of, so that alignment and boundary hold for addresses: a power of two. */
-  readonly unitAlignment: number
+  /**
+   * Bytes from one unit to the next, and what each begins on a multiple of, so that alignment and boundary hold for
+   * addresses: a power of two, as the kernel's pages of that length are aligned.
+   */
+  readonly stride: number
   /** Where in a unit the blocks begin, ascending. */
   readonly offsets: readonly number[]
 }
@@ -52,7 +55,7 @@ export function poolLayout(
     offsets.push(offset)
     offset += blockLength
   }
-  return { blockLength, unitLength, unitAlignment: powerOfTwoFrom(unitLength), offsets }
+  return { blockLength, unitLength, stride: powerOfTwoFrom(unitLength), offsets }
 }
 
 function isPowerOfTwo(value: number): boolean {

@@ -3,9 +3,9 @@ import { openVfioDevice } from '@linux-dma/vfio'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { toNumber } from './address'
-import { dmaPoolCreate } from './dma-pool'
 import { dmaPoolAlloc } from './dma-pool-block'
 import { PoolBlocks, type PoolHandle } from './dma-pool-blocks'
+import { dmaPoolCreate } from './dma-pool-create'
 import { poolLayout } from './dma-pool-layout'
 
 const page = 4096
@@ -52,6 +52,7 @@ describe('the layout of a pool', () => {
           obviousOffsets(blockLength, layout.unitLength, boundary || layout.unitLength),
         )
         expect(layout.offsets.length).toBeGreaterThan(0)
+        expect([Math.log2(layout.stride) % 1, layout.stride >= layout.unitLength]).toEqual([0, true])
       }),
     )
   })

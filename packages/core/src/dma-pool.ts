@@ -1,21 +1,11 @@
 import { DmaError } from '@linux-dma/native'
 import { type DmaAddress, dmaAddress, formatDmaAddress, toNumber } from './address'
 import { closeAll } from './close-all'
-import { allocateCoherentRegion, assertCoherentMemory } from './coherent'
+import { allocateCoherentRegion } from './coherent'
 import type { DeviceChild, DmaDevice } from './dma-device'
 import { MAX_POOL_BLOCKS, PoolBlocks, type PoolHandle } from './dma-pool-blocks'
-import { type PoolLayout, poolLayout } from './dma-pool-layout'
+import type { PoolLayout } from './dma-pool-layout'
 import type { DmaRegion } from './region'
-import { assertOptions } from './validate'
-
-/** How a pool keeps its blocks: see {@link dmaPoolCreate}. */
-export interface DmaPoolOptions {
-  /**
-   * Fill blocks that are free, and see at the next `get` whether something wrote to them: a device that was not done,
-   * mostly. What the kernel does where it is built to find such mistakes. Costs two passes over each block.
-   */
-  check?: boolean
-}
 
 /** Pages that a pool takes at once. */
 interface Arena {
@@ -63,6 +53,8 @@ export class DmaPool implements Disposable, DeviceChild {
   readonly #checked: boolean
   /** Neither checked nor closed: there is nothing to do but to take and to give. */
   #plain = false
+  /** Blocks that were found written to, and are not handed out again. */
+  #setAside = 0
   #nextArena = FIRST_ARENA
   #closed = false
 
@@ -84,7 +76,7 @@ export class DmaPool implements Disposable, DeviceChild {
 
   /** Blocks in use. */
   get used(): number {
-    return this.#blocks.used
+    return this.#blocks.used - this.#setAside
   }
 
   get closed(): boolean {
@@ -127,8 +119,7 @@ export class DmaPool implements Disposable, DeviceChild {
    */
   handleAt(address: DmaAddress): PoolHandle {
     if (this.#closed) throw this.#closedError()
-    const { offsets, unitLength, unitAlignment } = this.#layout
-    const stride = strideOf(unitLength, unitAlignment)
+    const { offsets, stride } = this.#layout
     for (const { region, start, firstSlot } of this.#arenas) {
       const at = toNumber(address) - toNumber(region.dmaAddress) - start
       if (at < 0 || at >= region.byteLength - start) continue
@@ -147,7 +138,7 @@ export class DmaPool implements Disposable, DeviceChild {
   /** See {@link dmaPoolDestroy}. */
   destroy(): void {
     if (this.#closed) return
-    const used = this.#blocks.used
+    const { used } = this
     if (used > 0) {
       this.device.kernel.warn(
         new DmaError(
@@ -168,6 +159,7 @@ export class DmaPool implements Disposable, DeviceChild {
     this.#closed = true
     this.#plain = false
     this.#blocks.clear()
+    this.#setAside = 0
     this.#views.length = 0
     this.device.disown(this)
     closeAll(
@@ -202,7 +194,7 @@ export class DmaPool implements Disposable, DeviceChild {
 
   #grow(): void {
     this.assertUsable()
-    const { offsets, unitLength, unitAlignment } = this.#layout
+    const { offsets, stride } = this.#layout
     const room = MAX_POOL_BLOCKS - this.#blocks.count
     if (room < offsets.length) {
       throw new DmaError(
@@ -213,10 +205,9 @@ export class DmaPool implements Disposable, DeviceChild {
         },
       )
     }
-    const stride = strideOf(unitLength, unitAlignment)
-    const region = this.#allocate(stride)
+    const region = this.#allocate()
     const base = toNumber(region.dmaAddress)
-    const start = (unitAlignment - (base % unitAlignment)) % unitAlignment
+    const start = (stride - (base % stride)) % stride
     const units = Math.min(
       Math.floor((region.byteLength - start) / stride),
       Math.floor(room / offsets.length),
@@ -230,10 +221,10 @@ export class DmaPool implements Disposable, DeviceChild {
   }
 
   /** As much as a pool of this size takes next, or the least that helps. */
-  #allocate(stride: number): DmaRegion {
-    const { pageSize } = this.device.kernel
+  #allocate(): DmaRegion {
+    const { stride } = this.#layout
     // What is mapped begins on some page: up to so much is lost until a block may begin.
-    const slack = Math.max(0, this.#layout.unitAlignment - pageSize)
+    const slack = stride - this.device.kernel.pageSize
     const least = stride + slack
     for (let wanted = Math.max(this.#nextArena, least); ; wanted = Math.max(Math.floor(wanted / 4), least)) {
       try {
@@ -252,6 +243,7 @@ export class DmaPool implements Disposable, DeviceChild {
     const bytes = this.bytesOf(handle)
     const at = firstOther(bytes, Poison.Freed)
     if (at >= 0) {
+      this.#setAside++
       // The block is not given back: whoever wrote to it may do so again.
       throw new DmaError(
         'DMA_POOL_CORRUPTED',
@@ -266,11 +258,10 @@ export class DmaPool implements Disposable, DeviceChild {
   }
 
   #makeView(slot: number): Uint8Array {
-    const { offsets, unitLength, unitAlignment } = this.#layout
+    const { offsets, stride } = this.#layout
     const { region, start, firstSlot } = this.#arenas.findLast((arena) => arena.firstSlot <= slot)!
     const unit = Math.floor((slot - firstSlot) / offsets.length)
-    const offset =
-      start + unit * strideOf(unitLength, unitAlignment) + offsets[(slot - firstSlot) % offsets.length]!
+    const offset = start + unit * stride + offsets[(slot - firstSlot) % offsets.length]!
     const view = region.bytesAt(offset, this.blockLength)
     this.#views[slot] = view
     return view
@@ -284,42 +275,4 @@ export class DmaPool implements Disposable, DeviceChild {
 function firstOther(bytes: Uint8Array, value: number): number {
   for (let i = 0; i < bytes.length; i++) if (bytes[i] !== value) return i
   return -1
-}
-
-/** Bytes from one unit to the next: units of a page follow each other, longer ones each begin aligned. */
-function strideOf(unitLength: number, unitAlignment: number): number {
-  return Math.ceil(unitLength / unitAlignment) * unitAlignment
-}
-
-/**
- * Makes a pool of small coherent blocks. Mirrors `dma_pool_create()`, with its rules: a block takes at least 16 bytes,
- * rounded up to the alignment, and never lies across the boundary.
- * @param name what errors and `/proc` call it
- * @param byteLength of each block, 1 to 2^31 - 1
- * @param alignment of each block's address: a power of two. Default 1
- * @param boundary power of two that no block crosses a multiple of, a block or more; 0, the default, for none
- * @throws DMA_INVALID_ARGUMENT; DMA_NOT_COHERENT; DMA_BUS_MASTER_OFF; DMA_CLOSED
- * @example
- * ```ts
- * using pool = dmaPoolCreate('commands', device, 64, 64)
- * const block = pool.get()
- * registers.writeAddress(0x80, pool.addressOf(block))
- * pool.put(block)
- * ```
- */
-export function dmaPoolCreate(
-  name: string,
-  device: DmaDevice,
-  byteLength: number,
-  alignment = 1,
-  boundary = 0,
-  options: DmaPoolOptions = {},
-): DmaPool {
-  assertOptions('dmaPoolCreate', options, ['check'])
-  if (typeof name !== 'string' || !/^[^\0]{1,32}$/.test(name)) {
-    throw new DmaError('DMA_INVALID_ARGUMENT', 'dmaPoolCreate: name is no text of 1 to 32 characters')
-  }
-  const layout = poolLayout(byteLength, alignment, boundary, device.kernel.pageSize)
-  assertCoherentMemory(device)
-  return new DmaPool(name, device, byteLength, layout, options.check === true)
 }

@@ -32,7 +32,7 @@ export {
   dmaSetMinAlignMask,
   dmaSetSegBoundary,
 } from './dma-parameters'
-export { DmaPool, type DmaPoolOptions, dmaPoolCreate } from './dma-pool'
+export { DmaPool } from './dma-pool'
 export {
   DmaPoolBlock,
   dmaPoolAlloc,
@@ -41,6 +41,7 @@ export {
   dmaPoolZalloc,
 } from './dma-pool-block'
 export { MAX_POOL_BLOCKS, type PoolHandle } from './dma-pool-blocks'
+export { type DmaPoolOptions, dmaPoolCreate } from './dma-pool-create'
 export { FileRegisterWindow } from './file-register-window'
 export { IoRegion } from './io-region'
 export type { IommuDomain } from './iommu-domain'

@@ -30,8 +30,8 @@ export class IoRegion implements Disposable {
   readonly #onClose: () => void
   /** Sub-regions and relaxed twins, which close with this one. */
   readonly #parts = new Set<IoRegion>()
-  /** What other devices have of these registers. */
-  readonly #users = new Set<Closable>()
+  /** What other devices have of these registers: closed before they go. @internal */
+  readonly users = new Set<Closable>()
   #byteLength = 0
   #relaxed: IoRegion | undefined
 
@@ -221,16 +221,6 @@ export class IoRegion implements Disposable {
     return this.#clock === kernel.clock
   }
 
-  /** Has `user` closed before the registers go. @internal */
-  attach(user: Closable): void {
-    this.#users.add(user)
-  }
-
-  /** Forgets a user that closed itself. @internal */
-  detach(user: Closable): void {
-    this.#users.delete(user)
-  }
-
   /** Takes the registers from other devices that have them, then unmaps them. Idempotent. */
   close(): void {
     closeAll([() => this.#endUse(), () => this.#closeWindow()])
@@ -238,7 +228,7 @@ export class IoRegion implements Disposable {
 
   /** Every device loses the registers before the window goes: what it then reached would be somebody else's. */
   #endUse(): void {
-    const users = [...this.#users].map((user) => () => user.close())
+    const users = [...this.users].map((user) => () => user.close())
     const parts = [...this.#parts].map((part) => () => part.#endUse())
     closeAll([...users, ...parts])
   }

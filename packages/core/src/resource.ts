@@ -51,7 +51,7 @@ export class ResourceMapping implements DeviceChild, Disposable {
       throw error
     }
     device.adopt(this)
-    registers.attach(this)
+    registers.users.add(this)
   }
 
   /** Whether the device can reach the registers now. */
@@ -77,7 +77,7 @@ export class ResourceMapping implements DeviceChild, Disposable {
     if (!this.#mapped) return
     this.#mapped = false
     this.device.disown(this)
-    this.registers.detach(this)
+    this.registers.users.delete(this)
     this.#iommu.unmap(this.#start, this.#mappedLength, this.#mappedLength)
     // Not given out again where the unmap failed: the device may still find the registers there.
     this.#iommu.release(this.#start, this.#mappedLength)

@@ -75,7 +75,8 @@ export function importDmaMemory(handle: DmaMemoryHandle, options: { kernel?: Ker
   const unit = hugePageSize ?? kernel.pageSize
   assertByteLength('byteLength', byteLength)
   assertByteLength('hugePageSize', unit)
-  if (!Number.isInteger(theirs) || theirs < 0 || !Number.isSafeInteger(inode) || byteLength % unit !== 0) {
+  const isWhole = byteLength % unit === 0 && Number.isInteger(Math.log2(unit / kernel.pageSize))
+  if (!Number.isInteger(theirs) || theirs < 0 || !Number.isSafeInteger(inode) || !isWhole) {
     throw new DmaError(
       'DMA_INVALID_ARGUMENT',
       'importDmaMemory: the handle was not made by exportDmaMemory()',
@@ -97,6 +98,7 @@ export function importDmaMemory(handle: DmaMemoryHandle, options: { kernel?: Ker
         `the shared memory has fewer than the ${byteLength} bytes of its handle`,
       )
     }
+    if (hugePageSize !== undefined) assertHugePages(kernel, fd, hugePageSize)
     return new DmaMemory(kernel, fd, kernel.mmap(fd, { byteLength }), hugePageSize)
   } catch (error) {
     kernel.close(fd)
@@ -138,6 +140,23 @@ function assertSealedMemory(kernel: Kernel, fd: FileDescriptor): void {
   throw new DmaError('DMA_NOT_SEALED', `${nameOf(kernel, fd)} could shrink, which would end this process`, {
     hint: 'whoever made the memfd has to add F_SEAL_SHRINK; memory of allocateDmaMemory() has it',
   })
+}
+
+/**
+ * Huge pages stay where they are, which base pages do not: a handle is not believed. Half of one cannot be mapped.
+ */
+function assertHugePages(kernel: Kernel, fd: FileDescriptor, hugePageSize: number): void {
+  const half = hugePageSize / 2
+  try {
+    kernel.mmap(fd, { byteLength: half, position: half }).close()
+  } catch (error) {
+    if ((error as { code?: string }).code === 'EINVAL') return
+    throw error
+  }
+  throw new DmaError(
+    'DMA_INVALID_ARGUMENT',
+    `importDmaMemory: the memory is not made of pages of ${hugePageSize}`,
+  )
 }
 
 function nameOf(kernel: Kernel, fd: FileDescriptor): string {
