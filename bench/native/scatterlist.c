@@ -1,6 +1,7 @@
 // Page frames to segments, in C: one array for each property of a segment, as the packages keep them.
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -13,12 +14,29 @@ typedef struct {
   uint32_t* offsets;
   uint32_t* lengths;
   size_t count;
+  size_t capacity;
 } Segments;
 
+// Makes room for as many again. Nothing is checked: a bench that runs out of memory may crash.
+static void grow(Segments* segments) {
+  segments->capacity = segments->capacity == 0 ? 1024 : segments->capacity * 2;
+  segments->pages = realloc(segments->pages, segments->capacity * sizeof *segments->pages);
+  segments->offsets = realloc(segments->offsets, segments->capacity * sizeof *segments->offsets);
+  segments->lengths = realloc(segments->lengths, segments->capacity * sizeof *segments->lengths);
+}
+
 static void push(Segments* segments, uint32_t page, uint32_t pages) {
+  if (segments->count == segments->capacity) grow(segments);
   segments->pages[segments->count] = page;
   segments->offsets[segments->count] = 0;
   segments->lengths[segments->count++] = pages << kPageShift;
+}
+
+static napi_value done(napi_env env, Segments* segments) {
+  free(segments->pages);
+  free(segments->offsets);
+  free(segments->lengths);
+  return number_value(env, (double)segments->count);
 }
 
 // As the kernel's table builder looks at it: at each page, is this one a neighbour of the last, and is there room?
@@ -47,35 +65,29 @@ static void build_by_run(const uint32_t* frames, size_t count, uint32_t most, Se
   }
 }
 
-static Segments segments_at(const Arguments* arguments, size_t index) {
-  size_t length = 0;
-  return (Segments){elements_at(arguments, index, &length), elements_at(arguments, index + 1, &length),
-                    elements_at(arguments, index + 2, &length), 0};
-}
-
-// buildTable(frames, mostPages, byRun, pages, offsets, lengths) -> segments
+// buildTable(frames, mostPages, byRun) -> segments. The table is made, and given back.
 static napi_value build_table(napi_env env, napi_callback_info info) {
   const Arguments arguments = arguments_of(env, info);
   size_t count = 0;
   const uint32_t* frames = elements_at(&arguments, 0, &count);
   const uint32_t most = (uint32_t)number_at(&arguments, 1);
-  Segments segments = segments_at(&arguments, 3);
+  Segments segments = {0};
   if (number_at(&arguments, 2) != 0) {
     build_by_run(frames, count, most, &segments);
   } else {
     build_by_page(frames, count, most, &segments);
   }
-  return number_value(env, (double)segments.count);
+  return done(env, &segments);
 }
 
-// translateAndBuild(address, entries, mostPages, pages, offsets, lengths) -> segments; -1 where a page has no frame.
+// translateAndBuild(address, entries, mostPages) -> segments; -1 where a page has no frame.
 // Reads /proc/self/pagemap into `entries` (64 bits each) at once, then looks at each.
 static napi_value translate_and_build(napi_env env, napi_callback_info info) {
   const Arguments arguments = arguments_of(env, info);
   size_t count = 0;
   uint64_t* entries = elements_at(&arguments, 1, &count);
   const uint64_t most = (uint64_t)number_at(&arguments, 2);
-  Segments segments = segments_at(&arguments, 3);
+  Segments segments = {0};
   const int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
   if (fd < 0) return throw_errno(env, "open", errno);
   const off_t position = (off_t)((uint64_t)number_at(&arguments, 0) >> kPageShift) * 8;
@@ -103,21 +115,25 @@ static napi_value translate_and_build(napi_env env, napi_callback_info info) {
     pages = 1;
   }
   push(&segments, (uint32_t)first, (uint32_t)pages);
-  return number_value(env, (double)segments.count);
+  return done(env, &segments);
 }
 
-// copyBytes(from, to, byteLength, count)
-static napi_value copy_bytes(napi_env env, napi_callback_info info) {
+// copyBothWays(buffer, pool, byteLength, count): to a part of the pool, another one each time, and back
+static napi_value copy_both_ways(napi_env env, napi_callback_info info) {
   const Arguments arguments = arguments_of(env, info);
   size_t length = 0;
-  const void* from = elements_at(&arguments, 0, &length);
-  void* to = elements_at(&arguments, 1, &length);
+  char* buffer = elements_at(&arguments, 0, &length);
+  char* pool = elements_at(&arguments, 1, &length);
   const size_t byte_length = (size_t)number_at(&arguments, 2);
   const int64_t count = (int64_t)number_at(&arguments, 3);
+  const size_t parts = length / byte_length;
   for (int64_t index = 0; index < count; index++) {
-    memcpy(to, from, byte_length);
-    // Else the compiler may keep only the last of equal copies.
-    __asm__ volatile("" : : "r"(to), "r"(from) : "memory");
+    char* part = pool + (size_t)index % parts * byte_length;
+    memcpy(part, buffer, byte_length);
+    // Else the compiler may leave out what is copied over again.
+    __asm__ volatile("" : : "r"(part) : "memory");
+    memcpy(buffer, part, byte_length);
+    __asm__ volatile("" : : "r"(buffer) : "memory");
   }
   return NULL;
 }
@@ -125,6 +141,6 @@ static napi_value copy_bytes(napi_env env, napi_callback_info info) {
 const Function kScatterlistFunctions[] = {
     {"buildTable", build_table},
     {"translateAndBuild", translate_and_build},
-    {"copyBytes", copy_bytes},
+    {"copyBothWays", copy_both_ways},
     {NULL, NULL},
 };

@@ -6,10 +6,12 @@ import { costRows } from './rows/cost-per-transfer'
 import { interruptRows } from './rows/interrupts'
 import { mappingRows } from './rows/mapping'
 import { millionRows } from './rows/million'
+import { poolAndBounceRows } from './rows/pool-and-bounce'
 import { processRows } from './rows/process'
 import { registerChainRows } from './rows/register-chain'
 import { registerRows } from './rows/registers'
 import { ringRows } from './rows/ring'
+import { scatterlistRows } from './rows/scatterlist'
 import { detachedRows, jitlessRows } from './rows/special-states'
 
 /** Rows that share a process, so that what the engine learns from others does not colour them. */
@@ -27,6 +29,8 @@ export const families: readonly Family[] = [
   { name: 'mapping', flags: [], rows: mappingRows },
   { name: 'million', flags: [], rows: millionRows },
   { name: 'ring', flags: [], rows: ringRows },
+  { name: 'scatterlist', flags: [], rows: scatterlistRows },
+  { name: 'pool-and-bounce', flags: [], rows: poolAndBounceRows },
   { name: 'cost', flags: [], rows: costRows },
   { name: 'buffers', flags: [], rows: bufferRows },
   { name: 'copybreak', flags: [], rows: copybreakRows },

@@ -53,23 +53,9 @@ export interface Reference {
     count: number,
   ): number
   // scatterlist.c
-  buildTable(
-    frames: Uint32Array,
-    mostPages: number,
-    byRun: number,
-    pages: Uint32Array,
-    offsets: Uint32Array,
-    lengths: Uint32Array,
-  ): number
-  translateAndBuild(
-    address: number,
-    entries: BigUint64Array,
-    mostPages: number,
-    pages: Uint32Array,
-    offsets: Uint32Array,
-    lengths: Uint32Array,
-  ): number
-  copyBytes(from: Uint8Array, to: Uint8Array, byteLength: number, count: number): void
+  buildTable(frames: Uint32Array, mostPages: number, byRun: number): number
+  translateAndBuild(address: number, entries: BigUint64Array, mostPages: number): number
+  copyBothWays(buffer: Uint8Array, pool: Uint8Array, byteLength: number, count: number): void
   // vfio.c
   vfioMapUnmap(containerFd: number, address: number, byteLength: number, iova: number, count: number): void
   interruptRounds(eventfd: number, raiseAddress: number, acknowledgeAddress: number, count: number): void
