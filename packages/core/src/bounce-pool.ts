@@ -159,8 +159,7 @@ export class BouncePool implements BouncePoolUsage {
 
   private release(head: number): void {
     this.#origins[head] = NO_BYTES
-    const bytes = this.#lengths[head]! + this.#paddings[head]!
-    this.#slots.release(head, (bytes + Slot.ByteLength - 1) >>> Slot.Shift)
+    this.#slots.release(head)
   }
 
   /** Where slots for these bytes may lie, so that the address keeps the bits that the device looks at. */

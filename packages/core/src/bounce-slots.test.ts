@@ -56,7 +56,7 @@ describe('slots of a bounce buffer', () => {
           for (const step of operations) {
             if ('release' in step) {
               const [gone] = live.splice(step.release % Math.max(live.length, 1), 1)
-              if (gone) slots.release(gone.head, gone.count)
+              if (gone) slots.release(gone.head)
             } else {
               const { count, placement } = step
               const order = Array.from({ length: total }, (_, i) => (next + i) % total)
@@ -87,7 +87,7 @@ describe('slots of a bounce buffer', () => {
     expect(slots.take(1, anywhere)).toBe(-1)
     const odd = heads.filter((head) => head % 2 === 1)
     const even = heads.filter((head) => head % 2 === 0)
-    for (const head of [...odd, ...even.reverse()]) slots.release(head, 1)
+    for (const head of [...odd, ...even.reverse()]) slots.release(head)
     expect([slots.take(128, anywhere), slots.take(128, anywhere)].sort()).toEqual([0, 128])
     expect(slots.mostUsed).toBe(256)
   })

@@ -6,11 +6,17 @@ import type { Bouncer } from './bouncer'
 import type { TransferDirection } from './direction'
 import type { DeviceChild, DmaDevice } from './dma-device'
 import type { MappingHome } from './mapping-home'
-import { type MappingHandle, MappingTable } from './mapping-table'
+import type { MappingHandle } from './mapping-table'
 import type { DmaMemory } from './memory'
 import { assertCoherent } from './need-sync'
 
-/** One buffer, of whatever memory, that a device is given through slots of its bouncer. It ends with its DMA memory, if it is of such. */
+/** There is one mapping in each home of this kind. */
+const ONLY = 0 as unknown as MappingHandle
+
+/**
+ * One buffer, of whatever memory, that a device is given through slots of its bouncer. Where it lies in DMA memory, it
+ * ends with that.
+ */
 export class BouncedBuffer implements DeviceChild, MappingHome {
   readonly device: DmaDevice
   readonly temporary = true
@@ -19,8 +25,8 @@ export class BouncedBuffer implements DeviceChild, MappingHome {
   readonly #bytes: Uint8Array
   readonly #memory: DmaMemory | undefined
   readonly #bouncer: Bouncer
-  readonly #table = new MappingTable(1)
   #dmaAddress: DmaAddress | undefined
+  #cpuOwns = false
 
   /** @param memory what the bytes are part of, where that is DMA memory */
   constructor(device: DmaDevice, bouncer: Bouncer, bytes: Uint8Array, memory?: DmaMemory) {
@@ -34,12 +40,15 @@ export class BouncedBuffer implements DeviceChild, MappingHome {
   /** Where the slots are. @throws DMA_NOT_MAPPED */
   get dmaAddress(): DmaAddress {
     if (this.#dmaAddress !== undefined) return this.#dmaAddress
-    throw new DmaError('DMA_NOT_MAPPED', `the bounced buffer of ${this.device.name} is not mapped`)
+    throw new DmaError('DMA_NOT_MAPPED', `the bounced buffer of ${this.device.name} is not mapped`, {
+      hint: 'it was unmapped, or its memory or device was closed; map the buffer again',
+    })
   }
 
+  /** Maps the buffer whole: once. */
   mapSingle(
     _byteOffset: number,
-    byteLength: number,
+    _byteLength: number,
     direction: TransferDirection,
     attributes: DmaAttributes,
   ): MappingHandle {
@@ -48,42 +57,39 @@ export class BouncedBuffer implements DeviceChild, MappingHome {
     try {
       this.device.adopt(this)
       this.#memory?.attachUser(this)
-      return this.#table.insert(0, byteLength, direction)
     } catch (error) {
       this.close()
       throw error
     }
+    return ONLY
   }
 
-  unmapSingle(handle: MappingHandle, attributes: DmaAttributes): void {
-    this.#table.remove(handle)
+  unmapSingle(_handle: MappingHandle, attributes: DmaAttributes): void {
     this.#release(hasAttribute(attributes, DmaAttribute.SkipCpuSync))
   }
 
-  addressOf(handle: MappingHandle): DmaAddress {
+  addressOf(_handle: MappingHandle): DmaAddress {
     this.device.assertReady()
-    this.#table.byteOffset(handle)
     return this.dmaAddress
   }
 
-  isMapped(handle: MappingHandle): boolean {
-    return this.#dmaAddress !== undefined && this.#table.has(handle)
+  isMapped(_handle: MappingHandle): boolean {
+    return this.#dmaAddress !== undefined
   }
 
-  isCpuOwned(handle: MappingHandle): boolean {
-    return this.#table.isCpuOwned(handle)
+  isCpuOwned(_handle: MappingHandle): boolean {
+    return this.#cpuOwns
   }
 
   syncRange(
     verb: 'syncForCpu' | 'syncForDevice',
-    handle: MappingHandle,
+    _handle: MappingHandle,
     byteOffset: number,
     byteLength: number,
   ): void {
     this.#assertWhole()
     this.#bouncer[verb](this.device, addToDmaAddress(this.dmaAddress, byteOffset), byteLength)
-    if (verb === 'syncForCpu') this.#table.giveToCpu(handle)
-    else this.#table.giveToDevice(handle)
+    this.#cpuOwns = verb === 'syncForCpu'
   }
 
   bytesAt(byteOffset: number, byteLength: number): Uint8Array {

@@ -145,7 +145,9 @@ export class DmaRegion implements Disposable, MappingHome {
       this.#checkDirection(direction)
     }
     const handle = this.#table.insert(byteOffset, byteLength, direction)
-    if (this.#attended === true || attributes !== 0) this.beginTransfer(handle, attributes)
+    if (this.#attended === true || attributes !== 0) {
+      this.beginTransfer(handle, byteOffset, byteLength, direction, attributes)
+    }
     return handle
   }
 
@@ -311,29 +313,31 @@ export class DmaRegion implements Disposable, MappingHome {
   }
 
   /** Bounces a new mapping, or makes what the CPU wrote visible to the device; the mapping is gone where that fails. */
-  private beginTransfer(handle: MappingHandle, attributes: DmaAttributes): void {
+  private beginTransfer(
+    handle: MappingHandle,
+    byteOffset: number,
+    byteLength: number,
+    direction: TransferDirection,
+    attributes: DmaAttributes,
+  ): void {
     const { device } = this
     const { ops } = device
-    const table = this.#table
-    const byteLength = table.byteLength(handle)
-    const direction = table.direction(handle)
-    const address = this.transferAddress(handle, 0)
+    const address = (this.#start + byteOffset) as unknown as DmaAddress
     try {
       assertAttributes('mapSingle', attributes, NOT_FOR_STREAMING)
-      const byteOffset = this.memoryOffset + table.byteOffset(handle)
-      const bouncer = ops.bouncer?.needed(device, address, byteOffset % device.kernel.pageSize, byteLength)
-        ? ops.bouncer
-        : undefined
-      if (hasAttribute(attributes, DmaAttribute.RequireCoherent))
+      const inPage = (this.memoryOffset + byteOffset) % device.kernel.pageSize
+      const bouncer = ops.bouncer?.needed(device, address, inPage, byteLength) ? ops.bouncer : undefined
+      if (hasAttribute(attributes, DmaAttribute.RequireCoherent)) {
         assertCoherent(device, bouncer !== undefined)
+      }
       if (bouncer) {
-        const bytes = this.bytesAt(table.byteOffset(handle), byteLength)
-        table.setBounceAddress(handle, bouncer.map(device, bytes, direction))
+        const slot = bouncer.map(device, this.bytesAt(byteOffset, byteLength), direction)
+        this.#table.setBounceAddress(handle, slot)
       } else if (!hasAttribute(attributes, DmaAttribute.SkipCpuSync)) {
         ops.syncForDevice?.(device, address, byteLength, direction)
       }
     } catch (error) {
-      table.remove(handle)
+      this.#table.remove(handle)
       throw error
     }
   }
