@@ -52,6 +52,16 @@ describe.each([
     })
   })
 
+  it('says where the registers are', () => {
+    withWindow((window) => {
+      window.write32(0, 1)
+      expect([window.address! % PAGE, window.relaxed.address]).toEqual([0, window.address])
+      const entries = new BigUint64Array(1)
+      expect(kernel.readPagemap(window.address!, entries)).toBe(1)
+      expect(entries[0]! >> 63n).toBe(1n)
+    })
+  })
+
   it('has a relaxed window on the same registers', () => {
     withWindow((window) => {
       window.relaxed.write32(16, 77)
