@@ -16,7 +16,7 @@ export function calibrate(kernel: Kernel, address: string, print: (line: string)
         `${how.padEnd(11)} ${bufferByteLength} bytes: copybreak ${found.byteLength}` +
           (found.measured
             ? `, a remap ${nanoseconds(found.remapNanoseconds)}, a copy of it all ${nanoseconds(copy)}`
-            : ', not measured: the clock stands still'),
+            : ', not measured'),
       )
     }
   }

@@ -62,6 +62,8 @@ export class ReceiveRing implements Disposable {
   readonly #slots: Slot[] = []
   /** The descriptor that the card will be done with next. */
   #next = 0
+  /** The card is in the middle of a frame that is longer than a buffer, which is dropped to its end. */
+  #inPieces = false
 
   /** Maps a buffer for each descriptor. The card has them all, but for the one that is kept back, from `start()` on. */
   constructor(device: DmaDevice, registers: IoRegion, options: ReceiveOptions) {
@@ -97,14 +99,16 @@ export class ReceiveRing implements Disposable {
       const index = this.#next
       const status = this.#ring.status(index)
       if ((status & e1000.DESCRIPTOR_DONE) === 0) return undefined
-      const isWhole = (status & e1000.RECEIVED_LAST_PART) !== 0 && (status & e1000.RECEIVE_ERRORS) === 0
+      const isLast = (status & e1000.RECEIVED_LAST_PART) !== 0
+      const isWhole = isLast && !this.#inPieces && (status & e1000.RECEIVE_ERRORS) === 0
+      this.#inPieces = !isLast
       const frame = isWhole ? this.#leave(this.#slots[index]!, this.#ring.byteLength(index)) : undefined
       this.#offer(index)
       this.#next = this.#ring.next(index)
       // The descriptor that was just used is the one that is kept back now.
       this.#ring.moveTail(index)
       if (frame) return frame
-      this.statistics.dropped++
+      if (isLast) this.statistics.dropped++
     }
   }
 

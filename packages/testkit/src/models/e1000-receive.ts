@@ -103,9 +103,10 @@ export class E1000Receiver {
       return
     }
     for (let done = 0; done < total; ) {
-      if (this.#fill(frame, done, Math.min(total - done, bufferBytes), total)) {
-        done += Math.min(total - done, bufferBytes)
-      }
+      const byteLength = Math.min(total - done, bufferBytes)
+      const filled = this.#fill(frame, done, byteLength, total)
+      if (filled === 'unreachable') return
+      if (filled === 'filled') done += byteLength
       const next = registers.get(register.receiveHead) + 1
       registers.set(register.receiveHead, next >= this.#descriptors() ? 0 : next)
       if (registers.get(register.receiveHead) === start || start >= this.#descriptors()) {
@@ -121,16 +122,23 @@ export class E1000Receiver {
   }
 
   /**
-   * Fills the buffer of the descriptor at the head. False where it has none, which is passed over.
+   * Fills the buffer of the descriptor at the head. One without a buffer is passed over; with bus mastering off there is
+   * no descriptor at all.
    * The checksum counts in the length and is not written. The bit that says so is written last of all.
    */
-  #fill(frame: Uint8Array, done: number, byteLength: number, total: number): boolean {
+  #fill(
+    frame: Uint8Array,
+    done: number,
+    byteLength: number,
+    total: number,
+  ): 'filled' | 'empty' | 'unreachable' {
     const registers = this.#registers
     const { dma } = this.#port
     const address =
       registers.address(register.receiveBaseLow) + registers.get(register.receiveHead) * DESCRIPTOR_BYTES
-    const descriptor = new Uint8Array(DESCRIPTOR_BYTES)
-    dma.read(address, descriptor)
+    const descriptor = new Uint8Array(DESCRIPTOR_BYTES).fill(0xff)
+    // What the IOMMU refuses reads as zeros; what never reached the bus is as it was.
+    if (!dma.read(address, descriptor) && descriptor.every((byte) => byte === 0xff)) return 'unreachable'
     const view = new DataView(descriptor.buffer)
     const buffer = view.getUint32(0, true) + view.getUint32(4, true) * 2 ** 32
     let status = descriptor[STATUS_AT]! & ~DONE
@@ -144,7 +152,7 @@ export class E1000Receiver {
     descriptor[STATUS_AT] = status
     dma.write(address, descriptor)
     dma.write(address + STATUS_AT, Uint8Array.of(status | DONE))
-    return buffer !== 0
+    return buffer === 0 ? 'empty' : 'filled'
   }
 
   #overrun(): void {
