@@ -22,6 +22,12 @@ export function kernelPin({ describe, it, skip }: Runner, host: Host): void {
         kernel.close(fd)
       }
     })
+  const scratch = (byteLength: number): MemoryMapping => {
+    const fd = kernel.memfd('conformance-scratch', { byteLength })
+    const mapping = kernel.mmap(fd, { byteLength })
+    kernel.close(fd)
+    return mapping
+  }
   const pinnedKilobytes = () => Number(/^VmPin:\s+(\d+) kB/m.exec(kernel.readText('/proc/self/status'))?.[1])
   const frames = (mapping: MemoryMapping) => {
     const entries = new BigUint64Array(mapping.byteLength / page)
@@ -158,15 +164,14 @@ export function kernelPin({ describe, it, skip }: Runner, host: Host): void {
     if (!compacts(host)) return skip(compaction, `this kernel has no ${compactMemory}: it never moves a page`)
     it(compaction, () =>
       withMapping(4096, (mapping) => {
-        // Filled beside memory that is given back, so that there is something to move and somewhere to move it to.
-        const other = kernel.memfd('conformance-holes', { byteLength: 4096 * page })
-        const holes = kernel.mmap(other, { byteLength: 4096 * page })
-        for (let at = 0; at < mapping.byteLength; at += page) {
-          holes.bytes[at] = 1
-          mapping.bytes[at] = 1
-        }
-        holes.close()
-        kernel.close(other)
+        // Beside memory that is given back, and before a lot of it: there is something to move and somewhere to move it to.
+        // Of pages that are merely locked, this moves hundreds.
+        const between = scratch(mapping.byteLength)
+        const after = scratch(4 * mapping.byteLength)
+        for (let at = 0; at < mapping.byteLength; at += page) between.bytes[at] = mapping.bytes[at] = 1
+        for (let at = 0; at < after.byteLength; at += page) after.bytes[at] = 1
+        between.close()
+        after.close()
         using _pin = kernel.pin(mapping)
         const before = frames(mapping)
         for (let i = 0; i < 3; i++) kernel.writeText(compactMemory, '1')
