@@ -84,8 +84,6 @@ export const TRANSMIT_LAST_PART = 0x0100_0000
 export const TRANSMIT_ADD_CHECKSUM = 0x0200_0000
 export const TRANSMIT_REPORT_STATUS = 0x0800_0000
 
-/** Bytes in the shortest frame, without its checksum. */
-export const SHORTEST_FRAME = 60
 /** Bytes in the longest ordinary one, and in the longest that the card takes at all. */
 export const LONGEST_FRAME = 1514
 export const LONGEST_LONG_FRAME = 16124

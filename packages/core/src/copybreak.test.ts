@@ -1,12 +1,20 @@
-import { createFakeMachine, E1000Device } from '@linux-dma/testkit'
-import { openVfioDevice } from '@linux-dma/vfio'
+import { DmaError } from '@linux-dma/native'
+import { createFakeMachine } from '@linux-dma/testkit'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { dmaAddress } from './address'
 import { bounceOps } from './bounce-ops'
 import { calibrateCopybreak, DEFAULT_COPYBREAK } from './copybreak'
 import { type CopybreakWork, copybreakLengths, findCrossover } from './copybreak-crossover'
+import { DmaDevice } from './dma-device'
 import type { DmaOps } from './dma-ops'
 import { setDmaOps } from './set-dma-ops'
+
+class TestDevice extends DmaDevice {
+  set ready(ready: boolean) {
+    this.setReady(ready)
+  }
+}
 
 /** A machine whose costs are known: milliseconds that pass on its clock. */
 interface Model {
@@ -119,16 +127,40 @@ describe('the crossover', () => {
 })
 
 describe('calibrateCopybreak', () => {
-  function opened() {
+  /** A device on a fake machine, whose maps take so long and may fail. */
+  function opened({ milliseconds = 0, failAt = 0 } = {}) {
     const machine = createFakeMachine()
-    const { address } = machine.addDevice(new E1000Device())
-    const device = openVfioDevice(address, { kernel: machine.kernel })
-    device.setMaster()
-    return { machine, device }
+    let maps = 0
+    let mapped = 0
+    const ops: DmaOps = {
+      name: 'test',
+      coherent: true,
+      pins: true,
+      mapPages: () => {
+        machine.clock.advance(milliseconds)
+        if (++maps === failAt) throw new DmaError('ENOMEM', 'no more memory may be locked')
+        mapped++
+        return dmaAddress(maps * 0x10_0000)
+      },
+      unmapPages: () => {
+        mapped--
+      },
+      supportsMask: () => true,
+      requiredMask: () => 0xffff_ffff_ffff_ffffn,
+      maxMappingSize: () => Number.MAX_SAFE_INTEGER,
+      optMappingSize: () => Number.MAX_SAFE_INTEGER,
+    }
+    const device = new TestDevice('test', machine.kernel, ops)
+    const end = () => {
+      device.close()
+      expect(mapped).toBe(0)
+      machine.assertQuiescent()
+    }
+    return { machine, device, end }
   }
 
   it('gives the default where the clock stands still, and 0 in a region', () => {
-    const { machine, device } = opened()
+    const { machine, device, end } = opened()
     const before = machine.kernel.live()
     const found = calibrateCopybreak(device)
     expect(found).toMatchObject({ byteLength: DEFAULT_COPYBREAK, remapNanoseconds: 0, measured: false })
@@ -136,29 +168,19 @@ describe('calibrateCopybreak', () => {
     expect(calibrateCopybreak(device, { bufferByteLength: 2048 }).byteLength).toBe(2048)
     expect(calibrateCopybreak(device, { registered: true }).byteLength).toBe(0)
     expect(machine.kernel.live()).toEqual(before)
-    device.close()
-    machine.assertQuiescent()
+    end()
   })
 
   it('copies all of a buffer that costs time to map and none to copy', () => {
-    const { machine, device } = opened()
-    const { ops } = device
-    const slow: DmaOps = Object.assign(Object.create(ops) as DmaOps, {
-      mapPages(...request: Parameters<DmaOps['mapPages']>) {
-        machine.clock.advance(0.005)
-        return ops.mapPages(...request)
-      },
-    })
-    setDmaOps(device, slow)
+    const { device, end } = opened({ milliseconds: 0.005 })
     const found = calibrateCopybreak(device, { bufferByteLength: 256, timeLimitMilliseconds: 2 })
     expect(found).toMatchObject({ byteLength: 256, measured: true })
     expect(found.remapNanoseconds).toBeCloseTo(5000)
-    device.close()
-    machine.assertQuiescent()
+    end()
   })
 
   it('refuses what it cannot measure, before anything happens', () => {
-    const { machine, device } = opened()
+    const { machine, device, end } = opened()
     const before = machine.kernel.live()
     const wrong = [
       { bufferByteLength: 63 },
@@ -177,16 +199,16 @@ describe('calibrateCopybreak', () => {
         expect.objectContaining({ code: 'DMA_INVALID_ARGUMENT' }),
       )
     }
-    device.clearMaster()
-    expect(() => calibrateCopybreak(device)).toThrow(expect.objectContaining({ code: 'DMA_BUS_MASTER_OFF' }))
+    device.ready = false
+    expect(() => calibrateCopybreak(device)).toThrow(expect.objectContaining({ code: 'DMA_NOT_READY' }))
     expect(machine.kernel.live()).toEqual(before)
     device.close()
     expect(() => calibrateCopybreak(device)).toThrow(expect.objectContaining({ code: 'DMA_CLOSED' }))
-    machine.assertQuiescent()
+    end()
   })
 
   it('weighs copies against copies where a region bounces', () => {
-    const { machine, device } = opened()
+    const { machine, device, end } = opened()
     // Nothing is in reach: every map copies the whole buffer, and every sync what it is asked for.
     setDmaOps(device, bounceOps(device.ops, { byteLength: 1 << 22, force: true }))
     const { clock } = machine
@@ -205,21 +227,16 @@ describe('calibrateCopybreak', () => {
     })
     const options = { registered: true, bufferByteLength: 4096, timeLimitMilliseconds: 5 }
     expect(calibrateCopybreak(device, options)).toMatchObject({ byteLength: 4096, measured: true })
-    device.close()
-    machine.assertQuiescent()
+    end()
   })
 
-  it('leaves nothing behind where a mapping fails', () => {
-    const { machine, device } = opened()
+  // While the buffers are mapped first, and while they are mapped anew.
+  it.each([1, 3, 16, 17, 20])('leaves nothing behind where map %i fails', (failAt) => {
+    const { machine, device, end } = opened({ failAt })
     const before = machine.kernel.live()
-    // While the buffers are mapped first, and while they are mapped anew.
-    for (const nth of [1, 3, 16, 17, 20]) {
-      machine.failCall({ syscall: 'ioctl(VFIO_IOMMU_MAP_DMA)', nth, code: 'ENOMEM' })
-      expect(() => calibrateCopybreak(device)).toThrow(expect.objectContaining({ code: 'ENOMEM' }))
-      expect(machine.kernel.live()).toEqual(before)
-      expect(device.children.size).toBe(0)
-    }
-    device.close()
-    machine.assertQuiescent()
+    expect(() => calibrateCopybreak(device)).toThrow(expect.objectContaining({ code: 'ENOMEM' }))
+    expect(machine.kernel.live()).toEqual(before)
+    expect(device.children.size).toBe(0)
+    end()
   })
 })
