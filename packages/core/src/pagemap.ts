@@ -11,15 +11,21 @@ export type FrameProblem = 'absent' | 'hidden' | 'too large'
 
 /** Pages that one system call tells of: 512 KiB of entries, from which on it is no faster. */
 const CHUNK = 65_536
-const ENTRY_WORDS = 2
-/** Bits 32 to 54 of the frame number, in the upper half of an entry. */
-const UPPER_FRAME = 0x7f_ffff
-const SWAPPED = 0x4000_0000
-const TWO_TO_32 = 0x1_0000_0000
+
+/** The upper 32 bits of an entry. */
+enum Upper {
+  /** Bits 32 to 54 of the frame number. */
+  Frame = 0x7f_ffff,
+  Swapped = 0x4000_0000,
+}
+
+enum Limit {
+  /** The values of 32 bits. */
+  Half = 0x1_0000_0000,
+}
 
 /**
- * Reads the frame numbers of `count` pages from process address `address` on. An entry of 8 bytes is taken apart as two
- * halves: a bigint for each page would take five times as long.
+ * Reads the frame numbers of `count` pages from process address `address` on.
  * @returns the first page that has none, and why; undefined where all have one
  */
 export function readPageFrames(
@@ -30,22 +36,35 @@ export function readPageFrames(
 ): { page: number; problem: FrameProblem } | undefined {
   const entries = new BigUint64Array(Math.min(count, CHUNK))
   const halves = new Uint32Array(entries.buffer)
-  const largest = frames instanceof Uint32Array ? TWO_TO_32 - 1 : Number.MAX_SAFE_INTEGER
   for (let first = 0; first < count; first += CHUNK) {
     const wanted = Math.min(count - first, CHUNK)
     const part = wanted === entries.length ? entries : entries.subarray(0, wanted)
     const got = kernel.readPagemap(address + first * kernel.pageSize, part)
-    for (let i = 0; i < got; i++) {
-      const low = halves[ENTRY_WORDS * i]!
-      const high = halves[ENTRY_WORDS * i + 1]!
-      // Bit 63 is the sign of the upper half.
-      if ((high | 0) >= 0 || (high & SWAPPED) !== 0) return { page: first + i, problem: 'absent' }
-      const frame = low + (high & UPPER_FRAME) * TWO_TO_32
-      if (frame === 0) return { page: first + i, problem: 'hidden' }
-      if (frame > largest) return { page: first + i, problem: 'too large' }
-      frames[first + i] = frame
-    }
-    if (got < wanted) return { page: first + got, problem: 'absent' }
+    const good = takeFrames(halves, got, frames, first)
+    if (good < wanted) return { page: first + good, problem: good < got ? problemOf(halves, good) : 'absent' }
   }
   return undefined
+}
+
+/**
+ * Puts the frame numbers of entries into `frames`, until one has none that fits; returns how many had one. An entry is taken
+ * apart as two halves: a bigint for each page would take five times as long.
+ */
+function takeFrames(halves: Uint32Array, count: number, frames: Frames, first: number): number {
+  const largest = frames instanceof Uint32Array ? Limit.Half - 1 : Number.MAX_SAFE_INTEGER
+  for (let i = 0; i < count; i++) {
+    const high = halves[2 * i + 1]!
+    // Bit 63 is the sign of the upper half.
+    if ((high | 0) >= 0 || (high & Upper.Swapped) !== 0) return i
+    const frame = halves[2 * i]! + (high & Upper.Frame) * Limit.Half
+    if (frame === 0 || frame > largest) return i
+    frames[first + i] = frame
+  }
+  return count
+}
+
+function problemOf(halves: Uint32Array, index: number): FrameProblem {
+  const high = halves[2 * index + 1]!
+  if ((high | 0) >= 0 || (high & Upper.Swapped) !== 0) return 'absent'
+  return halves[2 * index] === 0 && (high & Upper.Frame) === 0 ? 'hidden' : 'too large'
 }
