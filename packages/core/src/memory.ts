@@ -45,6 +45,8 @@ export class DmaMemory implements Disposable {
   readonly #fd: FileDescriptor
   readonly #mapping: MemoryMapping
   readonly #regions = new Set<DmaRegion>()
+  /** Those of them that others can map parts of. */
+  readonly #registered = new Set<DmaRegion>()
   readonly #users = new Set<MemoryUser>()
   readonly #pins = new Set<DmaPin>()
   /** The process's own mapping is gone, while devices keep the pages. */
@@ -110,6 +112,14 @@ export class DmaMemory implements Disposable {
     return this.#regions
   }
 
+  /**
+   * Those of them that parts can be mapped in: not the mappings of single buffers, of which a ring may have thousands.
+   * @internal
+   */
+  get registered(): ReadonlySet<DmaRegion> {
+    return this.#registered
+  }
+
   /** @throws DMA_CLOSED, DMA_QUARANTINED */
   assertOpen(): void {
     if (this.#state === 'open') return
@@ -139,11 +149,13 @@ export class DmaMemory implements Disposable {
   attach(region: DmaRegion): void {
     this.assertOpen()
     this.#regions.add(region)
+    if (!region.temporary) this.#registered.add(region)
   }
 
   /** Forgets a device mapping that was closed. */
   detach(region: DmaRegion): void {
     this.#regions.delete(region)
+    this.#registered.delete(region)
     this.#giveBackIfQuiet()
   }
 

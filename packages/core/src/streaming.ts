@@ -1,6 +1,7 @@
-import { DmaError, isDmaError } from '@linux-dma/native'
+import { DmaError } from '@linux-dma/native'
 import type { DmaAddress } from './address'
 import { assertAttributes, type DmaAttributes, NOT_FOR_STREAMING } from './attributes'
+import { isOutOfReach } from './bounce-errors'
 import { BouncedBuffer } from './bounced-buffer'
 import type { Bouncer } from './bouncer'
 import { closeAll } from './close-all'
@@ -241,7 +242,7 @@ function homeFor(
   byteLength: number,
   direction: TransferDirection,
 ): { home: MappingHome; byteOffset: number } {
-  for (const region of memory.regions) {
+  for (const region of memory.registered) {
     if (region.covers(device, offset, byteLength, direction))
       return { home: region, byteOffset: offset - region.memoryOffset }
   }
@@ -263,11 +264,6 @@ function homeFor(
     if (!bouncer || !isOutOfReach(error)) throw error
     return { home: bounced(device, bouncer, memory, offset, byteLength), byteOffset: 0 }
   }
-}
-
-/** Whether a DMA path refused pages for where they lie, and not for anything that a copy would meet as well. */
-function isOutOfReach(error: unknown): boolean {
-  return isDmaError(error, 'DMA_ABOVE_MASK') || isDmaError(error, 'DMA_NOT_CONTIGUOUS')
 }
 
 function bounced(
