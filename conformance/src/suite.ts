@@ -1,6 +1,6 @@
 import type { Host, Runner } from './host'
 import { dmaAlloc } from './suites/dma-alloc'
-import { dmaBounce } from './suites/dma-bounce'
+import { dmaBounce, dmaBounceDirect } from './suites/dma-bounce'
 import { dmaDirect } from './suites/dma-direct'
 import { dmaPhysical } from './suites/dma-physical'
 import { dmaPool } from './suites/dma-pool'
@@ -56,7 +56,7 @@ const suites = {
     vfioExit,
   ],
   'no-remapping': [vfioWithoutRemapping],
-  'no-iommu': [vfioWithoutIommu, dmaDirect],
+  'no-iommu': [vfioWithoutIommu, dmaDirect, dmaBounceDirect],
 } satisfies Record<string, readonly Suite[]>
 
 export type MachineKind = keyof typeof suites

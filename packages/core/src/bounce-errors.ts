@@ -1,4 +1,4 @@
-import { DmaError } from '@linux-dma/native'
+import { DmaError, isDmaError } from '@linux-dma/native'
 import { type DmaAddress, formatDmaAddress } from './address'
 import { Slot } from './bounce-slots'
 import type { DmaDevice } from './dma-device'
@@ -51,4 +51,9 @@ export function poolClosed(device: DmaDevice): DmaError {
   return new DmaError('DMA_CLOSED', `the bounce buffer of ${device.name} is closed`, {
     hint: 'it goes with its device: open that again',
   })
+}
+
+/** Whether a DMA path refused pages for where they lie, and not for anything that a copy would meet as well. */
+export function isOutOfReach(error: unknown): boolean {
+  return isDmaError(error, 'DMA_ABOVE_MASK') || isDmaError(error, 'DMA_NOT_CONTIGUOUS')
 }

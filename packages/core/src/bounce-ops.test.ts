@@ -106,14 +106,33 @@ describe('bounceOps', () => {
     memory.close()
   })
 
-  it('takes slots from a huge page where the path wants them contiguous', () => {
-    const only = (device: DmaDevice, memory: DmaMemory) =>
-      memory.hugePageSize === HUGE ? dmaAddress(HUGE) : (refuses('DMA_NOT_CONTIGUOUS')() ?? device)
-    const { device } = setUp({}, { mapPages: only }, 4)
+  it('takes slots from the first huge page in reach where the path wants them in one piece', () => {
+    let tries = 0
+    const mapPages: DmaOps['mapPages'] = (_device, memory) => {
+      if (memory.hugePageSize !== HUGE) return refuses('DMA_NOT_CONTIGUOUS')()
+      return ++tries === 3 ? dmaAddress(HUGE) : refuses('DMA_ABOVE_MASK')()
+    }
+    const { device, machine } = setUp({}, { mapPages }, 4)
     const mapping = dmaMapSingle(device, new Uint8Array(10), ToDevice)
     expect(toNumber(mapping.dmaAddress)).toBe(HUGE)
     expect(bouncePoolOf(device)?.totalSlots).toBe(HUGE / 2048)
     device.close()
+    machine.assertQuiescent()
+  })
+
+  it('gives up where no huge page is in reach, with nothing kept', () => {
+    for (const [code, hugePages, last] of [
+      ['DMA_ABOVE_MASK', 3, 'ENOMEM'],
+      ['DMA_ABOVE_MASK', 100, 'DMA_ABOVE_MASK'],
+      ['DMA_NOT_CONTIGUOUS', 100, 'DMA_NOT_CONTIGUOUS'],
+      ['DMA_NOT_CONTIGUOUS', 0, 'ENOMEM'],
+    ] as const) {
+      const { device, machine } = setUp({}, { mapPages: refuses(code) }, hugePages)
+      expect(() => dmaMapSingle(device, new Uint8Array(10), ToDevice)).toThrow(last)
+      expect(bouncePoolOf(device)).toBeUndefined()
+      device.close()
+      machine.assertQuiescent()
+    }
   })
 
   it('bounces above the mask on a path that does not translate', () => {

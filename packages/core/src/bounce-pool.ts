@@ -1,7 +1,8 @@
-import { DmaError } from '@linux-dma/native'
+import { DmaError, isDmaError } from '@linux-dma/native'
 import { type DmaAddress, toNumber } from './address'
-import { bufferGone, full, notMapped, poolClosed, tooLong } from './bounce-errors'
+import { bufferGone, full, isOutOfReach, notMapped, poolClosed, tooLong } from './bounce-errors'
 import { BounceSlots, Slot, type SlotPlacement } from './bounce-slots'
+import { closeAll } from './close-all'
 import { DmaDirection, type TransferDirection } from './direction'
 import type { DmaDevice } from './dma-device'
 import type { DmaOps } from './dma-ops'
@@ -22,6 +23,8 @@ export interface BouncePoolUsage {
 const NO_BYTES = new Uint8Array(0)
 /** What a path that needs memory to be contiguous is given where base pages are not. */
 const HUGE_PAGE = 0x20_0000
+/** Pieces of memory that are looked at for one that the device reaches. */
+const MOST_TRIES = 64
 
 /** The slots of one device, in memory that it has for as long as it is open, and the buffers that are copied there. */
 export class BouncePool implements BouncePoolUsage {
@@ -225,29 +228,34 @@ export function longestBounce(minAlignMask: number): number {
   return Slot.SegmentByteLength - Math.ceil(minAlignMask / Slot.ByteLength) * Slot.ByteLength
 }
 
-/** Registers memory for slots: base pages, or huge ones where the path wants them to be contiguous. */
+/**
+ * Registers memory for slots: base pages. Where the path wants them in one piece, or below a mask, it gets huge pages, one
+ * after the other until one fits; user space cannot say where memory is to lie.
+ */
 function registerPool(device: DmaDevice, byteLength: number): DmaRegion {
+  const unfit: DmaMemory[] = []
   try {
-    return register(
-      device,
-      allocateDmaMemory({ byteLength, kernel: device.kernel, name: 'linux-dma-bounce' }),
-    )
-  } catch (error) {
-    if ((error as { code?: unknown }).code !== 'DMA_NOT_CONTIGUOUS') throw error
-    const options = { byteLength, kernel: device.kernel, name: 'linux-dma-bounce', hugePageSize: HUGE_PAGE }
-    return register(device, allocateDmaMemory(options))
+    for (;;) {
+      const memory = allocateSlots(device, byteLength, unfit.length > 0)
+      try {
+        return new DmaRegion(device, memory, 0, memory.byteLength, DmaDirection.Bidirectional, {
+          purpose: 'region',
+          ownsMemory: true,
+          capacity: 0,
+        })
+      } catch (error) {
+        // Kept until the end, so that the next one is another.
+        unfit.push(memory)
+        const goOn = unfit.length === 1 ? isOutOfReach(error) : isDmaError(error, 'DMA_ABOVE_MASK')
+        if (!goOn || unfit.length > MOST_TRIES) throw error
+      }
+    }
+  } finally {
+    closeAll(unfit.map((memory) => () => memory.close()))
   }
 }
 
-function register(device: DmaDevice, memory: DmaMemory): DmaRegion {
-  try {
-    return new DmaRegion(device, memory, 0, memory.byteLength, DmaDirection.Bidirectional, {
-      purpose: 'region',
-      ownsMemory: true,
-      capacity: 0,
-    })
-  } catch (error) {
-    memory.close()
-    throw error
-  }
+function allocateSlots(device: DmaDevice, byteLength: number, huge: boolean): DmaMemory {
+  const options = { byteLength, kernel: device.kernel, name: 'linux-dma-bounce' }
+  return allocateDmaMemory(huge ? { ...options, hugePageSize: HUGE_PAGE } : options)
 }
