@@ -1,7 +1,7 @@
 import { assertSignal, type DmaDevice, DmaError, type TransferDirection } from '@linux-dma/core'
 import { type ChunkLimits, checkLimits, LIMIT_OPTIONS } from './chunk-limits'
 import { ChunkMapper } from './chunk-mapper'
-import { ChunkTransferError } from './chunk-transfer-error'
+import { transferIncomplete } from './chunk-transfer-error'
 import { assertMappable } from './map-sgtable'
 import type { MappedChunk } from './mapped-chunk'
 import type { SgTable } from './sg-table'
@@ -27,7 +27,7 @@ const MOST_IN_FLIGHT = 0xffff
  * Where one fails, or the signal is aborted, no more are begun; those in flight are waited for, since the device may
  * still be at them, and everything is unmapped.
  * @returns bytes transferred: all of the table
- * @throws DMA_INVALID_ARGUMENT, before anything happens; DMA_TRANSFER_INCOMPLETE, a {@link ChunkTransferError}
+ * @throws DMA_INVALID_ARGUMENT, before anything happens; DMA_TRANSFER_INCOMPLETE, with `bytesDone` and the `cause`
  * @example
  * ```ts
  * await forEachChunk(device, table, DmaDirection.ToDevice, { maxBytes: 65536, maxSegments: 8 }, async (chunk) => {
@@ -65,7 +65,7 @@ export async function forEachChunk(
   } finally {
     signal?.removeEventListener('abort', abort)
   }
-  if (run.stopped) throw new ChunkTransferError(run.bytesDone, table.byteLength, run.reason)
+  if (run.stopped) throw transferIncomplete(run.bytesDone, table.byteLength, run.reason)
   return run.bytesDone
 }
 

@@ -1,13 +1,13 @@
 export { SgAppendTable } from './append-table'
 export type { ChunkLimits } from './chunk-limits'
-export { ChunkTransferError } from './chunk-transfer-error'
+export type { ChunkTransferError } from './chunk-transfer-error'
 export type { Nents, OrigNents } from './counts'
 export type { SgCursor } from './cursor'
 export { type ChunkTransfer, type ChunkTransferOptions, forEachChunk } from './for-each-chunk'
 export type { FromPagesOptions, PageRangeOptions, PageSpaceOptions } from './from-pages'
 export type { SgSegmentInit } from './from-segments'
 export { dmaGetSgtable } from './get-sgtable'
-export { ChunkIterator, mapChunks } from './map-chunks'
+export { type ChunkIterator, mapChunks } from './map-chunks'
 export {
   dmaMapSg,
   dmaMapSgtable,
@@ -18,11 +18,10 @@ export {
   dmaUnmapSg,
   dmaUnmapSgtable,
 } from './map-sgtable'
-export { MappedChunk } from './mapped-chunk'
-export { type DmaSegment, type DmaSegments, MappedSegments } from './mapped-segments'
-export { MappedSgPart } from './mapped-sg-part'
+export type { MappedChunk } from './mapped-chunk'
+export type { DmaSegment, DmaSegments, MappedSegments } from './mapped-segments'
+export type { MappedSgPart } from './mapped-sg-part'
 export { MappedSgTable } from './mapped-sg-table'
-export type { SegmentRules } from './merge-segments'
 export { SgMiter, SgMiterFlag } from './miter'
 export {
   dmaAllocNoncontiguous,

@@ -16,13 +16,13 @@ export class Engine extends DeviceModel {
   override write(): void {}
 
   /** All bytes of the segments, as the device sees them. */
-  gather(segments: DmaSegments): Uint8Array {
+  gather(segments: DmaSegments): Buffer {
     const parts = Array.from(segments, ({ dmaAddress, dmaLength }) => {
       const bytes = new Uint8Array(dmaLength)
       this.dma.read(BigInt(toNumber(dmaAddress)), bytes)
       return bytes
     })
-    return Uint8Array.from(Buffer.concat(parts))
+    return Buffer.concat(parts)
   }
 
   /** Writes all of the segments, each byte its number in the whole. */
@@ -37,6 +37,14 @@ export class Engine extends DeviceModel {
 }
 
 /** A machine with an {@link Engine}, and the engine opened by VFIO. */
+export function withEngine(
+  options: Parameters<typeof createFakeMachine>[0],
+  test: (device: VfioDevice, engine: Engine, machine: FakeMachine) => Promise<void>,
+): Promise<void>
+export function withEngine(
+  options: Parameters<typeof createFakeMachine>[0],
+  test: (device: VfioDevice, engine: Engine, machine: FakeMachine) => void,
+): void
 export function withEngine(
   options: Parameters<typeof createFakeMachine>[0],
   test: (device: VfioDevice, engine: Engine, machine: FakeMachine) => void | Promise<void>,
