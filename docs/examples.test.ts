@@ -178,7 +178,7 @@ function exportsOf(name: string): string[] {
 /** Codes that a package throws itself: those of its own errors, and those of system calls that it explains. */
 function codesOf(name: string): string[] {
   const folder = path.join(root, 'packages', name, 'src')
-  const sources = readdirSync(folder)
+  const sources = readdirSync(folder, { recursive: true, encoding: 'utf8' })
     .filter((file) => file.endsWith('.ts') && !file.endsWith('.test.ts'))
     .map((file) => readFileSync(path.join(folder, file), 'utf8'))
   const thrown = sources.flatMap((text) => [...text.matchAll(/\bDmaError\(\s*'([A-Z0-9_]+)'/g)])

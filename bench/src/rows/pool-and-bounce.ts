@@ -2,6 +2,7 @@ import {
   bounceOps,
   createDmaRegion,
   DmaDirection,
+  type DmaRegion,
   dmaPoolCreate,
   getDmaOps,
   type PoolHandle,
@@ -16,7 +17,7 @@ import { median } from '../statistics'
 const BOUNCED = [65_536, 262_144] as const
 /** What `bounceOps` takes unless it is told otherwise. */
 const POOL = 1 << 20
-const COPIES = 400
+const COPIES = 4000
 const COUNT = 4_000_000
 const LIVE = 64
 
@@ -25,7 +26,8 @@ export function poolAndBounceRows(reference: Reference): Row[] {
   return [
     { name: 'pool get and put', unit: 'ns', measure: measurePool },
     { name: 'sync where nothing is to be done', unit: 'ns', measure: measureSync },
-    ...BOUNCED.map((byteLength) => bounceRow(reference, byteLength)),
+    ...BOUNCED.map((byteLength) => bounceRow(reference, byteLength, 'sync', syncBothWays)),
+    ...BOUNCED.map((byteLength) => bounceRow(reference, byteLength, 'map and unmap', mapAndUnmap)),
   ]
 }
 
@@ -55,28 +57,47 @@ function measureSync(): Measured {
   return single(ours / 2, runs)
 }
 
-/** Into a slot at the map, and out of it at the unmap: two copies, beside two of memcpy(). */
-function bounceRow(reference: Reference, byteLength: number): Row {
+/** Bytes that are bounced to the device and back, beside two of memcpy(). */
+function bounceRow(
+  reference: Reference,
+  byteLength: number,
+  verb: string,
+  bounce: (region: DmaRegion, byteLength: number) => (count: number) => void,
+): Row {
   return {
-    name: `bounce of ${byteLength / 1024} KiB, both ways`,
+    name: `bounce of ${byteLength / 1024} KiB, ${verb}`,
     unit: 'ns',
     measure(context) {
       const device = createDevice()
       setDmaOps(device, bounceOps(getDmaOps(device), { force: true }))
       const region = createDmaRegion(device, { byteLength })
-      // Memory of the same kind, and in turn another part of it: slots go round.
+      // Memory of the same kind, and in turn another part of it where slots go round.
       const buffer = createDmaRegion(device, { byteLength }).bytes.fill(1)
-      const pool = createDmaRegion(device, { byteLength: POOL }).bytes.fill(2)
+      const pool = createDmaRegion(device, { byteLength: verb === 'sync' ? byteLength : POOL }).bytes.fill(2)
       return pair(
         context,
         nanosecondsPerOperation((count) => reference.copyBothWays(buffer, pool, byteLength, count), COPIES),
-        nanosecondsPerOperation((count) => {
-          for (let index = 0; index < count; index++) {
-            region.unmapSingle(region.mapSingle(0, byteLength, DmaDirection.Bidirectional))
-          }
-        }, COPIES),
+        nanosecondsPerOperation(bounce(region, byteLength), COPIES),
       )
     },
+  }
+}
+
+function syncBothWays(region: DmaRegion, byteLength: number): (count: number) => void {
+  const handle = region.mapSingle(0, byteLength, DmaDirection.Bidirectional)
+  return (count) => {
+    for (let index = 0; index < count; index++) {
+      region.syncForDevice(handle)
+      region.syncForCpu(handle)
+    }
+  }
+}
+
+function mapAndUnmap(region: DmaRegion, byteLength: number): (count: number) => void {
+  return (count) => {
+    for (let index = 0; index < count; index++) {
+      region.unmapSingle(region.mapSingle(0, byteLength, DmaDirection.Bidirectional))
+    }
   }
 }
 

@@ -1,28 +1,38 @@
 export { DmaError, type DmaErrorDetails, isDmaError, type Kernel, linuxKernel } from '@linux-dma/native'
-export * from './address'
-export {
-  assertAttributes,
-  DmaAttribute,
-  type DmaAttributes,
-  hasAttribute,
-} from './attributes'
-export { type BounceOptions, bounceOps, bouncePoolOf } from './bounce-ops'
-export type { BouncePoolUsage } from './bounce-pool'
-export type { Bouncer } from './bouncer'
-export { closeAll } from './close-all'
 export {
   CoherentAllocation,
   type CoherentOptions,
   dmaAllocCoherent,
   dmaFreeCoherent,
-} from './coherent'
-export { type Copybreak, type CopybreakOptions, calibrateCopybreak, DEFAULT_COPYBREAK } from './copybreak'
-export type { CopybreakSample, Crossover } from './copybreak-crossover'
-export { createDmaRegion, type DmaRegionOptions } from './create-region'
-export { type DirectOpsOptions, directOps } from './direct-ops'
-export { assertTransferDirection, DmaDirection, directionName, type TransferDirection } from './direction'
-export { type DeviceChild, DmaDevice } from './dma-device'
-export type { DmaOps } from './dma-ops'
+} from './allocation/coherent'
+export {
+  dmaAllocNoncoherent,
+  dmaAllocPages,
+  dmaFreeNoncoherent,
+  dmaFreePages,
+  NoncoherentAllocation,
+} from './allocation/noncoherent'
+export { type BounceOptions, bounceOps, bouncePoolOf } from './bounce/bounce-ops'
+export type { BouncePoolUsage } from './bounce/bounce-pool'
+export type { Bouncer } from './bounce/bouncer'
+export { closeAll } from './checks/close-all'
+export {
+  assertByteLength,
+  assertMilliseconds,
+  assertOptions,
+  assertRange,
+  assertSignal,
+} from './checks/validate'
+export type { ViewRange } from './checks/view-range'
+export {
+  type Copybreak,
+  type CopybreakOptions,
+  calibrateCopybreak,
+  DEFAULT_COPYBREAK,
+} from './copybreak/copybreak'
+export type { CopybreakSample, Crossover } from './copybreak/copybreak-crossover'
+export { type DeviceChild, DmaDevice } from './device/dma-device'
+export type { DmaOps } from './device/dma-ops'
 export {
   type DmaParameters,
   dmaGetMaxSegSize,
@@ -31,48 +41,18 @@ export {
   dmaSetMaxSegSize,
   dmaSetMinAlignMask,
   dmaSetSegBoundary,
-} from './dma-parameters'
-export { DmaPool } from './dma-pool'
-export {
-  DmaPoolBlock,
-  dmaPoolAlloc,
-  dmaPoolDestroy,
-  dmaPoolFree,
-  dmaPoolZalloc,
-} from './dma-pool-block'
-export { MAX_POOL_BLOCKS, type PoolHandle } from './dma-pool-blocks'
-export { type DmaPoolOptions, dmaPoolCreate } from './dma-pool-create'
-export { FileRegisterWindow } from './file-register-window'
-export { IoRegion } from './io-region'
-export type { IommuDomain } from './iommu-domain'
-export * from './limits'
-export { MAX_LIVE_MAPPINGS, type MappingHandle } from './mapping-table'
-export * from './masks'
-export { allocateDmaMemory, bufferOf, DmaMemory, type DmaMemoryOptions, memoryOf } from './memory'
-export {
-  dmaCanMmap,
-  dmaMmapCoherent,
-  dmaMmapPages,
-  type MmapAllocationOptions,
-  mmapAllocation,
-} from './mmap-allocation'
-export { assertCoherent, dmaDevNeedSync, dmaNeedSync } from './need-sync'
-export {
-  dmaAllocNoncoherent,
-  dmaAllocPages,
-  dmaFreeNoncoherent,
-  dmaFreePages,
-  NoncoherentAllocation,
-} from './noncoherent'
-export { dmaMapPage, dmaUnmapPage } from './page'
-export type { Frames } from './pagemap'
-export { type FrameRange, physicalAddressAt, physicalAddresses, readFrames } from './physical'
-export { DmaPin } from './pin'
-export type { PollOptions } from './poll-until'
-export { DmaRegion } from './region'
-export { dmaMapResource, dmaUnmapResource, ResourceMapping } from './resource'
-export { getDmaOps, setDmaOps } from './set-dma-ops'
-export { type DmaMemoryHandle, exportDmaMemory, importDmaMemory } from './share-memory'
+} from './device/dma-parameters'
+export type { IommuDomain } from './device/iommu-domain'
+export * from './device/limits'
+export * from './device/masks'
+export { assertCoherent, dmaDevNeedSync, dmaNeedSync } from './device/need-sync'
+export { getDmaOps, setDmaOps } from './device/set-dma-ops'
+export { createDmaRegion, type DmaRegionOptions } from './mapping/create-region'
+export { type DirectOpsOptions, directOps } from './mapping/direct-ops'
+export { MAX_LIVE_MAPPINGS, type MappingHandle } from './mapping/mapping-table'
+export { dmaMapPage, dmaUnmapPage } from './mapping/page'
+export { DmaRegion } from './mapping/region'
+export { dmaMapResource, dmaUnmapResource, ResourceMapping } from './mapping/resource'
 export {
   dmaMapSingle,
   dmaSyncSingleForCpu,
@@ -80,7 +60,44 @@ export {
   dmaSyncSingleRangeForCpu,
   dmaSyncSingleRangeForDevice,
   dmaUnmapSingle,
-  StreamingMapping,
-} from './streaming'
-export { assertByteLength, assertMilliseconds, assertOptions, assertRange, assertSignal } from './validate'
-export type { ViewRange } from './view-range'
+} from './mapping/streaming'
+export { StreamingMapping } from './mapping/streaming-mapping'
+export { allocateDmaMemory, DmaMemory, type DmaMemoryOptions } from './memory/memory'
+export { bufferOf, memoryOf } from './memory/memory-of'
+export {
+  dmaCanMmap,
+  dmaMmapCoherent,
+  dmaMmapPages,
+  type MmapAllocationOptions,
+  mmapAllocation,
+} from './memory/mmap-allocation'
+export type { Frames } from './memory/pagemap'
+export { type FrameRange, physicalAddressAt, physicalAddresses, readFrames } from './memory/physical'
+export { DmaPin } from './memory/pin'
+export { type DmaMemoryHandle, exportDmaMemory, importDmaMemory } from './memory/share-memory'
+export { DmaPool } from './pool/dma-pool'
+export {
+  DmaPoolBlock,
+  dmaPoolAlloc,
+  dmaPoolDestroy,
+  dmaPoolFree,
+  dmaPoolZalloc,
+} from './pool/dma-pool-block'
+export { MAX_POOL_BLOCKS, type PoolHandle } from './pool/dma-pool-blocks'
+export { type DmaPoolOptions, dmaPoolCreate } from './pool/dma-pool-create'
+export { FileRegisterWindow } from './registers/file-register-window'
+export { IoRegion } from './registers/io-region'
+export type { PollOptions } from './registers/poll-until'
+export * from './vocabulary/address'
+export {
+  assertAttributes,
+  DmaAttribute,
+  type DmaAttributes,
+  hasAttribute,
+} from './vocabulary/attributes'
+export {
+  assertTransferDirection,
+  DmaDirection,
+  directionName,
+  type TransferDirection,
+} from './vocabulary/direction'

@@ -40,6 +40,11 @@ export class ChunkCutter {
   private finest = ANYWHERE
   /** A multiple that no piece is longer than. */
   private readonly longest: number
+  /** The region that the last piece lay in: pieces mostly follow each other. Bytes are of the memory. */
+  private windowPage = 0
+  private windowStart = 0
+  private windowEnd = -1
+  private windowAddress = 0
   // The piece that is being looked at.
   private place = Place.Unknown
   private size = 0
@@ -66,8 +71,10 @@ export class ChunkCutter {
     const { maxBytes, maxSegments, rules } = this.limits
     const { pages, offsets, lengths, count } = this.table.segments
     const { pageSize } = this.table.space
-    pieces.truncate(0)
+    pieces.count = 0
     layout.clear()
+    // A region may have been closed since the last run.
+    this.windowEnd = -1
     this.lastIndex = this.index
     this.lastBegin = this.begin
     let bytes = 0
@@ -78,9 +85,12 @@ export class ChunkCutter {
     let lastLength = 0
     while (this.index < count && bytes < maxBytes) {
       const left = lengths[this.index]! - this.begin
-      const inPage = offsets[this.index]! + this.begin
-      const page = pages[this.index]! + Math.floor(inPage / pageSize)
-      const byteOffset = inPage % pageSize
+      let page = pages[this.index]!
+      let byteOffset = offsets[this.index]! + this.begin
+      if (byteOffset >= pageSize) {
+        page += Math.floor(byteOffset / pageSize)
+        byteOffset %= pageSize
+      }
       this.locate(page, byteOffset, Math.min(left, maxBytes - bytes, rules.maxSegmentSize))
       const { place, size, address } = this
       const joined =
@@ -88,14 +98,14 @@ export class ChunkCutter {
         place === lastPlace &&
         address === lastEnd &&
         lastLength + size <= rules.maxSegmentSize &&
-        address % rules.granule === 0 &&
-        address % this.span !== 0
+        this.beyond(address, rules.granule) === 0 &&
+        this.beyond(address, this.span) !== 0
       if (!joined) {
         if (nents === maxSegments) break
         nents++
         lastLength = 0
       }
-      if (place === Place.Packed) layout.add(address % rules.granule, size)
+      if (place === Place.Packed) layout.add(this.beyond(address, rules.granule), size)
       pieces.push(page, byteOffset, size)
       lastPlace = place
       lastEnd = address + size
@@ -124,6 +134,11 @@ export class ChunkCutter {
     const { span, table } = this
     const { space } = table
     this.size = longest
+    const inWindow = (page - this.windowPage) * space.pageSize + byteOffset
+    if (inWindow >= this.windowStart && inWindow + longest <= this.windowEnd) {
+      this.placeAt(this.windowAddress + inWindow)
+      return
+    }
     if (space.physical) {
       this.placeAt(page * space.pageSize + byteOffset)
       return
@@ -133,7 +148,7 @@ export class ChunkCutter {
     // A shorter piece may lie in a region where a longer one reaches out of it.
     for (;;) {
       const { size } = this
-      const address = source.memory ? this.addressInRegion(source.memory, start, size) : -1
+      const address = source.memory ? this.addressInRegion(source.memory, source.firstPage, start, size) : -1
       if (address >= 0) {
         this.placeAt(address)
         return
@@ -155,18 +170,26 @@ export class ChunkCutter {
 
   private placeAt(address: number): void {
     this.place = this.device.ops.bouncer ? Place.Unknown : Place.Known
-    this.size = Math.min(this.size, this.span - (address % this.span))
+    this.size = Math.min(this.size, this.span - this.beyond(address, this.span))
     // Where it may be copied after all, a page at a time or less has to do as well.
     if (this.place === Place.Unknown) this.size = Math.min(this.size, this.finest - (address % this.finest))
     this.address = address
   }
 
-  private addressInRegion(memory: DmaMemory, start: number, byteLength: number): number {
+  private addressInRegion(memory: DmaMemory, firstPage: number, start: number, byteLength: number): number {
     for (const region of memory.regions) {
-      if (region.covers(this.device, start, byteLength, this.direction)) {
-        return toNumber(region.dmaAddress) - region.memoryOffset + start
-      }
+      if (!region.covers(this.device, start, byteLength, this.direction)) continue
+      this.windowPage = firstPage
+      this.windowStart = region.memoryOffset
+      this.windowEnd = region.memoryOffset + region.byteLength
+      this.windowAddress = toNumber(region.dmaAddress) - region.memoryOffset
+      return this.windowAddress + start
     }
     return -1
+  }
+
+  /** Bytes from the last multiple of a power of two: faster than `%` of numbers above 2^31. */
+  private beyond(address: number, power: number): number {
+    return address - Math.floor(address / power) * power
   }
 }

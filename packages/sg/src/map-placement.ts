@@ -30,6 +30,9 @@ enum Pending {
 
 const NO_ADDRESSES = new Float64Array(0)
 const NO_LENGTHS = new Uint32Array(0)
+/** Arrays that are shorter are not worth shortening. */
+const LONG = 128
+const NO_SINGLES: (StreamingMapping | undefined)[] = []
 
 /** Where a device finds the segments of a table, and what has to be undone. Its arrays are used again and again. */
 export class SegmentPlacement {
@@ -37,15 +40,17 @@ export class SegmentPlacement {
   lengths = NO_LENGTHS
   /** How many of the arrays' elements the device sees. */
   nents = 0
+  /** The arrays were shortened: they fit no other table. */
+  trimmed = false
   private readonly device: DmaDevice
-  private readonly rules: SegmentRules
+  readonly rules: SegmentRules
   private readonly layout: IommuLayout
   private direction: TransferDirection = 0
   /** Those that hold some segment. */
   private readonly regions: DmaRegion[] = []
   private range: IommuRange | undefined = undefined
   /** By segment. Where there is one nothing is joined, and the n-th that the device sees is the n-th in memory. */
-  private singles: (StreamingMapping | undefined)[] = []
+  private singles = NO_SINGLES
   /** What `resolve` found: some segments are to be packed, some to be mapped by themselves. */
   private somePacked = false
   private someSingle = false
@@ -58,10 +63,10 @@ export class SegmentPlacement {
 
   /** Whether the device still has all that it was given. */
   get whole(): boolean {
-    const { regions } = this
+    const { regions, range, singles } = this
     for (let i = 0; i < regions.length; i++) if (regions[i]!.closed) return false
-    if (this.range?.closed === true) return false
-    return this.singles.every((single) => single === undefined || single.mapped)
+    if (range?.closed === true) return false
+    return singles.length === 0 || singles.every((single) => single === undefined || single.mapped)
   }
 
   /**
@@ -106,11 +111,19 @@ export class SegmentPlacement {
     return false
   }
 
-  /** Shortens the arrays to what is used of them. */
-  trim(): void {
-    if (this.nents === this.addresses.length) return
+  /**
+   * Shortens the arrays to what is used of them, where that is little.
+   * @returns what the long ones are left with
+   */
+  trim(): SegmentPlacement | undefined {
+    if (this.nents * 2 > this.addresses.length || this.addresses.length < LONG) return undefined
+    this.trimmed = true
+    const rest = new SegmentPlacement(this.device, this.rules)
+    rest.addresses = this.addresses
+    rest.lengths = this.lengths
     this.addresses = this.addresses.slice(0, this.nents)
     this.lengths = this.lengths.slice(0, this.nents)
+    return rest
   }
 
   /** Makes what one side wrote visible to the other. */
@@ -122,6 +135,10 @@ export class SegmentPlacement {
   /** Takes everything from the device, also what is left after a part was taken away. Every part is tried. */
   release(attributes: DmaAttributes): void {
     const { singles, range } = this
+    if (range === undefined && singles.length === 0 && this.device.ops.coherent) {
+      this.forget()
+      return
+    }
     const skip = hasAttribute(attributes, DmaAttribute.SkipCpuSync)
     if (!skip && !this.device.ops.coherent && this.whole) this.syncInPlace('syncForCpu')
     const steps: (() => void)[] = []
@@ -147,8 +164,8 @@ export class SegmentPlacement {
 
   private forget(): void {
     this.nents = 0
-    this.regions.length = 0
-    this.singles = []
+    this.clearRegions()
+    this.singles = NO_SINGLES
     this.range = undefined
   }
 
@@ -169,7 +186,7 @@ export class SegmentPlacement {
     this.somePacked = false
     this.someSingle = false
     let known: DmaMemory | undefined
-    this.regions.length = 0
+    this.clearRegions()
     let i = 0
     while (i < count) {
       const source = space.sourceOf(segments.pages[i]!)
@@ -231,26 +248,38 @@ export class SegmentPlacement {
     const { pages, offsets, lengths: byteLengths } = segments
     const { pageSize } = space
     const { firstPage } = source
-    const endPage = firstPage + source.pageCount
     const low = region.memoryOffset
     const high = low + region.byteLength
     const toAddress = toNumber(region.dmaAddress) - low
-    // Without an IOMMU the kernel does not look at boundaries either.
-    const perBoundary = this.rules.granule > 0 ? 1 / (this.rules.boundary + 1) : 0
+    // Without an IOMMU the kernel does not look at boundaries either; and most regions have none in them.
+    const { granule, boundary } = this.rules
+    const perBoundary = 1 / (boundary + 1)
+    const looks =
+      granule > 0 &&
+      Math.floor((toAddress + low) * perBoundary) !== Math.floor((toAddress + high - 1) * perBoundary)
     let i = from
     for (; i < count; i++) {
-      const page = pages[i]!
-      if (page < firstPage || page >= endPage) break
-      const start = (page - firstPage) * pageSize + offsets[i]!
+      // Of another buffer's page it is negative, or far beyond the end: no two have neighbouring numbers.
+      const start = (pages[i]! - firstPage) * pageSize + offsets[i]!
       const byteLength = byteLengths[i]!
       if (start < low || start + byteLength > high || byteLength === 0) break
       const address = toAddress + start
-      if (Math.floor(address * perBoundary) !== Math.floor((address + byteLength - 1) * perBoundary)) break
+      if (
+        looks === true &&
+        Math.floor(address * perBoundary) !== Math.floor((address + byteLength - 1) * perBoundary)
+      ) {
+        break
+      }
       addresses[i] = address
       lengths[i] = byteLength
     }
     if (i > from) this.note(region)
     return i
+  }
+
+  private clearRegions(): void {
+    // Setting the length costs more than all the rest of a small table.
+    while (this.regions.length > 0) this.regions.pop()
   }
 
   private note(region: DmaRegion): void {

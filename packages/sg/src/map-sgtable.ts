@@ -7,7 +7,7 @@ import {
   type TransferDirection,
 } from '@linux-dma/core'
 import type { OrigNents } from './counts'
-import { SegmentPlacement } from './map-placement'
+import { givePlacement, takePlacement } from './map-placements'
 import { NOT_FOR_TABLES } from './mapped-segments'
 import { MappedSgTable } from './mapped-sg-table'
 import type { SegmentRules } from './merge-segments'
@@ -157,9 +157,10 @@ function map(
   direction: TransferDirection,
   attributes: DmaAttributes,
 ): MappedSgTable {
-  const placement = new SegmentPlacement(device, rulesOf(device))
+  const placement = takePlacement(device, rulesOf(device), table.origNents)
   placement.place(table.space, table.segments, table.origNents, direction, attributes)
-  placement.trim()
+  const rest = placement.trim()
+  if (rest) givePlacement(device, rest)
   return new MappedSgTable(device, table, direction, placement)
 }
 

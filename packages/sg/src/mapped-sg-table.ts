@@ -1,6 +1,7 @@
 import type { DmaDevice, TransferDirection } from '@linux-dma/core'
 import type { OrigNents } from './counts'
 import type { SegmentPlacement } from './map-placement'
+import { givePlacement } from './map-placements'
 import { MappedSegments } from './mapped-segments'
 import { MappedSgPart } from './mapped-sg-part'
 import { Segments } from './segments'
@@ -41,5 +42,9 @@ export class MappedSgTable extends MappedSegments {
     return splitSegments(seen, this.byteLength, options).map(
       (part, i) => new MappedSgPart(this, tables[i]!, part),
     )
+  }
+
+  protected override left(): void {
+    givePlacement(this.device, this.placement)
   }
 }

@@ -1,0 +1,113 @@
+import { DmaError } from '@linux-dma/native'
+import { assertByteLength } from '../checks/validate'
+import type { DmaDevice } from '../device/dma-device'
+import { DmaRegion } from '../mapping/region'
+import { StreamingMapping } from '../mapping/streaming-mapping'
+import { allocateDmaMemory, type DmaMemory } from '../memory/memory'
+import type { DmaAttributes } from '../vocabulary/attributes'
+import { assertTransferDirection, type TransferDirection } from '../vocabulary/direction'
+
+/**
+ * Memory that was mapped for a device when it was allocated, and that device and CPU hand to and fro by syncs. The CPU
+ * has it first. It is a streaming mapping, for all that syncs one, but ends by being freed.
+ */
+export class NoncoherentAllocation extends StreamingMapping {
+  readonly #region: DmaRegion
+
+  /** @internal use {@link dmaAllocNoncoherent} */
+  constructor(region: DmaRegion, byteLength: number, direction: TransferDirection) {
+    super(region, 0, byteLength, direction, 0)
+    this.#region = region
+    // With the syncs of a map and a hand-over, so that the zeros are where both see them.
+    this.syncForCpu()
+  }
+
+  /** The memory behind it, to be mapped for other devices or exported. It goes with the allocation. */
+  get memory(): DmaMemory {
+    return this.#region.memory
+  }
+
+  /** Whether it was freed, or its device closed. */
+  get freed(): boolean {
+    return this.#region.closed
+  }
+
+  /** See {@link dmaFreeNoncoherent}. */
+  free(): void {
+    if (this.#region.closed) {
+      throw new DmaError(
+        'DMA_CLOSED',
+        `the ${this.byteLength}-byte non-coherent allocation of ${this.device.name} is freed`,
+      )
+    }
+    this.#region.close()
+  }
+
+  /** @throws DMA_INVALID_ARGUMENT: what was allocated is freed, not unmapped */
+  override unmap(_attributes?: DmaAttributes): void {
+    throw new DmaError(
+      'DMA_INVALID_ARGUMENT',
+      'the memory was allocated and not mapped: it cannot be unmapped',
+      {
+        hint: 'free it with dmaFreeNoncoherent(device, allocation)',
+      },
+    )
+  }
+
+  /** Frees where that has not been done. */
+  override [Symbol.dispose](): void {
+    this.#region.close()
+  }
+}
+
+/**
+ * Allocates zeroed memory and maps it for a device, to be used over and over with syncs: on a path that is not coherent
+ * it is faster than coherent memory, which that may not even have. Mirrors `dma_alloc_noncoherent()`; `dmaAllocPages` is
+ * the same function, since memory here is found by its bytes and by its pages alike.
+ *
+ * The CPU has it first: call `syncForDevice()` (or `dmaSyncSingleForDevice`) before the device is started.
+ * @param byteLength bytes, 1 to 4 GiB - 1
+ * @param direction which way the bytes travel
+ * @throws DMA_INVALID_ARGUMENT; DMA_RANGE; DMA_BUS_MASTER_OFF; DMA_CLOSED; ENOMEM, ENOSPC. Nothing stays allocated then.
+ * @example
+ * ```ts
+ * using buffer = dmaAllocNoncoherent(device, 65536, DmaDirection.FromDevice)
+ * buffer.syncForDevice()
+ * registers.writeAddress(0x80, buffer.dmaAddress)
+ * ```
+ */
+export function dmaAllocNoncoherent(
+  device: DmaDevice,
+  byteLength: number,
+  direction: TransferDirection,
+): NoncoherentAllocation {
+  assertByteLength('byteLength', byteLength)
+  assertTransferDirection(direction)
+  device.assertReady()
+  const memory = allocateDmaMemory({ byteLength, kernel: device.kernel, name: 'linux-dma-noncoherent' })
+  try {
+    const region = new DmaRegion(device, memory, 0, memory.byteLength, direction, {
+      // Found by nobody else who maps the memory: those bytes are in use as a whole.
+      purpose: 'single',
+      ownsMemory: true,
+      capacity: 1,
+    })
+    return new NoncoherentAllocation(region, byteLength, direction)
+  } catch (error) {
+    memory.close()
+    throw error
+  }
+}
+
+/** Frees such memory. Mirrors `dma_free_noncoherent()`. @throws DMA_CLOSED the second time; DMA_WRONG_DEVICE */
+export function dmaFreeNoncoherent(device: DmaDevice, allocation: NoncoherentAllocation): void {
+  if (allocation.device !== device) {
+    throw new DmaError(
+      'DMA_WRONG_DEVICE',
+      `the allocation is ${allocation.device.name}’s, not ${device.name}’s`,
+    )
+  }
+  allocation.free()
+}
+
+export { dmaAllocNoncoherent as dmaAllocPages, dmaFreeNoncoherent as dmaFreePages }

@@ -1,0 +1,116 @@
+import { DmaError } from '@linux-dma/native'
+import type { DeviceChild, DmaDevice } from '../device/dma-device'
+import { assertCoherent } from '../device/need-sync'
+import type { MappingHome } from '../mapping/mapping-home'
+import type { MappingHandle } from '../mapping/mapping-table'
+import type { DmaMemory } from '../memory/memory'
+import { addToDmaAddress, type DmaAddress } from '../vocabulary/address'
+import { DmaAttribute, type DmaAttributes, hasAttribute } from '../vocabulary/attributes'
+import type { TransferDirection } from '../vocabulary/direction'
+import { bufferGone } from './bounce-errors'
+import type { Bouncer } from './bouncer'
+
+/** There is one mapping in each home of this kind. */
+const ONLY = 0 as unknown as MappingHandle
+
+/**
+ * One buffer, of whatever memory, that a device is given through slots of its bouncer. Where it lies in DMA memory, it
+ * ends with that.
+ */
+export class BouncedBuffer implements DeviceChild, MappingHome {
+  readonly device: DmaDevice
+  readonly temporary = true
+  readonly coherent = false
+  readonly byteLength: number
+  readonly #bytes: Uint8Array
+  readonly #memory: DmaMemory | undefined
+  readonly #bouncer: Bouncer
+  #dmaAddress: DmaAddress | undefined
+  #cpuOwns = false
+
+  /** @param memory what the bytes are part of, where that is DMA memory */
+  constructor(device: DmaDevice, bouncer: Bouncer, bytes: Uint8Array, memory?: DmaMemory) {
+    this.device = device
+    this.byteLength = bytes.byteLength
+    this.#bouncer = bouncer
+    this.#bytes = bytes
+    this.#memory = memory
+  }
+
+  /** Where the slots are. @throws DMA_NOT_MAPPED */
+  get dmaAddress(): DmaAddress {
+    if (this.#dmaAddress !== undefined) return this.#dmaAddress
+    throw new DmaError('DMA_NOT_MAPPED', `the bounced buffer of ${this.device.name} is not mapped`, {
+      hint: 'it was unmapped, or its memory or device was closed; map the buffer again',
+    })
+  }
+
+  /** Maps the buffer whole: once. */
+  mapSingle(
+    _byteOffset: number,
+    _byteLength: number,
+    direction: TransferDirection,
+    attributes: DmaAttributes,
+  ): MappingHandle {
+    if (hasAttribute(attributes, DmaAttribute.RequireCoherent)) assertCoherent(this.device, true)
+    this.#dmaAddress = this.#bouncer.map(this.device, this.#bytes, direction)
+    try {
+      this.device.adopt(this)
+      this.#memory?.attachUser(this)
+    } catch (error) {
+      this.close()
+      throw error
+    }
+    return ONLY
+  }
+
+  unmapSingle(_handle: MappingHandle, attributes: DmaAttributes): void {
+    this.#release(hasAttribute(attributes, DmaAttribute.SkipCpuSync))
+  }
+
+  addressOf(_handle: MappingHandle): DmaAddress {
+    this.device.assertReady()
+    return this.dmaAddress
+  }
+
+  isMapped(_handle: MappingHandle): boolean {
+    return this.#dmaAddress !== undefined
+  }
+
+  isCpuOwned(_handle: MappingHandle): boolean {
+    return this.#cpuOwns
+  }
+
+  syncRange(
+    verb: 'syncForCpu' | 'syncForDevice',
+    _handle: MappingHandle,
+    byteOffset: number,
+    byteLength: number,
+  ): void {
+    this.#assertWhole()
+    this.#bouncer[verb](this.device, addToDmaAddress(this.dmaAddress, byteOffset), byteLength)
+    this.#cpuOwns = verb === 'syncForCpu'
+  }
+
+  bytesAt(byteOffset: number, byteLength: number): Uint8Array {
+    this.#assertWhole()
+    return this.#bytes.subarray(byteOffset, byteOffset + byteLength)
+  }
+
+  /** Gives the slots back as they are: nothing is copied. Idempotent. */
+  close(): void {
+    if (this.#dmaAddress !== undefined) this.#release(true)
+  }
+
+  #assertWhole(): void {
+    if (this.#bytes.byteLength !== this.byteLength) throw bufferGone()
+  }
+
+  #release(skipCopy: boolean): void {
+    const address = this.dmaAddress
+    this.#dmaAddress = undefined
+    this.device.disown(this)
+    this.#memory?.detachUser(this)
+    this.#bouncer.unmap(this.device, address, skipCopy)
+  }
+}

@@ -1,0 +1,66 @@
+import type { Bouncer } from '../bounce/bouncer'
+import type { DmaMemory } from '../memory/memory'
+import type { DmaAddress } from '../vocabulary/address'
+import type { TransferDirection } from '../vocabulary/direction'
+import type { DmaDevice } from './dma-device'
+import type { IommuDomain } from './iommu-domain'
+
+/**
+ * What a device's DMA path does, after the kernel's `struct dma_map_ops`. The functions in `dma…()` words check
+ * their arguments and then ask these; a backend sees only valid, page-aligned requests.
+ */
+export interface DmaOps {
+  /** What an error calls this path: `vfio-type1`, `bounce`. */
+  readonly name: string
+  /** Whether CPU and device see the same bytes at all times in memory that is mapped in place: no syncs are needed. */
+  readonly coherent: boolean
+  /** Whether pages stay where they are while they are mapped: their physical addresses are then worth something. */
+  readonly pins: boolean
+  /** Whether a DMA address is the physical address of what is there: nothing translates on the way. */
+  readonly physical?: boolean
+  /** Present where an IOMMU lets this path choose at which address the device finds what. */
+  readonly iommu?: IommuDomain
+  /** Present where a mapping may be a copy of the bytes at another place. */
+  readonly bouncer?: Bouncer
+
+  /**
+   * Pins whole pages of `memory` and makes them reachable for the device.
+   * @param byteOffset multiple of the page size
+   * @param byteLength multiple of the page size, 1 page or more
+   * @param mask the highest address that the device can put on the bus
+   * @returns where the device finds the first byte
+   */
+  mapPages(
+    device: DmaDevice,
+    memory: DmaMemory,
+    byteOffset: number,
+    byteLength: number,
+    direction: TransferDirection,
+    mask: bigint,
+  ): DmaAddress
+
+  /**
+   * Undoes one `mapPages`, whole. When it returns, the device can no longer reach the pages. When it throws, it
+   * may still: the memory is then quarantined.
+   */
+  unmapPages(device: DmaDevice, address: DmaAddress, byteLength: number): void
+
+  /** Makes what the device wrote visible to the CPU. Needed where the path is not {@link coherent}. */
+  syncForCpu?(device: DmaDevice, address: DmaAddress, byteLength: number, direction: TransferDirection): void
+  /** Makes what the CPU wrote visible to the device. Needed where the path is not {@link coherent}. */
+  syncForDevice?(
+    device: DmaDevice,
+    address: DmaAddress,
+    byteLength: number,
+    direction: TransferDirection,
+  ): void
+
+  /** Whether a device limited to addresses up to `mask` can do DMA here at all. */
+  supportsMask(mask: bigint): boolean
+  /** The mask that reaches everything this path may hand out, of the form 2^n - 1. */
+  requiredMask(): bigint
+  /** Bytes in the largest single mapping of `device`. */
+  maxMappingSize(device: DmaDevice): number
+  /** Bytes up to which a mapping is cheap. */
+  optMappingSize(device: DmaDevice): number
+}

@@ -1,0 +1,325 @@
+import { DmaError } from '@linux-dma/native'
+import { closeAll } from '../checks/close-all'
+import { assertRange } from '../checks/validate'
+import type { DmaDevice } from '../device/dma-device'
+import type { DmaMemory } from '../memory/memory'
+import { type DmaAddress, formatDmaAddress, toNumber } from '../vocabulary/address'
+import type { DmaAttributes } from '../vocabulary/attributes'
+import {
+  assertTransferDirection,
+  DmaDirection,
+  directionName,
+  type TransferDirection,
+} from '../vocabulary/direction'
+import { beginTransfer, endTransfer, syncTransfer, transferAddress } from './attended-transfers'
+import type { MappingHome } from './mapping-home'
+import { type MappingHandle, MappingTable } from './mapping-table'
+
+/** Holds nothing, ever: what a region has before it is mapped and after it is closed. */
+const NO_MAPPINGS = /* @__PURE__ */ new MappingTable(0)
+
+/**
+ * One arena that is pinned and mapped for a device once; mapping a part of it is then a bounds check and an addition,
+ * with no system call, no native call and no allocation.
+ *
+ * The functions that take numbers and handles are for hot loops; `dmaMapSingle` gives the same as an object.
+ */
+export class DmaRegion implements Disposable, MappingHome {
+  readonly device: DmaDevice
+  readonly memory: DmaMemory
+  /** Where the device finds the region's first byte. */
+  readonly dmaAddress: DmaAddress
+  readonly byteLength: number
+  readonly direction: TransferDirection
+
+  /** Offset of the region's first byte in its memory. */
+  readonly memoryOffset: number
+  /** Made for one mapping of memory that is not registered, and closed with it. */
+  readonly temporary: boolean
+  /** Made for a coherent allocation. */
+  readonly coherent: boolean
+  // What each transfer reads is never undefined, and flags are compared with `true`: the engine then knows their kind.
+  private table = NO_MAPPINGS
+  private readonly start: number = 0
+  /** Bytes that can be mapped: 0 once closed. */
+  private limit = 0
+  /** Registered for both directions. */
+  private readonly acceptsAll: boolean = false
+  /** The DMA path has work to do at each change of ownership: it is not coherent, or may bounce. */
+  private readonly attended: boolean = false
+  readonly #ownsMemory: boolean
+  #closed = false
+
+  /** @internal use {@link createDmaRegion} */
+  constructor(
+    device: DmaDevice,
+    memory: DmaMemory,
+    memoryOffset: number,
+    byteLength: number,
+    direction: TransferDirection,
+    options: { purpose: 'region' | 'single' | 'coherent'; ownsMemory: boolean; capacity: number },
+  ) {
+    this.device = device
+    this.memory = memory
+    this.memoryOffset = memoryOffset
+    this.byteLength = byteLength
+    this.direction = direction
+    this.acceptsAll = direction === DmaDirection.Bidirectional
+    this.#ownsMemory = options.ownsMemory
+    this.temporary = options.purpose !== 'region'
+    this.coherent = options.purpose === 'coherent'
+    this.attended = !device.ops.coherent || device.ops.bouncer !== undefined
+    assertSameKernel(device, memory)
+    const mask = this.coherent ? device.coherentDmaMask : device.dmaMask
+    if (memoryOffset + byteLength > memory.byteLength) {
+      throw new DmaError(
+        'DMA_RANGE',
+        `byte ${memoryOffset + byteLength} lies beyond the ${memory.byteLength} of the DMA memory`,
+      )
+    }
+    this.dmaAddress = device.ops.mapPages(device, memory, memoryOffset, byteLength, direction, mask)
+    this.start = toNumber(this.dmaAddress)
+    try {
+      // Regions lie apart, so that a handle of one is most often none of another's.
+      this.table = new MappingTable(options.capacity, this.start / device.kernel.pageSize)
+      this.limit = byteLength
+      device.adopt(this)
+      memory.attach(this)
+    } catch (error) {
+      device.disown(this)
+      this.#unmap()
+      throw error
+    }
+  }
+
+  /** Whether this region holds [memoryOffset, memoryOffset + byteLength) of its memory, for `direction`. */
+  covers(device: DmaDevice, memoryOffset: number, byteLength: number, direction: TransferDirection): boolean {
+    return (
+      device === this.device &&
+      !this.temporary &&
+      memoryOffset >= this.memoryOffset &&
+      memoryOffset + byteLength <= this.memoryOffset + this.byteLength &&
+      (this.direction === DmaDirection.Bidirectional || this.direction === direction)
+    )
+  }
+
+  /** All of the region's bytes, whoever owns them now. A part that is mapped belongs to the device. */
+  get bytes(): Uint8Array {
+    return this.memory.bytes.subarray(this.memoryOffset, this.memoryOffset + this.byteLength)
+  }
+
+  /** A part of them. @internal */
+  bytesAt(byteOffset: number, byteLength: number): Uint8Array {
+    const start = this.memoryOffset + byteOffset
+    return this.memory.bytes.subarray(start, start + byteLength)
+  }
+
+  get closed(): boolean {
+    return this.#closed
+  }
+
+  /** Mappings that are live now. */
+  get liveMappings(): number {
+    return this.table.live
+  }
+
+  /**
+   * Gives a part of the region to the device. Mirrors `dma_map_single()`; the handle takes the place of the address
+   * in every later call.
+   * @param byteOffset bytes from the region's start
+   * @param byteLength 1 to 2^32 - 1
+   * @param direction one that the region's own direction includes
+   * @param attributes `SkipCpuSync`, `RequireCoherent`, or those that have no effect
+   * @throws DMA_RANGE, DMA_INVALID_ARGUMENT, DMA_ATTRIBUTE, DMA_DIRECTION, DMA_TOO_MANY_MAPPINGS; DMA_BUS_MASTER_OFF;
+   *   DMA_CLOSED; DMA_NOT_COHERENT for `RequireCoherent`; what bouncing throws
+   */
+  mapSingle(
+    byteOffset: number,
+    byteLength: number,
+    direction: TransferDirection,
+    attributes: DmaAttributes = 0,
+  ): MappingHandle {
+    this.check(byteOffset, byteLength)
+    if (direction !== this.direction && (this.acceptsAll !== true || (direction !== 1 && direction !== 2))) {
+      this.#checkDirection(direction)
+    }
+    const handle = this.table.insert(byteOffset, byteLength, direction)
+    if (this.attended === true || attributes !== 0) {
+      this.begin(handle, attributes)
+    }
+    return handle
+  }
+
+  /**
+   * Takes a part back from the device. Mirrors `dma_unmap_single()`. The region stays mapped: a device that was not
+   * stopped, or is not done, still reaches the bytes.
+   * @param attributes `SkipCpuSync` where nothing that the device wrote is wanted
+   * @throws DMA_NOT_MAPPED for a handle whose mapping has ended; DMA_ATTRIBUTE, DMA_INVALID_ARGUMENT
+   */
+  unmapSingle(handle: MappingHandle, attributes: DmaAttributes = 0): void {
+    if (this.attended === true || attributes !== 0) this.end(handle, attributes)
+    this.table.remove(handle)
+  }
+
+  /**
+   * Where the device finds a mapping's first byte.
+   * @throws DMA_NOT_MAPPED; DMA_BUS_MASTER_OFF; DMA_CLOSED
+   */
+  addressOf(handle: MappingHandle): DmaAddress {
+    if (this.device.dmaReady !== true || this.attended === true) return this.checkedAddress(handle)
+    return (this.start + this.table.byteOffset(handle)) as unknown as DmaAddress
+  }
+
+  /**
+   * Where the device finds a part of the region, without recording a mapping: for rings that do their own book-keeping.
+   * @throws DMA_RANGE; DMA_BUS_MASTER_OFF; DMA_CLOSED
+   */
+  addressAt(byteOffset: number, byteLength: number): DmaAddress {
+    // The conditions of `check`, once more: Node 24 does not inline a call inside a call here, at three times the cost.
+    if (
+      byteOffset >>> 0 !== byteOffset ||
+      byteLength >>> 0 !== byteLength ||
+      byteLength === 0 ||
+      byteOffset + byteLength > this.limit ||
+      this.device.dmaReady !== true
+    ) {
+      this.#checkAgain(byteOffset, byteLength)
+    }
+    return (this.start + byteOffset) as unknown as DmaAddress
+  }
+
+  /** Lends a mapping to the CPU. Mirrors `dma_sync_single_for_cpu()`. @throws DMA_NOT_MAPPED */
+  syncForCpu(handle: MappingHandle): void {
+    if (this.attended === true) this.syncWhole('syncForCpu', handle)
+    this.table.giveToCpu(handle)
+  }
+
+  /** Gives a mapping back to the device. Mirrors `dma_sync_single_for_device()`. @throws DMA_NOT_MAPPED */
+  syncForDevice(handle: MappingHandle): void {
+    if (this.attended === true) this.syncWhole('syncForDevice', handle)
+    this.table.giveToDevice(handle)
+  }
+
+  /** As `syncForCpu` for a part of a mapping: offset and length within it, already checked. @internal */
+  syncRange(
+    verb: 'syncForCpu' | 'syncForDevice',
+    handle: MappingHandle,
+    byteOffset: number,
+    byteLength: number,
+  ): void {
+    if (this.attended) syncTransfer(this, this.table, verb, handle, byteOffset, byteLength)
+    if (verb === 'syncForCpu') this.table.giveToCpu(handle)
+    else this.table.giveToDevice(handle)
+  }
+
+  /** Whether a mapping is lent to the CPU now. @throws DMA_NOT_MAPPED */
+  isCpuOwned(handle: MappingHandle): boolean {
+    return this.table.isCpuOwned(handle)
+  }
+
+  /** Whether a mapping is live. */
+  isMapped(handle: MappingHandle): boolean {
+    return this.table.has(handle)
+  }
+
+  /**
+   * Ends all mappings, takes the pages from the device and, where the region allocated its memory, gives that back.
+   * Idempotent.
+   * @throws what the device's DMA path threw; the memory is then quarantined: it stays pinned and is never reused
+   */
+  close(): void {
+    if (this.#closed) return
+    this.#closed = true
+    this.limit = 0
+    const slots = this.table.bounceAddresses()
+    // An empty table knows no handle: every mapping that was live is stale from here on.
+    this.table = NO_MAPPINGS
+    this.device.disown(this)
+    try {
+      closeAll([
+        ...slots.map((slot) => () => this.device.ops.bouncer?.unmap(this.device, slot, true)),
+        () => this.#unmap(),
+      ])
+    } finally {
+      this.memory.detach(this)
+    }
+    if (this.#ownsMemory) this.memory.close()
+  }
+
+  [Symbol.dispose](): void {
+    this.close()
+  }
+
+  #unmap(): void {
+    try {
+      this.device.ops.unmapPages(this.device, this.dmaAddress, this.byteLength)
+    } catch (error) {
+      this.device.quarantine(this.memory, error)
+      throw error
+    }
+  }
+
+  /** Range and readiness in as few compares as catch everything: fractions, NaN and negatives fail `>>> 0`. */
+  // `private` and not `#`: at each call of a `#method` the engine checks the class once more.
+  private check(byteOffset: number, byteLength: number): void {
+    if (
+      byteOffset >>> 0 !== byteOffset ||
+      byteLength >>> 0 !== byteLength ||
+      byteLength === 0 ||
+      byteOffset + byteLength > this.limit ||
+      this.device.dmaReady !== true
+    ) {
+      this.#checkAgain(byteOffset, byteLength)
+    }
+  }
+
+  /** Says what is wrong; nothing is with an offset of 4 GiB or more in a region that has so many. */
+  #checkAgain(byteOffset: number, byteLength: number): void {
+    if (this.#closed || !this.device.dmaReady) this.#refuse()
+    const longest = Math.min(this.byteLength, 0xffff_ffff)
+    assertRange(`DMA region of ${this.device.name}`, byteOffset, byteLength, this.byteLength)
+    if (byteLength > longest) assertRange(`DMA region of ${this.device.name}`, 0, byteLength, longest)
+  }
+
+  #refuse(): never {
+    this.device.assertReady()
+    throw new DmaError('DMA_CLOSED', `the DMA region at ${formatDmaAddress(this.dmaAddress)} is closed`)
+  }
+
+  #checkDirection(direction: TransferDirection): void {
+    assertTransferDirection(direction)
+    if (this.direction === DmaDirection.Bidirectional) return
+    throw new DmaError(
+      'DMA_DIRECTION',
+      `a ${directionName(direction)} mapping does not fit a region registered ${directionName(this.direction)}`,
+      { hint: 'create the region with direction: DmaDirection.Bidirectional' },
+    )
+  }
+
+  private begin(handle: MappingHandle, attributes: DmaAttributes): void {
+    beginTransfer(this, this.table, handle, attributes)
+  }
+
+  private end(handle: MappingHandle, attributes: DmaAttributes): void {
+    endTransfer(this, this.table, handle, attributes)
+  }
+
+  private checkedAddress(handle: MappingHandle): DmaAddress {
+    this.device.assertReady()
+    return transferAddress(this, this.table, handle)
+  }
+
+  private syncWhole(verb: 'syncForCpu' | 'syncForDevice', handle: MappingHandle): void {
+    syncTransfer(this, this.table, verb, handle, 0, this.table.byteLength(handle))
+  }
+}
+
+/** An address of one kernel's memory means nothing, or something else, to another. */
+function assertSameKernel(device: DmaDevice, memory: DmaMemory): void {
+  if (device.kernel === memory.kernel) return
+  throw new DmaError(
+    'DMA_WRONG_KERNEL',
+    `the memory is of the kernel '${memory.kernel.name}', ${device.name} of another, '${device.kernel.name}'`,
+    { hint: 'allocate it where the device is: allocateDmaMemory({ byteLength, kernel: device.kernel })' },
+  )
+}

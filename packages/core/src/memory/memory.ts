@@ -1,0 +1,295 @@
+import {
+  DmaError,
+  type FileDescriptor,
+  type Kernel,
+  linuxKernel,
+  type MemoryMapping,
+} from '@linux-dma/native'
+import { closeAll } from '../checks/close-all'
+import { closed as forget, watchForLeak } from '../checks/leaks'
+import { assertByteLength, assertOptions, assertRange } from '../checks/validate'
+import type { DmaRegion } from '../mapping/region'
+import { noteOwner } from './memory-of'
+import { covers, DmaPin, pageRange } from './pin'
+
+/** What to allocate: see {@link allocateDmaMemory}. */
+export interface DmaMemoryOptions {
+  /** Bytes that are needed, 1 or more; rounded up to whole pages. */
+  byteLength: number
+  /** Where from. Default: the real kernel. */
+  kernel?: Kernel
+  /** Bytes in a huge page, for example `0x200000`, to take memory from the hugetlb pool. Default: base pages. */
+  hugePageSize?: number
+  /** What /proc calls the memory. Default `linux-dma`. */
+  name?: string
+}
+
+/** What holds DMA memory for a device beside regions, and has to let go of it before the pages go. */
+export interface MemoryUser {
+  close(): void
+}
+
+/**
+ * Memory that devices can be given: a sealed memfd, mapped shared and kept out of forked children, so that its
+ * pages stay where they are once a device has them. The same pages can be mapped for several devices.
+ */
+export class DmaMemory implements Disposable {
+  readonly kernel: Kernel
+  /** Bytes, a multiple of the page size. */
+  readonly byteLength: number
+  /** Bytes in the huge pages that it is made of; undefined for base pages. */
+  readonly hugePageSize: number | undefined
+  readonly #fd: FileDescriptor
+  readonly #mapping: MemoryMapping
+  readonly #regions = new Set<DmaRegion>()
+  /** Those of them that others can map parts of. */
+  readonly #registered = new Set<DmaRegion>()
+  readonly #users = new Set<MemoryUser>()
+  readonly #pins = new Set<DmaPin>()
+  /** The process's own mapping is gone, while devices keep the pages. */
+  #hidden = false
+  #state: 'open' | 'closing' | 'quarantined' | 'closed' = 'open'
+  #quarantineReason: unknown
+  /** Devices that may still reach the pages. */
+  readonly #suspects = new Set<object>()
+
+  /** @internal use {@link allocateDmaMemory} */
+  constructor(kernel: Kernel, fd: FileDescriptor, mapping: MemoryMapping, hugePageSize?: number) {
+    this.kernel = kernel
+    this.byteLength = mapping.byteLength
+    this.hugePageSize = hugePageSize
+    this.#fd = fd
+    this.#mapping = mapping
+    noteOwner(mapping.bytes.buffer, this)
+    watchForLeak(this, `${this.byteLength} bytes of DMA memory`, kernel)
+  }
+
+  /**
+   * All of the memory. After `close()` an old view reads zeros and its writes go nowhere.
+   * @throws DMA_CLOSED; DMA_NO_KERNEL_MAPPING where it was allocated for devices alone
+   */
+  get bytes(): Uint8Array {
+    this.assertOpen()
+    this.#assertMapped()
+    return this.#mapping.bytes
+  }
+
+  /**
+   * Process address of the first byte: what a system call that takes a `vaddr` wants.
+   * @throws DMA_NO_KERNEL_MAPPING where it was allocated for devices alone
+   */
+  get address(): number {
+    this.#assertMapped()
+    return this.#mapping.address
+  }
+
+  /**
+   * The memfd behind the memory, for system calls that take one. Owned by this object.
+   * @throws DMA_CLOSED
+   */
+  get fd(): FileDescriptor {
+    this.assertOpen()
+    return this.#fd
+  }
+
+  get closed(): boolean {
+    return this.#state !== 'open'
+  }
+
+  /**
+   * Whether a device could not be proven to have let go of the pages. They are then kept, and of no more use, until
+   * that device is closed.
+   */
+  get quarantined(): boolean {
+    return this.#state === 'quarantined'
+  }
+
+  /** Where devices have this memory now. */
+  get regions(): ReadonlySet<DmaRegion> {
+    return this.#regions
+  }
+
+  /**
+   * Those of them that parts can be mapped in: not the mappings of single buffers, of which a ring may have thousands.
+   * @internal
+   */
+  get registered(): ReadonlySet<DmaRegion> {
+    return this.#registered
+  }
+
+  /** @throws DMA_CLOSED, DMA_QUARANTINED */
+  assertOpen(): void {
+    if (this.#state === 'open') return
+    if (this.#state === 'quarantined') {
+      throw new DmaError(
+        'DMA_QUARANTINED',
+        'a device may still reach this DMA memory: it could not be taken from it',
+        {
+          hint: 'close that device, which gives the memory back, and allocate new memory',
+          cause: this.#quarantineReason,
+        },
+      )
+    }
+    throw new DmaError('DMA_CLOSED', 'the DMA memory is closed', {
+      hint: 'allocate new memory with allocateDmaMemory()',
+    })
+  }
+
+  /** Takes the pages from this process alone: devices that have them pinned keep them. @internal */
+  hide(): void {
+    this.assertOpen()
+    this.#mapping.close()
+    this.#hidden = true
+  }
+
+  /** Registers a device mapping of this memory, to be closed before the pages go. */
+  attach(region: DmaRegion): void {
+    this.assertOpen()
+    this.#regions.add(region)
+    if (!region.temporary) this.#registered.add(region)
+  }
+
+  /** Forgets a device mapping that was closed. */
+  detach(region: DmaRegion): void {
+    this.#regions.delete(region)
+    this.#registered.delete(region)
+    this.#giveBackIfQuiet()
+  }
+
+  /** Registers something else that has this memory, to be closed before the pages go. @throws DMA_CLOSED @internal */
+  attachUser(user: MemoryUser): void {
+    this.assertOpen()
+    this.#users.add(user)
+  }
+
+  /** Forgets what was closed. @internal */
+  detachUser(user: MemoryUser): void {
+    this.#users.delete(user)
+    this.#giveBackIfQuiet()
+  }
+
+  /** Keeps the pages, since `device` may still reach them. @internal */
+  quarantine(device: object, reason: unknown): void {
+    this.#state = 'quarantined'
+    this.#quarantineReason = reason
+    this.#suspects.add(device)
+  }
+
+  /** `device` is closed, its address space gone. @internal */
+  endQuarantine(device: object): void {
+    this.#suspects.delete(device)
+    this.#giveBackIfQuiet()
+  }
+
+  /**
+   * Pins the pages that hold a part of the memory, all of it by default: they stay where they are in physical memory until
+   * the pin, or the memory, is closed. Memory that is mapped through VFIO is pinned by that, huge pages stay as they are:
+   * neither needs it.
+   * @param byteLength 1 or more
+   * @throws EPERM, ENOSYS where this process may have no io_uring; ENOMEM at the memory-lock limit; EMFILE; DMA_RANGE;
+   *   DMA_CLOSED, DMA_QUARANTINED, DMA_NO_KERNEL_MAPPING
+   * @example
+   * ```ts
+   * using pin = memory.pin()
+   * const address = physicalAddressAt(memory, 0)
+   * ```
+   */
+  pin(byteOffset = 0, byteLength = this.byteLength - byteOffset): DmaPin {
+    this.assertOpen()
+    this.#assertMapped()
+    assertRange('DMA memory', byteOffset, byteLength, this.byteLength)
+    const pin = this.kernel.pin(this.#mapping, byteOffset, byteLength)
+    return new DmaPin(pin, pageRange(byteOffset, byteLength, this.kernel.pageSize), this.#pins)
+  }
+
+  /**
+   * Whether all pages that hold a part stay where they are now: huge pages, pages that are pinned, and those that are mapped
+   * for a device through a path that pins.
+   * @throws DMA_RANGE; DMA_CLOSED, DMA_QUARANTINED
+   */
+  isPinned(byteOffset = 0, byteLength = this.byteLength - byteOffset): boolean {
+    this.assertOpen()
+    assertRange('DMA memory', byteOffset, byteLength, this.byteLength)
+    if (this.hugePageSize !== undefined) return true
+    const { pageSize } = this.kernel
+    const ranges = [...this.#pins].map((pin) => pageRange(pin.byteOffset, pin.byteLength, pageSize))
+    for (const region of this.#regions) {
+      if (region.device.ops.pins) ranges.push(pageRange(region.memoryOffset, region.byteLength, pageSize))
+    }
+    return covers(ranges, pageRange(byteOffset, byteLength, pageSize))
+  }
+
+  #assertMapped(): void {
+    if (!this.#hidden) return
+    throw new DmaError(
+      'DMA_NO_KERNEL_MAPPING',
+      'the memory was allocated with DmaAttribute.NoKernelMapping',
+      {
+        hint: 'map it with dmaMmapCoherent(device, allocation), and use the bytes of that mapping',
+      },
+    )
+  }
+
+  /** Ends a quarantine when the last device that may reach the pages, or properly has them, is out of the way. */
+  #giveBackIfQuiet(): void {
+    if (this.#state !== 'quarantined' || this.#suspects.size > 0) return
+    if (this.#regions.size > 0 || this.#users.size > 0) return
+    this.#state = 'open'
+    this.close()
+  }
+
+  /**
+   * Takes the memory from every device that has it, then gives the pages back. Idempotent.
+   * @param options.detach also detach the ArrayBuffer, so that late use of a view shows (its length is 0). On
+   *   Node 20 the first detach in a process halves the speed of all of its typed arrays.
+   * @throws what taking it from a device threw; the memory is then quarantined
+   */
+  close(options: { detach?: boolean } = {}): void {
+    assertOptions('close', options, ['detach'])
+    if (this.#state !== 'open') return
+    // A region that owns this memory closes it in turn.
+    this.#state = 'closing'
+    try {
+      closeAll([...this.#users, ...this.#regions].reverse().map((user) => () => user.close()))
+      closeAll([...this.#pins].map((pin) => () => pin.close()))
+      this.#mapping.close(options)
+    } finally {
+      // Quarantined meanwhile, or to be tried again: parking the pages needs room for a mapping.
+      if ((this.#state as string) === 'closing') this.#state = this.#mapping.closed ? 'closed' : 'open'
+    }
+    forget(this)
+    this.kernel.close(this.#fd)
+  }
+
+  [Symbol.dispose](): void {
+    this.close()
+  }
+}
+
+/**
+ * Allocates zeroed memory that devices can be given.
+ *
+ * It costs one memfd and one mapping, whatever its size: allocate one large piece and cut it up. Nothing is pinned
+ * until the memory is mapped for a device.
+ * @throws DMA_INVALID_ARGUMENT for a length that is not a positive integer
+ * @throws ENOMEM, EMFILE and what else memfd_create, ftruncate and mmap answer; nothing is left behind
+ * @example
+ * ```ts
+ * using memory = allocateDmaMemory({ byteLength: 8192, kernel })
+ * memory.bytes.fill(0xa5)
+ * ```
+ */
+export function allocateDmaMemory(options: DmaMemoryOptions): DmaMemory {
+  assertOptions('allocateDmaMemory', options, ['byteLength', 'kernel', 'hugePageSize', 'name'])
+  assertByteLength('byteLength', options.byteLength)
+  const { kernel = linuxKernel(), hugePageSize, name = 'linux-dma' } = options
+  const unit = hugePageSize ?? kernel.pageSize
+  const byteLength = Math.ceil(options.byteLength / unit) * unit
+  const fd = kernel.memfd(name, hugePageSize === undefined ? { byteLength } : { byteLength, hugePageSize })
+  try {
+    return new DmaMemory(kernel, fd, kernel.mmap(fd, { byteLength }), hugePageSize)
+  } catch (error) {
+    kernel.close(fd)
+    throw error
+  }
+}
