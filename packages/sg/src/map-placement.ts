@@ -4,7 +4,6 @@ import {
   DmaAttribute,
   type DmaAttributes,
   type DmaDevice,
-  DmaError,
   type DmaMemory,
   type DmaRegion,
   dmaMapSingle,
@@ -14,19 +13,15 @@ import {
   toNumber,
 } from '@linux-dma/core'
 import { IommuLayout } from './iommu-layout'
-import { IommuRange } from './iommu-range'
-import { asMapError, notDmaMemory, physicalAboveMask, physicalRefused, wrongKernel } from './map-errors'
+import { packSegments } from './iommu-pack'
+import type { IommuRange } from './iommu-range'
+import { asMapError, notDmaMemory, wrongKernel } from './map-errors'
+import { mapFrames } from './map-frames'
+import { mapInRegion } from './map-in-region'
+import { assertInside, Pending, regionOf, startOf } from './map-source'
 import { mergeSegments, type SegmentRules } from './merge-segments'
-import type { PageSource, PageSpace } from './page-space'
+import type { PageSpace } from './page-space'
 import type { Segments } from './segments'
-
-/** Stands for an address until there is one. */
-enum Pending {
-  /** To be laid out in a range of the IOMMU's. */
-  Packed = -1,
-  /** To be mapped by itself: copied, or on a path without an IOMMU. */
-  Single = -2,
-}
 
 const NO_ADDRESSES = new Float64Array(0)
 const NO_LENGTHS = new Uint32Array(0)
@@ -87,8 +82,10 @@ export class SegmentPlacement {
       this.addresses = new Float64Array(count)
       this.lengths = new Uint32Array(count)
     }
-    if (space.physical) this.placePhysical(space, segments, count)
-    else this.placeMemory(space, segments, count, attributes)
+    if (space.physical) {
+      mapFrames(this.device, space, segments, count, this.addresses, this.lengths)
+      this.nents = count
+    } else this.placeMemory(space, segments, count, attributes)
     if (!ops.coherent && !hasAttribute(attributes, DmaAttribute.SkipCpuSync))
       this.syncInPlace('syncForDevice')
   }
@@ -153,7 +150,17 @@ export class SegmentPlacement {
   private placeMemory(space: PageSpace, segments: Segments, count: number, attributes: DmaAttributes): void {
     this.resolve(space, segments, count, hasAttribute(attributes, DmaAttribute.RequireCoherent))
     try {
-      if (this.somePacked) this.pack(space, segments, count)
+      if (this.somePacked) {
+        this.range = packSegments(
+          this.device,
+          this.layout,
+          space,
+          segments,
+          count,
+          this.direction,
+          this.addresses,
+        )
+      }
       if (this.someSingle) this.mapSingles(space, segments, count, attributes)
     } catch (error) {
       this.giveUp()
@@ -209,8 +216,9 @@ export class SegmentPlacement {
       }
       const region = regionOf(memory, device, start, byteLength, this.direction)
       if (region && !bouncer) {
-        const next = this.placeInRegion(space, source, segments, i, count, region)
+        const next = mapInRegion(space, source, segments, i, count, region, this.rules, addresses, lengths)
         if (next > i) {
+          this.note(region)
           i = next
           continue
         }
@@ -232,51 +240,6 @@ export class SegmentPlacement {
     }
   }
 
-  /**
-   * Addresses of segments for as long as they lie in one region and cross no boundary: pure arithmetic.
-   * @returns the first segment that does not
-   */
-  private placeInRegion(
-    space: PageSpace,
-    source: PageSource,
-    segments: Segments,
-    from: number,
-    count: number,
-    region: DmaRegion,
-  ): number {
-    const { addresses, lengths } = this
-    const { pages, offsets, lengths: byteLengths } = segments
-    const { pageSize } = space
-    const { firstPage } = source
-    const low = region.memoryOffset
-    const high = low + region.byteLength
-    const toAddress = toNumber(region.dmaAddress) - low
-    // Without an IOMMU the kernel does not look at boundaries either; and most regions have none in them.
-    const { granule, boundary } = this.rules
-    const perBoundary = 1 / (boundary + 1)
-    const looks =
-      granule > 0 &&
-      Math.floor((toAddress + low) * perBoundary) !== Math.floor((toAddress + high - 1) * perBoundary)
-    let i = from
-    for (; i < count; i++) {
-      // Of another buffer's page it is negative, or far beyond the end: no two have neighbouring numbers.
-      const start = (pages[i]! - firstPage) * pageSize + offsets[i]!
-      const byteLength = byteLengths[i]!
-      if (start < low || start + byteLength > high || byteLength === 0) break
-      const address = toAddress + start
-      if (
-        looks === true &&
-        Math.floor(address * perBoundary) !== Math.floor((address + byteLength - 1) * perBoundary)
-      ) {
-        break
-      }
-      addresses[i] = address
-      lengths[i] = byteLength
-    }
-    if (i > from) this.note(region)
-    return i
-  }
-
   private clearRegions(): void {
     // Setting the length costs more than all the rest of a small table.
     while (this.regions.length > 0) this.regions.pop()
@@ -284,49 +247,6 @@ export class SegmentPlacement {
 
   private note(region: DmaRegion): void {
     if (this.regions.length === 0 || !this.regions.includes(region)) this.regions.push(region)
-  }
-
-  /** Packs what is in no region into one range, with one map for each run that is contiguous in memory as well. */
-  private pack(space: PageSpace, segments: Segments, count: number): void {
-    const { device, addresses, layout } = this
-    const iommu = device.ops.iommu!
-    const { granule } = iommu
-    layout.clear()
-    for (let i = 0; i < count; i++) {
-      if (addresses[i] !== Pending.Packed) continue
-      const start = startOf(space, space.sourceOf(segments.pages[i]!), segments, i)
-      layout.add(start % granule, segments.lengths[i]!)
-    }
-    const highest = Number(device.dmaMask)
-    const range = new IommuRange(device, iommu, layout.byteLength, layout.alignment(highest))
-    this.range = range
-    const base = toNumber(range.dmaAddress)
-    layout.clear()
-    let memory: DmaMemory | undefined
-    let runStart = 0
-    let runRangeOffset = 0
-    let runLength = 0
-    for (let i = 0; i < count; i++) {
-      if (addresses[i] !== Pending.Packed) continue
-      const source = space.sourceOf(segments.pages[i]!)
-      const start = startOf(space, source, segments, i)
-      const inner = start % granule
-      const rangeOffset = layout.add(inner, segments.lengths[i]!)
-      const follows =
-        source.memory === memory &&
-        start - inner === runStart + runLength &&
-        rangeOffset === runRangeOffset + runLength
-      if (!follows) {
-        if (memory) range.map(runRangeOffset, memory, runStart, runLength, this.direction)
-        memory = source.memory
-        runStart = start - inner
-        runRangeOffset = rangeOffset
-        runLength = 0
-      }
-      runLength = layout.byteLength - runRangeOffset
-      addresses[i] = base + rangeOffset + inner
-    }
-    range.map(runRangeOffset, memory!, runStart, runLength, this.direction)
   }
 
   private mapSingles(space: PageSpace, segments: Segments, count: number, attributes: DmaAttributes): void {
@@ -347,21 +267,6 @@ export class SegmentPlacement {
     }
   }
 
-  private placePhysical(space: PageSpace, segments: Segments, count: number): void {
-    const { device, addresses, lengths } = this
-    if (device.ops.physical !== true) throw physicalRefused(device)
-    const highest = Number(device.dmaMask)
-    for (let i = 0; i < count; i++) {
-      const address = segments.pages[i]! * space.pageSize + segments.offsets[i]!
-      const byteLength = segments.lengths[i]!
-      if (byteLength === 0) throw emptySegment(i)
-      if (address + byteLength - 1 > highest) throw physicalAboveMask(device, i, address, byteLength)
-      addresses[i] = address
-      lengths[i] = byteLength
-    }
-    this.nents = count
-  }
-
   private syncInPlace(verb: 'syncForCpu' | 'syncForDevice'): void {
     const { device, addresses, lengths, singles } = this
     for (let i = 0; i < this.nents; i++) {
@@ -370,32 +275,4 @@ export class SegmentPlacement {
       }
     }
   }
-}
-
-/** Offset of a segment's first byte in its source. */
-function startOf(space: PageSpace, source: PageSource, segments: Segments, i: number): number {
-  return (segments.pages[i]! - source.firstPage) * space.pageSize + segments.offsets[i]!
-}
-
-function regionOf(
-  memory: DmaMemory,
-  device: DmaDevice,
-  start: number,
-  byteLength: number,
-  direction: TransferDirection,
-): DmaRegion | undefined {
-  for (const region of memory.regions) {
-    if (region.covers(device, start, byteLength, direction)) return region
-  }
-  return undefined
-}
-
-function assertInside(i: number, start: number, byteLength: number, limit: number): void {
-  if (byteLength === 0) throw emptySegment(i)
-  if (start >= 0 && start + byteLength <= limit) return
-  throw new DmaError('DMA_RANGE', `segment ${i} ends at byte ${start + byteLength} of a buffer of ${limit}`)
-}
-
-function emptySegment(i: number): DmaError {
-  return new DmaError('DMA_INVALID_ARGUMENT', `segment ${i} is empty: there is nothing to map`)
 }

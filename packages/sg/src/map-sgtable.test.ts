@@ -156,6 +156,70 @@ describe('a mapped table', () => {
     })
   })
 
+  it('tells of the first failure where the undoing fails too, with the memory in quarantine', () => {
+    withEngine({}, (device, _engine, machine) => {
+      const memory = allocateDmaMemory({ byteLength: 12 * PAGE, kernel: machine.kernel })
+      const table = SgTable.fromPages([0, 2, 4], { memory })
+      machine.failCall({ syscall: 'ioctl(VFIO_IOMMU_MAP_DMA)', nth: 3, code: 'ENOMEM' })
+      machine.failCall({ syscall: 'ioctl(VFIO_IOMMU_UNMAP_DMA)', code: 'EIO' })
+      expect(() => dmaMapSgtable(device, table, ToDevice)).toThrow('ENOMEM')
+      expect([memory.quarantined, device.children.size]).toEqual([true, 0])
+    })
+  })
+
+  it('shows nothing of the next table through one that was unmapped', () => {
+    withEngine({}, (device) => {
+      using region = createDmaRegion(device, { byteLength: 8 * PAGE })
+      const map = (page: number) =>
+        dmaMapSgtable(device, SgTable.fromPages([page], { memory: region.memory }), ToDevice)
+      const first = map(1)
+      const [part] = first.split({ sizes: [10] })
+      const iterator = first[Symbol.iterator]()
+      first.unmap()
+      using second = map(5)
+      expect(toNumber(second.dmaAddressAt(0))).toBe(toNumber(region.dmaAddress) + 5 * PAGE)
+      for (const use of [
+        () => first.dmaAddressAt(0),
+        () => first.dmaLengthAt(0),
+        () => part!.dmaAddressAt(0),
+        () => iterator.next(),
+        () => first.copyToBuffer(new Uint8Array(1)),
+        () => first.unmap(),
+      ]) {
+        expect(use).toThrow('DMA_NOT_MAPPED')
+      }
+      first[Symbol.dispose]()
+      expect(second.mapped).toBe(true)
+    })
+  })
+
+  it('keeps arrays of its own where another table is mapped at the same time', () => {
+    withEngine({}, (device, engine) => {
+      using region = createDmaRegion(device, { byteLength: 64 * PAGE })
+      for (let i = 0; i < 64; i++) region.bytes.fill(i, i * PAGE, (i + 1) * PAGE)
+      const table = (first: number, count: number) =>
+        SgTable.fromPages(
+          Array.from({ length: count }, (_, i) => first + 2 * i),
+          { memory: region.memory },
+        )
+      const live = new Map<ReturnType<typeof dmaMapSgtable>, number>()
+      for (let round = 0; round < 200; round++) {
+        const first = (round * 7) % 30
+        live.set(dmaMapSgtable(device, table(first, 1 + (round % 17)), ToDevice), first)
+        if (live.size > 5) {
+          const [oldest] = live.keys()
+          oldest!.unmap()
+          live.delete(oldest!)
+        }
+        for (const [mapped, page] of live) {
+          const bytes = engine.gather(mapped)
+          expect([bytes[0], bytes[bytes.length - 1]]).toEqual([page, page + 2 * (mapped.origNents - 1)])
+        }
+      }
+      for (const mapped of live.keys()) mapped.unmap()
+    })
+  })
+
   it('unmaps the segments before one that fails, each by itself, and says EIO', () => {
     withEngine({}, (device, _engine, machine) => {
       setDmaOps(device, plainOps(getDmaOps(device)))
