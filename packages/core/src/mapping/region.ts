@@ -1,19 +1,14 @@
 import { DmaError } from '@linux-dma/native'
 import { closeAll } from '../checks/close-all'
-import { assertRange } from '../checks/validate'
 import type { DmaDevice } from '../device/dma-device'
 import type { DmaMemory } from '../memory/memory'
-import { type DmaAddress, formatDmaAddress, toNumber } from '../vocabulary/address'
+import { type DmaAddress, toNumber } from '../vocabulary/address'
 import type { DmaAttributes } from '../vocabulary/attributes'
-import {
-  assertTransferDirection,
-  DmaDirection,
-  directionName,
-  type TransferDirection,
-} from '../vocabulary/direction'
+import { DmaDirection, type TransferDirection } from '../vocabulary/direction'
 import { beginTransfer, endTransfer, syncTransfer, transferAddress } from './attended-transfers'
 import type { MappingHome } from './mapping-home'
 import { type MappingHandle, MappingTable } from './mapping-table'
+import { assertRegionDirection, assertRegionRange, assertSameKernel } from './region-checks'
 
 /** Holds nothing, ever: what a region has before it is mapped and after it is closed. */
 const NO_MAPPINGS = /* @__PURE__ */ new MappingTable(0)
@@ -39,6 +34,7 @@ export class DmaRegion implements Disposable, MappingHome {
   /** Made for a coherent allocation. */
   readonly coherent: boolean
   // What each transfer reads is never undefined, and flags are compared with `true`: the engine then knows their kind.
+  // `private` and not `#` on its path: that takes more code at each use, and engines inline only so much.
   private table = NO_MAPPINGS
   private readonly start: number = 0
   /** Bytes that can be mapped: 0 once closed. */
@@ -141,7 +137,7 @@ export class DmaRegion implements Disposable, MappingHome {
   ): MappingHandle {
     this.check(byteOffset, byteLength)
     if (direction !== this.direction && (this.acceptsAll !== true || (direction !== 1 && direction !== 2))) {
-      this.#checkDirection(direction)
+      this.checkDirection(direction)
     }
     const handle = this.table.insert(byteOffset, byteLength, direction)
     if (this.attended === true || attributes !== 0) {
@@ -183,7 +179,7 @@ export class DmaRegion implements Disposable, MappingHome {
       byteOffset + byteLength > this.limit ||
       this.device.dmaReady !== true
     ) {
-      this.#checkAgain(byteOffset, byteLength)
+      this.checkAgain(byteOffset, byteLength)
     }
     return (this.start + byteOffset) as unknown as DmaAddress
   }
@@ -260,7 +256,6 @@ export class DmaRegion implements Disposable, MappingHome {
   }
 
   /** Range and readiness in as few compares as catch everything: fractions, NaN and negatives fail `>>> 0`. */
-  // `private` and not `#`: at each call of a `#method` the engine checks the class once more.
   private check(byteOffset: number, byteLength: number): void {
     if (
       byteOffset >>> 0 !== byteOffset ||
@@ -269,31 +264,17 @@ export class DmaRegion implements Disposable, MappingHome {
       byteOffset + byteLength > this.limit ||
       this.device.dmaReady !== true
     ) {
-      this.#checkAgain(byteOffset, byteLength)
+      this.checkAgain(byteOffset, byteLength)
     }
   }
 
-  /** Says what is wrong; nothing is with an offset of 4 GiB or more in a region that has so many. */
-  #checkAgain(byteOffset: number, byteLength: number): void {
-    if (this.#closed || !this.device.dmaReady) this.#refuse()
-    const longest = Math.min(this.byteLength, 0xffff_ffff)
-    assertRange(`DMA region of ${this.device.name}`, byteOffset, byteLength, this.byteLength)
-    if (byteLength > longest) assertRange(`DMA region of ${this.device.name}`, 0, byteLength, longest)
+  // Engines inline what is called here only while it is short: what is rare is a method that calls it.
+  private checkAgain(byteOffset: number, byteLength: number): void {
+    assertRegionRange(this, byteOffset, byteLength)
   }
 
-  #refuse(): never {
-    this.device.assertReady()
-    throw new DmaError('DMA_CLOSED', `the DMA region at ${formatDmaAddress(this.dmaAddress)} is closed`)
-  }
-
-  #checkDirection(direction: TransferDirection): void {
-    assertTransferDirection(direction)
-    if (this.direction === DmaDirection.Bidirectional) return
-    throw new DmaError(
-      'DMA_DIRECTION',
-      `a ${directionName(direction)} mapping does not fit a region registered ${directionName(this.direction)}`,
-      { hint: 'create the region with direction: DmaDirection.Bidirectional' },
-    )
+  private checkDirection(direction: TransferDirection): void {
+    assertRegionDirection(this, direction)
   }
 
   private begin(handle: MappingHandle, attributes: DmaAttributes): void {
@@ -312,14 +293,4 @@ export class DmaRegion implements Disposable, MappingHome {
   private syncWhole(verb: 'syncForCpu' | 'syncForDevice', handle: MappingHandle): void {
     syncTransfer(this, this.table, verb, handle, 0, this.table.byteLength(handle))
   }
-}
-
-/** An address of one kernel's memory means nothing, or something else, to another. */
-function assertSameKernel(device: DmaDevice, memory: DmaMemory): void {
-  if (device.kernel === memory.kernel) return
-  throw new DmaError(
-    'DMA_WRONG_KERNEL',
-    `the memory is of the kernel '${memory.kernel.name}', ${device.name} of another, '${device.kernel.name}'`,
-    { hint: 'allocate it where the device is: allocateDmaMemory({ byteLength, kernel: device.kernel })' },
-  )
 }
