@@ -1,13 +1,9 @@
-export { SgAppendTable } from './append-table'
-export type { ChunkLimits } from './chunk-limits'
-export type { ChunkTransferError } from './chunk-transfer-error'
-export type { Nents, OrigNents } from './counts'
-export type { SgCursor } from './cursor'
-export { type ChunkTransfer, type ChunkTransferOptions, forEachChunk } from './for-each-chunk'
-export type { FromPagesOptions, PageRangeOptions, PageSpaceOptions } from './from-pages'
-export type { SgSegmentInit } from './from-segments'
-export { dmaGetSgtable } from './get-sgtable'
-export { type ChunkIterator, mapChunks } from './map-chunks'
+export type { ChunkLimits } from './chunks/chunk-limits'
+export type { ChunkTransferError } from './chunks/chunk-transfer-error'
+export { type ChunkTransfer, type ChunkTransferOptions, forEachChunk } from './chunks/for-each-chunk'
+export { type ChunkIterator, mapChunks } from './chunks/map-chunks'
+export type { MappedChunk } from './chunks/mapped-chunk'
+export { dmaGetSgtable } from './mapping/get-sgtable'
 export {
   dmaMapSg,
   dmaMapSgtable,
@@ -17,12 +13,10 @@ export {
   dmaSyncSgtableForDevice,
   dmaUnmapSg,
   dmaUnmapSgtable,
-} from './map-sgtable'
-export type { MappedChunk } from './mapped-chunk'
-export type { DmaSegment, DmaSegments, MappedSegments } from './mapped-segments'
-export type { MappedSgPart } from './mapped-sg-part'
-export { MappedSgTable } from './mapped-sg-table'
-export { SgMiter, SgMiterFlag } from './miter'
+} from './mapping/map-sgtable'
+export type { DmaSegment, DmaSegments, MappedSegments } from './mapping/mapped-segments'
+export type { MappedSgPart } from './mapping/mapped-sg-part'
+export { MappedSgTable } from './mapping/mapped-sg-table'
 export {
   dmaAllocNoncontiguous,
   dmaFreeNoncontiguous,
@@ -30,6 +24,12 @@ export {
   dmaVmapNoncontiguous,
   dmaVunmapNoncontiguous,
   NoncontiguousAllocation,
-} from './noncontiguous'
-export { SgTable } from './sg-table'
-export type { SgSplitOptions } from './split'
+} from './mapping/noncontiguous'
+export { SgAppendTable } from './table/append-table'
+export type { Nents, OrigNents } from './table/counts'
+export type { SgCursor } from './table/cursor'
+export type { FromPagesOptions, PageRangeOptions, PageSpaceOptions } from './table/from-pages'
+export type { SgSegmentInit } from './table/from-segments'
+export { SgMiter, SgMiterFlag } from './table/miter'
+export { SgTable } from './table/sg-table'
+export type { SgSplitOptions } from './table/split'

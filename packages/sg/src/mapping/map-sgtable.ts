@@ -6,13 +6,13 @@ import {
   DmaError,
   type TransferDirection,
 } from '@linux-dma/core'
-import type { OrigNents } from './counts'
+import type { OrigNents } from '../table/counts'
+import { Segments } from '../table/segments'
+import { SgTable } from '../table/sg-table'
 import { givePlacement, takePlacement } from './map-placements'
 import { NOT_FOR_TABLES } from './mapped-segments'
 import { MappedSgTable } from './mapped-sg-table'
 import type { SegmentRules } from './merge-segments'
-import { Segments } from './segments'
-import { SgTable } from './sg-table'
 
 /**
  * Gives the segments of a table to a device. Mirrors `dma_map_sgtable()`; a failure throws, so it cannot go unchecked.

@@ -1,8 +1,8 @@
 import type { DmaDevice, TransferDirection } from '@linux-dma/core'
-import type { SegmentPlacement } from './map-placement'
-import { MappedSegments } from './mapped-segments'
-import type { Segments } from './segments'
-import type { SgTable } from './sg-table'
+import type { SegmentPlacement } from '../mapping/map-placement'
+import { MappedSegments } from '../mapping/mapped-segments'
+import type { Segments } from '../table/segments'
+import type { SgTable } from '../table/sg-table'
 
 /** What a chunk is kept in. It is used for another chunk once that one is unmapped. */
 export interface ChunkRoom {

@@ -1,10 +1,10 @@
 import { assertSignal, type DmaDevice, DmaError, type TransferDirection } from '@linux-dma/core'
+import { assertMappable } from '../mapping/map-sgtable'
+import type { SgTable } from '../table/sg-table'
 import { type ChunkLimits, checkLimits, LIMIT_OPTIONS } from './chunk-limits'
 import { ChunkMapper } from './chunk-mapper'
 import { transferIncomplete } from './chunk-transfer-error'
-import { assertMappable } from './map-sgtable'
 import type { MappedChunk } from './mapped-chunk'
-import type { SgTable } from './sg-table'
 
 /** How to transfer a table in chunks: see {@link forEachChunk}. */
 export interface ChunkTransferOptions extends ChunkLimits {

@@ -1,6 +1,6 @@
 import { assertOptions, type DmaDevice, DmaError } from '@linux-dma/core'
-import { rulesOf } from './map-sgtable'
-import type { SegmentRules } from './merge-segments'
+import { rulesOf } from '../mapping/map-sgtable'
+import type { SegmentRules } from '../mapping/merge-segments'
 
 /** What a device's engine takes at a time. */
 export interface ChunkLimits {

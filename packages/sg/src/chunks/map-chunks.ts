@@ -1,9 +1,9 @@
 import type { DmaDevice, TransferDirection } from '@linux-dma/core'
+import { assertMappable } from '../mapping/map-sgtable'
+import type { SgTable } from '../table/sg-table'
 import { type ChunkLimits, checkLimits, LIMIT_OPTIONS } from './chunk-limits'
 import { ChunkMapper } from './chunk-mapper'
-import { assertMappable } from './map-sgtable'
 import type { MappedChunk } from './mapped-chunk'
-import type { SgTable } from './sg-table'
 
 /** Chunks of a table, mapped one at a time: see {@link mapChunks}. */
 export class ChunkIterator implements IterableIterator<MappedChunk>, Disposable {

@@ -1,8 +1,8 @@
 import { addToDmaAddress, type DmaAddress } from '@linux-dma/core'
-import type { Nents } from './counts'
+import type { Nents } from '../table/counts'
+import type { Segments } from '../table/segments'
+import type { SgTable } from '../table/sg-table'
 import { type DmaSegment, type DmaSegments, iterateSegments, outside } from './mapped-segments'
-import type { Segments } from './segments'
-import type { SgTable } from './sg-table'
 
 /** A part of a mapped table: it ends with that, and is unmapped and synced through it. */
 export class MappedSgPart implements DmaSegments {

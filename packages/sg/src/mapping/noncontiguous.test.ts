@@ -1,6 +1,6 @@
 import { DmaDirection, dmaAllocCoherent } from '@linux-dma/core'
 import { expect, it } from 'vitest'
-import { withEngine } from '../test-support/device'
+import { withEngine } from '../../test-support/device'
 import { dmaGetSgtable } from './get-sgtable'
 import { dmaMapSgtable } from './map-sgtable'
 import { dmaAllocNoncontiguous, dmaFreeNoncontiguous, dmaVmapNoncontiguous } from './noncontiguous'

@@ -12,10 +12,10 @@ import {
 } from '@linux-dma/core'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { plainOps, withEngine } from '../test-support/device'
-import type { Nents, OrigNents } from './counts'
+import { plainOps, withEngine } from '../../test-support/device'
+import type { Nents, OrigNents } from '../table/counts'
+import { SgTable } from '../table/sg-table'
 import { dmaMapSg, dmaMapSgtable, dmaUnmapSg } from './map-sgtable'
-import { SgTable } from './sg-table'
 
 const { ToDevice, FromDevice, Bidirectional } = DmaDirection
 const PAGE = 4096

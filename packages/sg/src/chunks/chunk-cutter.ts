@@ -1,8 +1,8 @@
 import { type DmaDevice, type DmaMemory, type TransferDirection, toNumber } from '@linux-dma/core'
+import { IommuLayout } from '../mapping/iommu-layout'
+import type { Segments } from '../table/segments'
+import type { SgTable } from '../table/sg-table'
 import type { CheckedLimits } from './chunk-limits'
-import { IommuLayout } from './iommu-layout'
-import type { Segments } from './segments'
-import type { SgTable } from './sg-table'
 
 /** What is known of where a device will find a piece before it is mapped. */
 enum Place {

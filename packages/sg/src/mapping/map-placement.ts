@@ -12,6 +12,8 @@ import {
   type TransferDirection,
   toNumber,
 } from '@linux-dma/core'
+import type { PageSpace } from '../table/page-space'
+import type { Segments } from '../table/segments'
 import { IommuLayout } from './iommu-layout'
 import { packSegments } from './iommu-pack'
 import type { IommuRange } from './iommu-range'
@@ -20,8 +22,6 @@ import { mapFrames } from './map-frames'
 import { mapInRegion } from './map-in-region'
 import { assertInside, Pending, regionOf, startOf } from './map-source'
 import { mergeSegments, type SegmentRules } from './merge-segments'
-import type { PageSpace } from './page-space'
-import type { Segments } from './segments'
 
 const NO_ADDRESSES = new Float64Array(0)
 const NO_LENGTHS = new Uint32Array(0)

@@ -1,7 +1,7 @@
 import { type DmaRegion, toNumber } from '@linux-dma/core'
+import type { PageSource, PageSpace } from '../table/page-space'
+import type { Segments } from '../table/segments'
 import type { SegmentRules } from './merge-segments'
-import type { PageSource, PageSpace } from './page-space'
-import type { Segments } from './segments'
 
 /**
  * Addresses of segments for as long as they lie in one region and cross no boundary: pure arithmetic.

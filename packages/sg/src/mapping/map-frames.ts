@@ -1,8 +1,8 @@
 import type { DmaDevice } from '@linux-dma/core'
+import type { PageSpace } from '../table/page-space'
+import type { Segments } from '../table/segments'
 import { physicalAboveMask, physicalRefused } from './map-errors'
 import { emptySegment } from './map-source'
-import type { PageSpace } from './page-space'
-import type { Segments } from './segments'
 
 /**
  * Addresses of segments that are frames of the machine's memory, on a path where these are the same.

@@ -9,11 +9,11 @@ import {
 } from '@linux-dma/core'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { plainOps, withEngine } from '../test-support/device'
+import { plainOps, withEngine } from '../../test-support/device'
+import { SgTable } from '../table/sg-table'
 import type { ChunkTransferError } from './chunk-transfer-error'
 import { forEachChunk } from './for-each-chunk'
 import { mapChunks } from './map-chunks'
-import { SgTable } from './sg-table'
 
 const { ToDevice, FromDevice } = DmaDirection
 const PAGE = 4096

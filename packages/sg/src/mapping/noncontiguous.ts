@@ -15,10 +15,10 @@ import {
   type TransferDirection,
 } from '@linux-dma/core'
 import type { MemoryMapping } from '@linux-dma/native'
+import { SgTable } from '../table/sg-table'
 import { SegmentPlacement } from './map-placement'
 import { rulesOf } from './map-sgtable'
 import { MappedSgTable } from './mapped-sg-table'
-import { SgTable } from './sg-table'
 
 /** All that memory in one piece for the device can be asked for. */
 const REFUSED =

@@ -1,5 +1,5 @@
 import { type CoherentAllocation, type DmaDevice, DmaError } from '@linux-dma/core'
-import { SgTable } from './sg-table'
+import { SgTable } from '../table/sg-table'
 
 /**
  * A table of the memory of a coherent allocation, to be mapped for a second device, which then shares the buffer.

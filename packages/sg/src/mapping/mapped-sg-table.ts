@@ -1,12 +1,12 @@
 import type { DmaDevice, TransferDirection } from '@linux-dma/core'
-import type { OrigNents } from './counts'
+import type { OrigNents } from '../table/counts'
+import { Segments } from '../table/segments'
+import type { SgTable } from '../table/sg-table'
+import { type SgSplitOptions, splitSegments } from '../table/split'
 import type { SegmentPlacement } from './map-placement'
 import { givePlacement } from './map-placements'
 import { MappedSegments } from './mapped-segments'
 import { MappedSgPart } from './mapped-sg-part'
-import { Segments } from './segments'
-import type { SgTable } from './sg-table'
-import { type SgSplitOptions, splitSegments } from './split'
 
 /**
  * A table that belongs to a device from `dmaMapSgtable` to `dmaUnmapSgtable`, except between a sync for the CPU and the

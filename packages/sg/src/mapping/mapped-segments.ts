@@ -7,12 +7,12 @@ import {
   DmaError,
   type TransferDirection,
 } from '@linux-dma/core'
-import { copyFromBuffer, copyToBuffer } from './copy'
-import type { Nents } from './counts'
+import { copyFromBuffer, copyToBuffer } from '../table/copy'
+import type { Nents } from '../table/counts'
+import type { PageSpace } from '../table/page-space'
+import type { Segments } from '../table/segments'
 import { deviceOwns, notMapped } from './map-errors'
 import type { SegmentPlacement } from './map-placement'
-import type { PageSpace } from './page-space'
-import type { Segments } from './segments'
 
 /** What a segment of a table cannot be mapped or unmapped with. */
 export const NOT_FOR_TABLES =

@@ -1,10 +1,10 @@
 import { type DmaDevice, DmaError, isDmaError, type TransferDirection } from '@linux-dma/core'
+import { SegmentPlacement } from '../mapping/map-placement'
+import { Segments } from '../table/segments'
+import type { SgTable } from '../table/sg-table'
 import { ChunkCutter } from './chunk-cutter'
 import type { CheckedLimits } from './chunk-limits'
-import { SegmentPlacement } from './map-placement'
 import { type ChunkRoom, MappedChunk } from './mapped-chunk'
-import { Segments } from './segments'
-import type { SgTable } from './sg-table'
 
 /** What a shorter piece may not meet: slots are short, and pages lie apart. */
 const TOO_LONG = new Set(['DMA_BOUNCE_TOO_LONG', 'DMA_NOT_CONTIGUOUS'])

@@ -5,8 +5,8 @@ import {
   type DmaRegion,
   type TransferDirection,
 } from '@linux-dma/core'
-import type { PageSource, PageSpace } from './page-space'
-import type { Segments } from './segments'
+import type { PageSource, PageSpace } from '../table/page-space'
+import type { Segments } from '../table/segments'
 
 /** Stands for a segment's address until there is one. */
 export enum Pending {

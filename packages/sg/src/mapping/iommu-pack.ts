@@ -1,9 +1,9 @@
 import { type DmaDevice, type DmaMemory, type TransferDirection, toNumber } from '@linux-dma/core'
+import type { PageSpace } from '../table/page-space'
+import type { Segments } from '../table/segments'
 import type { IommuLayout } from './iommu-layout'
 import { IommuRange } from './iommu-range'
 import { Pending, startOf } from './map-source'
-import type { PageSpace } from './page-space'
-import type { Segments } from './segments'
 
 /**
  * Packs segments into one range of the IOMMU's, with one map for each run that is contiguous in memory as well.
