@@ -1,4 +1,4 @@
-import { DmaError, type Kernel } from '@linux-dma/core'
+import { DmaError, isDmaError, type Kernel } from '@linux-dma/core'
 import { O_RDWR } from '@linux-dma/native'
 import * as vfio from './constants'
 import type { VfioContainer } from './container'
@@ -64,10 +64,18 @@ export class VfioGroup {
   /** Leaves the container and closes the group, after its devices and all mappings of their registers. */
   close(): void {
     try {
-      if (this.#inContainer)
-        this.kernel.ioctl(this.fd, vfio.VFIO_GROUP_UNSET_CONTAINER, 0, 'VFIO_GROUP_UNSET_CONTAINER')
+      if (this.#inContainer) this.#leaveContainer()
     } finally {
       this.kernel.close(this.fd)
+    }
+  }
+
+  #leaveContainer(): void {
+    try {
+      this.kernel.ioctl(this.fd, vfio.VFIO_GROUP_UNSET_CONTAINER, 0, 'VFIO_GROUP_UNSET_CONTAINER')
+    } catch (error) {
+      // It is in none: when the last device of a group is unbound, the kernel takes the group out itself.
+      if (!isDmaError(error, 'EINVAL')) throw error
     }
   }
 }

@@ -1,9 +1,8 @@
+// By the package's own name, as vfio does: its devices are then of the same class.
+import { DmaDirection, dmaMapResource, getDmaOps, setDmaOps } from '@linux-dma/core'
 import { createFakeMachine, EduDevice } from '@linux-dma/testkit'
 import { openVfioDevice, type VfioDevice } from '@linux-dma/vfio'
 import { expect, it } from 'vitest'
-import { getDmaOps, setDmaOps } from '../device/set-dma-ops'
-import { DmaDirection } from '../vocabulary/direction'
-import { dmaMapResource } from './resource'
 
 const { ToDevice } = DmaDirection
 

@@ -1,11 +1,10 @@
+// By the package's own name, as vfio does: its devices are then of the same class.
+import { dmaPoolAlloc, dmaPoolCreate, type PoolHandle, toNumber } from '@linux-dma/core'
 import { createFakeMachine, EduDevice } from '@linux-dma/testkit'
 import { openVfioDevice } from '@linux-dma/vfio'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { toNumber } from '../vocabulary/address'
-import { dmaPoolAlloc } from './dma-pool-block'
-import { PoolBlocks, type PoolHandle } from './dma-pool-blocks'
-import { dmaPoolCreate } from './dma-pool-create'
+import { PoolBlocks } from './dma-pool-blocks'
 import { poolLayout } from './dma-pool-layout'
 
 const page = 4096
