@@ -12,6 +12,7 @@ export {
   dmaFreePages,
   NoncoherentAllocation,
 } from './allocation/noncoherent'
+export { allocateOwnRegion, assertAllocationOf, type OwnRegionOptions } from './allocation/own-region'
 export { type BounceOptions, bounceOps, bouncePoolOf } from './bounce/bounce-ops'
 export type { BouncePoolUsage } from './bounce/bounce-pool'
 export type { Bouncer } from './bounce/bouncer'
@@ -51,7 +52,7 @@ export { createDmaRegion, type DmaRegionOptions } from './mapping/create-region'
 export { type DirectOpsOptions, directOps } from './mapping/direct-ops'
 export { MAX_LIVE_MAPPINGS, type MappingHandle } from './mapping/mapping-table'
 export { dmaMapPage, dmaUnmapPage } from './mapping/page'
-export { DmaRegion } from './mapping/region'
+export { DmaRegion, type RegionPurpose } from './mapping/region'
 export { dmaMapResource, dmaUnmapResource, ResourceMapping } from './mapping/resource'
 export {
   dmaMapSingle,
@@ -62,7 +63,8 @@ export {
   dmaUnmapSingle,
 } from './mapping/streaming'
 export { StreamingMapping } from './mapping/streaming-mapping'
-export { allocateDmaMemory, DmaMemory, type DmaMemoryOptions } from './memory/memory'
+export { allocateDmaMemory, type DmaMemoryOptions } from './memory/allocate-memory'
+export { DmaMemory } from './memory/memory'
 export { bufferOf, memoryOf } from './memory/memory-of'
 export {
   dmaCanMmap,

@@ -31,7 +31,7 @@ export class VfioDmaOps implements DmaOps {
   ): DmaAddress {
     const address = this.iommu.allocate(byteLength, mask)
     try {
-      this.iommu.map(address, memory.address + byteOffset, byteLength, direction)
+      memory.withAddress((start) => this.iommu.map(address, start + byteOffset, byteLength, direction))
     } catch (error) {
       this.iommu.release(address, byteLength)
       throw error

@@ -1,11 +1,12 @@
 import { DmaError } from '@linux-dma/native'
 import { assertByteLength, assertOptions } from '../checks/validate'
 import type { DmaDevice } from '../device/dma-device'
-import { DmaRegion } from '../mapping/region'
-import { allocateDmaMemory, type DmaMemory } from '../memory/memory'
+import type { DmaRegion } from '../mapping/region'
+import type { DmaMemory } from '../memory/memory'
 import type { DmaAddress } from '../vocabulary/address'
 import { assertAttributes, DmaAttribute, type DmaAttributes, hasAttribute } from '../vocabulary/attributes'
 import { DmaDirection } from '../vocabulary/direction'
+import { allocateOwnRegion, assertAllocationOf } from './own-region'
 
 /** What a coherent allocation is made of: see {@link dmaAllocCoherent}. */
 export interface CoherentOptions {
@@ -120,14 +121,13 @@ export function dmaAllocCoherent(
     )
   }
   const { hugePageSize } = options
-  const region = allocateCoherentRegion(
-    device,
-    byteLength,
-    hasAttribute(attributes, DmaAttribute.ForceContiguous)
+  const region = allocateOwnRegion(device, byteLength, DmaDirection.Bidirectional, {
+    purpose: 'coherent',
+    name: 'linux-dma-coherent',
+    hugePageSize: hasAttribute(attributes, DmaAttribute.ForceContiguous)
       ? contiguousPage(byteLength, hugePageSize, device.kernel.pageSize)
       : hugePageSize,
-    'linux-dma-coherent',
-  )
+  })
   try {
     if (hidden) region.memory.hide()
     return new CoherentAllocation(region, byteLength, hidden)
@@ -139,12 +139,7 @@ export function dmaAllocCoherent(
 
 /** Frees coherent memory. Mirrors `dma_free_coherent()`. @throws DMA_CLOSED the second time; DMA_WRONG_DEVICE */
 export function dmaFreeCoherent(device: DmaDevice, allocation: CoherentAllocation): void {
-  if (allocation.device !== device) {
-    throw new DmaError(
-      'DMA_WRONG_DEVICE',
-      `the allocation is ${allocation.device.name}’s, not ${device.name}’s`,
-    )
-  }
+  assertAllocationOf(device, allocation)
   allocation.free()
 }
 
@@ -155,27 +150,6 @@ export function assertCoherentMemory(device: DmaDevice): void {
   throw new DmaError('DMA_NOT_COHERENT', `${device.ops.name} has no coherent memory for ${device.name}`, {
     hint: 'use dmaAllocNoncoherent() or dmaMapSingle(), and their syncs',
   })
-}
-
-/** Zeroed memory below the device's mask for coherent allocations, which goes with its region. @internal */
-export function allocateCoherentRegion(
-  device: DmaDevice,
-  byteLength: number,
-  hugePageSize: number | undefined,
-  name: string,
-): DmaRegion {
-  const huge = hugePageSize === undefined ? {} : { hugePageSize }
-  const memory = allocateDmaMemory({ byteLength, kernel: device.kernel, name, ...huge })
-  try {
-    return new DmaRegion(device, memory, 0, memory.byteLength, DmaDirection.Bidirectional, {
-      purpose: 'coherent',
-      ownsMemory: true,
-      capacity: 0,
-    })
-  } catch (error) {
-    memory.close()
-    throw error
-  }
 }
 
 /** The size of the one page that holds all of a contiguous allocation; undefined where a base page does. */

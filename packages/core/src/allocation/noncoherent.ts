@@ -1,11 +1,12 @@
 import { DmaError } from '@linux-dma/native'
 import { assertByteLength } from '../checks/validate'
 import type { DmaDevice } from '../device/dma-device'
-import { DmaRegion } from '../mapping/region'
+import type { DmaRegion } from '../mapping/region'
 import { StreamingMapping } from '../mapping/streaming-mapping'
-import { allocateDmaMemory, type DmaMemory } from '../memory/memory'
+import type { DmaMemory } from '../memory/memory'
 import type { DmaAttributes } from '../vocabulary/attributes'
 import { assertTransferDirection, type TransferDirection } from '../vocabulary/direction'
+import { allocateOwnRegion, assertAllocationOf } from './own-region'
 
 /**
  * Memory that was mapped for a device when it was allocated, and that device and CPU hand to and fro by syncs. The CPU
@@ -84,29 +85,22 @@ export function dmaAllocNoncoherent(
   assertByteLength('byteLength', byteLength)
   assertTransferDirection(direction)
   device.assertReady()
-  const memory = allocateDmaMemory({ byteLength, kernel: device.kernel, name: 'linux-dma-noncoherent' })
+  const region = allocateOwnRegion(device, byteLength, direction, {
+    // Found by nobody else who maps the memory: those bytes are in use as a whole.
+    purpose: 'single',
+    name: 'linux-dma-noncoherent',
+  })
   try {
-    const region = new DmaRegion(device, memory, 0, memory.byteLength, direction, {
-      // Found by nobody else who maps the memory: those bytes are in use as a whole.
-      purpose: 'single',
-      ownsMemory: true,
-      capacity: 1,
-    })
     return new NoncoherentAllocation(region, byteLength, direction)
   } catch (error) {
-    memory.close()
+    region.close()
     throw error
   }
 }
 
 /** Frees such memory. Mirrors `dma_free_noncoherent()`. @throws DMA_CLOSED the second time; DMA_WRONG_DEVICE */
 export function dmaFreeNoncoherent(device: DmaDevice, allocation: NoncoherentAllocation): void {
-  if (allocation.device !== device) {
-    throw new DmaError(
-      'DMA_WRONG_DEVICE',
-      `the allocation is ${allocation.device.name}’s, not ${device.name}’s`,
-    )
-  }
+  assertAllocationOf(device, allocation)
   allocation.free()
 }
 

@@ -10,6 +10,12 @@ import type { MappingHome } from './mapping-home'
 import { type MappingHandle, MappingTable } from './mapping-table'
 import { assertRegionDirection, assertRegionRange, assertSameKernel } from './region-checks'
 
+/**
+ * What a region is made for: `region` to be cut up by anybody, `single` for one mapping, with which it closes, `coherent`
+ * for memory that is shared without being handed over.
+ */
+export type RegionPurpose = 'region' | 'single' | 'coherent'
+
 /** Holds nothing, ever: what a region has before it is mapped and after it is closed. */
 const NO_MAPPINGS = /* @__PURE__ */ new MappingTable(0)
 
@@ -53,7 +59,7 @@ export class DmaRegion implements Disposable, MappingHome {
     memoryOffset: number,
     byteLength: number,
     direction: TransferDirection,
-    options: { purpose: 'region' | 'single' | 'coherent'; ownsMemory: boolean; capacity: number },
+    options: { purpose: RegionPurpose; ownsMemory: boolean; capacity: number },
   ) {
     this.device = device
     this.memory = memory

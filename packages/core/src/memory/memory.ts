@@ -1,28 +1,10 @@
-import {
-  DmaError,
-  type FileDescriptor,
-  type Kernel,
-  linuxKernel,
-  type MemoryMapping,
-} from '@linux-dma/native'
+import { DmaError, type FileDescriptor, type Kernel, type MemoryMapping } from '@linux-dma/native'
 import { closeAll } from '../checks/close-all'
 import { closed as forget, watchForLeak } from '../checks/leaks'
-import { assertByteLength, assertOptions, assertRange } from '../checks/validate'
+import { assertOptions, assertRange } from '../checks/validate'
 import type { DmaRegion } from '../mapping/region'
 import { noteOwner } from './memory-of'
 import { covers, DmaPin, pageRange } from './pin'
-
-/** What to allocate: see {@link allocateDmaMemory}. */
-export interface DmaMemoryOptions {
-  /** Bytes that are needed, 1 or more; rounded up to whole pages. */
-  byteLength: number
-  /** Where from. Default: the real kernel. */
-  kernel?: Kernel
-  /** Bytes in a huge page, for example `0x200000`, to take memory from the hugetlb pool. Default: base pages. */
-  hugePageSize?: number
-  /** What /proc calls the memory. Default `linux-dma`. */
-  name?: string
-}
 
 /** What holds DMA memory for a device beside regions, and has to let go of it before the pages go. */
 export interface MemoryUser {
@@ -81,6 +63,20 @@ export class DmaMemory implements Disposable {
   get address(): number {
     this.#assertMapped()
     return this.#mapping.address
+  }
+
+  /**
+   * Calls `use` with that address, for what maps the memory for a device: memory for devices alone is mapped into this
+   * process too for as long as that takes. @internal
+   */
+  withAddress<Result>(use: (address: number) => Result): Result {
+    if (!this.#hidden) return use(this.#mapping.address)
+    const mapping = this.kernel.mmap(this.fd, { byteLength: this.byteLength })
+    try {
+      return use(mapping.address)
+    } finally {
+      mapping.close()
+    }
   }
 
   /**
@@ -263,33 +259,5 @@ export class DmaMemory implements Disposable {
 
   [Symbol.dispose](): void {
     this.close()
-  }
-}
-
-/**
- * Allocates zeroed memory that devices can be given.
- *
- * It costs one memfd and one mapping, whatever its size: allocate one large piece and cut it up. Nothing is pinned
- * until the memory is mapped for a device.
- * @throws DMA_INVALID_ARGUMENT for a length that is not a positive integer
- * @throws ENOMEM, EMFILE and what else memfd_create, ftruncate and mmap answer; nothing is left behind
- * @example
- * ```ts
- * using memory = allocateDmaMemory({ byteLength: 8192, kernel })
- * memory.bytes.fill(0xa5)
- * ```
- */
-export function allocateDmaMemory(options: DmaMemoryOptions): DmaMemory {
-  assertOptions('allocateDmaMemory', options, ['byteLength', 'kernel', 'hugePageSize', 'name'])
-  assertByteLength('byteLength', options.byteLength)
-  const { kernel = linuxKernel(), hugePageSize, name = 'linux-dma' } = options
-  const unit = hugePageSize ?? kernel.pageSize
-  const byteLength = Math.ceil(options.byteLength / unit) * unit
-  const fd = kernel.memfd(name, hugePageSize === undefined ? { byteLength } : { byteLength, hugePageSize })
-  try {
-    return new DmaMemory(kernel, fd, kernel.mmap(fd, { byteLength }), hugePageSize)
-  } catch (error) {
-    kernel.close(fd)
-    throw error
   }
 }

@@ -1,6 +1,7 @@
 import { DmaError, type MemoryMapping } from '@linux-dma/native'
 import type { CoherentAllocation } from '../allocation/coherent'
 import type { NoncoherentAllocation } from '../allocation/noncoherent'
+import { assertAllocationOf } from '../allocation/own-region'
 import { assertOptions } from '../checks/validate'
 import type { DmaDevice } from '../device/dma-device'
 
@@ -64,12 +65,7 @@ export function mmapAllocation(
 ): MemoryMapping {
   assertOptions(of, options, ['pageOffset', 'byteLength'])
   device.assertOpen()
-  if (allocation.device !== device) {
-    throw new DmaError(
-      'DMA_WRONG_DEVICE',
-      `${of}: the allocation is ${allocation.device.name}’s, not ${device.name}’s`,
-    )
-  }
+  assertAllocationOf(device, allocation)
   if (allocation.freed) throw new DmaError('DMA_CLOSED', `${of}: the allocation is freed`)
   const { memory } = allocation
   const { kernel } = memory

@@ -1,7 +1,7 @@
 import { createFakeMachine } from '@linux-dma/testkit'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { allocateDmaMemory } from './memory'
+import { allocateDmaMemory } from './allocate-memory'
 import { covers, pageRange } from './pin'
 
 const range = fc

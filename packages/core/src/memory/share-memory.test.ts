@@ -1,7 +1,7 @@
 import { createFakeMachine, EduDevice } from '@linux-dma/testkit'
 import { openVfioDevice } from '@linux-dma/vfio'
 import { expect, it } from 'vitest'
-import { allocateDmaMemory } from './memory'
+import { allocateDmaMemory } from './allocate-memory'
 import { exportDmaMemory, importDmaMemory } from './share-memory'
 
 const { kernel } = createFakeMachine()

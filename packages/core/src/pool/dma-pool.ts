@@ -1,9 +1,10 @@
 import { DmaError } from '@linux-dma/native'
-import { allocateCoherentRegion } from '../allocation/coherent'
+import { allocateOwnRegion } from '../allocation/own-region'
 import { closeAll } from '../checks/close-all'
 import type { DeviceChild, DmaDevice } from '../device/dma-device'
 import type { DmaRegion } from '../mapping/region'
 import { type DmaAddress, dmaAddress, formatDmaAddress, toNumber } from '../vocabulary/address'
+import { DmaDirection } from '../vocabulary/direction'
 import { MAX_POOL_BLOCKS, PoolBlocks, type PoolHandle } from './dma-pool-blocks'
 import type { PoolLayout } from './dma-pool-layout'
 
@@ -228,7 +229,10 @@ export class DmaPool implements Disposable, DeviceChild {
     const least = stride + slack
     for (let wanted = Math.max(this.#nextArena, least); ; wanted = Math.max(Math.floor(wanted / 4), least)) {
       try {
-        const region = allocateCoherentRegion(this.device, wanted, undefined, `linux-dma-pool-${this.name}`)
+        const region = allocateOwnRegion(this.device, wanted, DmaDirection.Bidirectional, {
+          purpose: 'coherent',
+          name: `linux-dma-pool-${this.name}`,
+        })
         this.#nextArena = Math.min(region.byteLength * 2, LARGEST_ARENA)
         return region
       } catch (error) {

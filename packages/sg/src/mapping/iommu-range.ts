@@ -63,7 +63,7 @@ export class IommuRange implements DeviceChild {
     memory.attachUser(this)
     this.#memories.add(memory)
     const address = dmaAddress(toNumber(this.dmaAddress) + rangeOffset)
-    this.#iommu.map(address, memory.address + memoryOffset, byteLength, direction)
+    memory.withAddress((start) => this.#iommu.map(address, start + memoryOffset, byteLength, direction))
     this.#mappedBytes += byteLength
   }
 

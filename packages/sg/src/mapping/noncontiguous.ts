@@ -1,5 +1,6 @@
 import {
-  allocateDmaMemory,
+  allocateOwnRegion,
+  assertAllocationOf,
   assertAttributes,
   assertByteLength,
   assertTransferDirection,
@@ -8,7 +9,7 @@ import {
   type DmaDevice,
   DmaError,
   type DmaMemory,
-  DmaRegion,
+  type DmaRegion,
   type MmapAllocationOptions,
   memoryOf,
   mmapAllocation,
@@ -113,23 +114,15 @@ export function dmaAllocNoncontiguous(
       hint: 'allocateDmaMemory(), and map a table of it',
     })
   }
-  const memory = allocateDmaMemory({ byteLength, kernel: device.kernel, name: 'linux-dma-noncontiguous' })
-  let region: DmaRegion
-  try {
-    region = new DmaRegion(device, memory, 0, memory.byteLength, direction, {
-      // Found by nobody else who maps the memory: those bytes are in use as a whole.
-      purpose: 'single',
-      ownsMemory: true,
-      capacity: 0,
-    })
-  } catch (error) {
-    memory.close()
-    throw error
-  }
+  const region = allocateOwnRegion(device, byteLength, direction, {
+    // Found by nobody else who maps the memory: those bytes are in use as a whole.
+    purpose: 'single',
+    name: 'linux-dma-noncontiguous',
+  })
   try {
     const placement = new SegmentPlacement(device, rulesOf(device))
     placement.placeWhole(region, byteLength)
-    const table = SgTable.fromBuffers([memory.bytes.subarray(0, byteLength)])
+    const table = SgTable.fromBuffers([region.bytes.subarray(0, byteLength)])
     return new NoncontiguousAllocation(region, table, placement)
   } catch (error) {
     region.close()
@@ -139,7 +132,7 @@ export function dmaAllocNoncontiguous(
 
 /** Frees such memory. Mirrors `dma_free_noncontiguous()`. @throws DMA_CLOSED the second time; DMA_WRONG_DEVICE */
 export function dmaFreeNoncontiguous(device: DmaDevice, allocation: NoncontiguousAllocation): void {
-  assertIts(device, allocation)
+  assertAllocationOf(device, allocation)
   allocation.free()
 }
 
@@ -149,7 +142,7 @@ export function dmaFreeNoncontiguous(device: DmaDevice, allocation: Noncontiguou
  * @throws DMA_CLOSED; DMA_WRONG_DEVICE
  */
 export function dmaVmapNoncontiguous(device: DmaDevice, allocation: NoncontiguousAllocation): Uint8Array {
-  assertIts(device, allocation)
+  assertAllocationOf(device, allocation)
   return allocation.memory.bytes.subarray(0, allocation.byteLength)
 }
 
@@ -174,12 +167,4 @@ export function dmaMmapNoncontiguous(
   options: MmapAllocationOptions = {},
 ): MemoryMapping {
   return mmapAllocation('dmaMmapNoncontiguous', device, allocation, options)
-}
-
-function assertIts(device: DmaDevice, allocation: NoncontiguousAllocation): void {
-  if (allocation.device === device) return
-  throw new DmaError(
-    'DMA_WRONG_DEVICE',
-    `the allocation is ${allocation.device.name}’s, not ${device.name}’s`,
-  )
 }
