@@ -5,7 +5,7 @@ import { LabError } from './lab-error.mjs'
 export const help = `Runs the packages' tests and examples on a real Linux kernel, in QEMU.
 
   npm run lab                              conformance and examples, on the fake and on the real kernel
-  npm run lab -- --run FILE [ARGUMENT…]    your own script (.ts, .mjs, .js, .cjs) on the real kernel
+  npm run lab -- --run FILE [ARGUMENT…]    your own script (.ts, .mts, .cts, .js, .mjs, .cjs) on the real kernel
   npm run lab -- --shell                   a prompt on the real kernel; ctrl-A x or "poweroff" ends it
 
 Options (before FILE):

@@ -14,7 +14,7 @@ export async function bundleScript(file) {
   // npm starts its scripts in the repository's folder and says where it was started itself.
   const places = [process.cwd(), process.env.INIT_CWD ?? '.'].map((directory) => resolve(directory, file))
   const path = places.find(existsSync)
-  if (path === undefined) throw new LabError(`--run: there is no ${places.at(-1)}`, { exitStatus: 2 })
+  if (path === undefined) throw new LabError(`there is no ${places.at(-1)}`, { exitStatus: 2 })
   const format = moduleFormat(path)
   const name = `${basename(path, extname(path))}.${format === 'esm' ? 'mjs' : 'cjs'}`
   const result = await build({

@@ -16,7 +16,7 @@ export function cells(result: Result): string[] {
     result.c === null ? '' : figures(result.c),
     result.ratio === null ? '' : `${result.ratio.toFixed(2)}x`,
     result.mad === null ? '' : `${(result.mad * 100).toFixed(1)}%`,
-    limit ? must(limit) : '',
+    limit ? must(limit, result.unit) : '',
     limit ? (isWithin(result, limit) ? 'ok' : 'missed') : '',
   ]
 }
@@ -49,9 +49,9 @@ export function toJson(results: readonly Result[]): string {
   return `${JSON.stringify(rows, null, 2)}\n`
 }
 
-function must({ ratio, ours }: Limit): string {
-  const parts = [ratio === undefined ? '' : `${ratio}x`, ours === undefined ? '' : `${ours}`]
-  return `≤ ${parts.filter((part) => part !== '').join(', ')}`
+function must({ ratio, ours }: Limit, unit: string): string {
+  const times = ratio === undefined ? [] : [`${Number(ratio.toFixed(2))}x`]
+  return `≤ ${[...times, ...(ours === undefined ? [] : [`${ours} ${unit}`])].join(', ')}`
 }
 
 /** Three significant figures, without an exponent. */
