@@ -48,6 +48,12 @@ export class IovaAllocator {
     return this.#free.reduce((total, { start, end }) => total + Math.max(0, Math.min(end, limit) - start), 0)
   }
 
+  /** Bytes in the longest free range at or below `mask`. */
+  longestFree(mask: bigint): number {
+    const limit = clip(mask + 1n)
+    return this.#free.reduce((longest, { start, end }) => Math.max(longest, Math.min(end, limit) - start), 0)
+  }
+
   /**
    * Takes the highest free range whose last byte is at or below `mask`.
    * @param byteLength a multiple of the page size
@@ -64,7 +70,7 @@ export class IovaAllocator {
       'ENOSPC',
       `no ${byteLength} free bytes of IO virtual address below 0x${mask.toString(16)}`,
       {
-        hint: `${this.freeBytes(mask)} bytes are free there in pieces: unmap what is done with, or set a wider mask`,
+        hint: `${this.freeBytes(mask)} bytes are free there, the longest range has ${this.longestFree(mask)}: map less at a time, unmap what is done with, or set a wider mask`,
       },
     )
   }
