@@ -1,4 +1,4 @@
-export type { ChunkLimits } from './chunks/chunk-limits'
+export type { ChunkLimits, ChunkOptions } from './chunks/chunk-limits'
 export type { ChunkTransferError } from './chunks/chunk-transfer-error'
 export { type ChunkTransfer, type ChunkTransferOptions, forEachChunk } from './chunks/for-each-chunk'
 export { type ChunkIterator, mapChunks } from './chunks/map-chunks'

@@ -124,9 +124,14 @@ export class ChunkCutter {
   finer(): boolean {
     if (this.finest <= FINEST) return false
     this.finest = this.finest === ANYWHERE ? this.longest : this.finest / 2
+    this.back()
+    return true
+  }
+
+  /** Goes back to the start of the last run, to cut it once more. */
+  back(): void {
     this.index = this.lastIndex
     this.begin = this.lastBegin
-    return true
   }
 
   /** Where the device will find a piece, and how long it can be there. */
@@ -177,7 +182,7 @@ export class ChunkCutter {
   }
 
   private addressInRegion(memory: DmaMemory, firstPage: number, start: number, byteLength: number): number {
-    for (const region of memory.regions) {
+    for (const region of memory.registered) {
       if (!region.covers(this.device, start, byteLength, this.direction)) continue
       this.windowPage = firstPage
       this.windowStart = region.memoryOffset

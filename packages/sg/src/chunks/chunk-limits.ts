@@ -1,4 +1,4 @@
-import { assertOptions, type DmaDevice, DmaError } from '@linux-dma/core'
+import { assertOptions, type DmaAttributes, type DmaDevice, DmaError } from '@linux-dma/core'
 import { rulesOf } from '../mapping/map-sgtable'
 import type { SegmentRules } from '../mapping/merge-segments'
 
@@ -17,7 +17,16 @@ export interface ChunkLimits {
   maxSegmentBytes?: number
 }
 
-/** The same, checked. */
+/** How to map a table in chunks: see {@link mapChunks}. */
+export interface ChunkOptions extends ChunkLimits {
+  /**
+   * For the map of each chunk, and for its unmap where that is left to the function. With `SkipCpuSync` the syncs are
+   * the caller's: `chunk.syncForDevice()` before the device is started, `chunk.syncForCpu()` behind it. Default: none.
+   */
+  attributes?: DmaAttributes
+}
+
+/** Limits, checked. */
 export interface CheckedLimits {
   readonly maxBytes: number
   readonly maxSegments: number
@@ -25,7 +34,7 @@ export interface CheckedLimits {
   readonly rules: SegmentRules
 }
 
-export const LIMIT_OPTIONS = ['maxBytes', 'maxSegments', 'boundary', 'maxSegmentBytes'] as const
+export const MAP_OPTIONS = ['maxBytes', 'maxSegments', 'boundary', 'maxSegmentBytes', 'attributes'] as const
 
 /** @throws DMA_INVALID_ARGUMENT */
 export function checkLimits(

@@ -1,4 +1,10 @@
-import { type DmaDevice, DmaError, isDmaError, type TransferDirection } from '@linux-dma/core'
+import {
+  type DmaAttributes,
+  type DmaDevice,
+  DmaError,
+  isDmaError,
+  type TransferDirection,
+} from '@linux-dma/core'
 import { SegmentPlacement } from '../mapping/map-placement'
 import { Segments } from '../table/segments'
 import type { SgTable } from '../table/sg-table'
@@ -15,6 +21,7 @@ export class ChunkMapper {
   readonly #table: SgTable
   readonly #direction: TransferDirection
   readonly #limits: CheckedLimits
+  readonly #attributes: DmaAttributes
   readonly #cutter: ChunkCutter
   /** A path that may place a piece where nobody knows beforehand: what came of it is looked at. */
   readonly #looks: boolean
@@ -25,16 +32,26 @@ export class ChunkMapper {
   #index = 0
   #byteOffset = 0
 
-  constructor(device: DmaDevice, table: SgTable, direction: TransferDirection, limits: CheckedLimits) {
+  constructor(
+    device: DmaDevice,
+    table: SgTable,
+    direction: TransferDirection,
+    limits: CheckedLimits,
+    attributes: DmaAttributes,
+  ) {
     this.#device = device
     this.#table = table
     this.#direction = direction
     this.#limits = limits
+    this.#attributes = attributes
     this.#cutter = new ChunkCutter(device, table, direction, limits)
     this.#looks = device.ops.bouncer !== undefined || limits.rules.granule === 0
   }
 
-  /** Maps the next chunk: undefined after the last one. @throws what `dmaMapSgtable` throws */
+  /**
+   * Maps the next chunk: undefined after the last one.
+   * @throws what `dmaMapSgtable` throws; the same chunk is next then
+   */
   next(): MappedChunk | undefined {
     this.#device.assertReady()
     const room = this.#empty.pop() ?? {
@@ -43,9 +60,10 @@ export class ChunkMapper {
     }
     const byteLength = this.#place(room)
     if (byteLength === 0) return undefined
+    const attributes = this.#attributes
     const at = { index: this.#index++, byteOffset: this.#byteOffset, byteLength }
     this.#byteOffset += byteLength
-    return new MappedChunk(this.#device, this.#table, this.#direction, room, at, this.#leave)
+    return new MappedChunk(this.#device, this.#table, this.#direction, room, at, this.#leave, attributes)
   }
 
   #place(room: ChunkRoom): number {
@@ -54,13 +72,14 @@ export class ChunkMapper {
       const byteLength = this.#cutter.cut(pieces)
       if (byteLength === 0) return 0
       try {
-        placement.place(this.#table.space, pieces, pieces.count, this.#direction, 0)
+        placement.place(this.#table.space, pieces, pieces.count, this.#direction, this.#attributes)
       } catch (error) {
         if (isTooLong(error) && this.#cutter.finer()) continue
+        this.#cutter.back()
         throw error
       }
       if (!this.#looks || !placement.crosses(this.#limits.rules.boundary)) return byteLength
-      placement.release(0)
+      placement.release(this.#attributes)
       if (this.#cutter.finer()) continue
       throw new DmaError(
         'DMA_UNSUPPORTED',

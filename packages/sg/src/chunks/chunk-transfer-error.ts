@@ -15,11 +15,19 @@ export function transferIncomplete(
   byteLength: number,
   cause: unknown,
 ): ChunkTransferError {
-  const [reason] = String(cause instanceof Error ? cause.message : cause).split('\n')
-  const message = `${bytesDone} of ${byteLength} bytes were transferred: ${reason}`
+  const message = `${bytesDone} of ${byteLength} bytes were transferred: ${reasonOf(cause)}`
   const error = new DmaError('DMA_TRANSFER_INCOMPLETE', message, {
     hint: 'bytesDone says where to go on, cause says why it stopped; nothing is mapped any more',
     cause,
   })
   return Object.assign(error, { bytesDone })
+}
+
+/** The first line of what was thrown, which can be anything. */
+function reasonOf(cause: unknown): string {
+  try {
+    return String(cause instanceof Error ? cause.message : cause).split('\n', 1)[0]!
+  } catch {
+    return `the ${typeof cause} that was thrown says nothing`
+  }
 }

@@ -1,14 +1,18 @@
 import { assertSignal, type DmaDevice, DmaError, type TransferDirection } from '@linux-dma/core'
 import { assertMappable } from '../mapping/map-sgtable'
 import type { SgTable } from '../table/sg-table'
-import { type ChunkLimits, checkLimits, LIMIT_OPTIONS } from './chunk-limits'
+import { type ChunkOptions, checkLimits, MAP_OPTIONS } from './chunk-limits'
 import { ChunkMapper } from './chunk-mapper'
 import { transferIncomplete } from './chunk-transfer-error'
+import { isFull } from './is-full'
 import type { MappedChunk } from './mapped-chunk'
 
 /** How to transfer a table in chunks: see {@link forEachChunk}. */
-export interface ChunkTransferOptions extends ChunkLimits {
-  /** Chunks that are mapped at a time, at most: 1 or more. Default 1. */
+export interface ChunkTransferOptions extends ChunkOptions {
+  /**
+   * Chunks that are mapped at a time, at most: 1 to 65535. Default 1. Where the device has no room for so many, the next
+   * one waits for one to end.
+   */
   inFlight?: number
   /** Stops the transfer: no more chunks are begun, and those in flight are waited for. */
   signal?: AbortSignal
@@ -17,7 +21,7 @@ export interface ChunkTransferOptions extends ChunkLimits {
 /** Moves the bytes of one chunk. The signal is aborted when the whole transfer is to stop. */
 export type ChunkTransfer = (chunk: MappedChunk, context: { signal: AbortSignal }) => Promise<void> | void
 
-const KNOWN = [...LIMIT_OPTIONS, 'inFlight', 'signal']
+const KNOWN = [...MAP_OPTIONS, 'inFlight', 'signal']
 const MOST_IN_FLIGHT = 0xffff
 
 /**
@@ -42,9 +46,9 @@ export async function forEachChunk(
   options: ChunkTransferOptions,
   transfer: ChunkTransfer,
 ): Promise<number> {
-  assertMappable('forEachChunk', device, table, direction, 0)
   const limits = checkLimits('forEachChunk', device, options, KNOWN)
-  const { inFlight = 1, signal } = options
+  const { inFlight = 1, signal, attributes = 0 } = options
+  assertMappable('forEachChunk', device, table, direction, attributes)
   assertSignal('forEachChunk', signal)
   if (!Number.isInteger(inFlight) || inFlight < 1 || inFlight > MOST_IN_FLIGHT) {
     throw new DmaError(
@@ -55,7 +59,7 @@ export async function forEachChunk(
   if (typeof transfer !== 'function') {
     throw new DmaError('DMA_INVALID_ARGUMENT', `forEachChunk: transfer is ${typeof transfer}, no function`)
   }
-  const mapper = new ChunkMapper(device, table, direction, limits)
+  const mapper = new ChunkMapper(device, table, direction, limits, attributes)
   const run = new ChunkRun(transfer)
   const abort = () => run.stop(signal!.reason)
   signal?.addEventListener('abort', abort, { once: true })
@@ -77,7 +81,9 @@ class ChunkRun {
   bytesDone = 0
   readonly #transfer: ChunkTransfer
   readonly #abort = new AbortController()
-  readonly #flying = new Set<Promise<void>>()
+  #flying = 0
+  /** Goes on where all has to wait for one of them: one promise, however many there are. */
+  #landed: () => void = () => {}
   /** Chunks that are through before one that comes earlier: their ends, by their beginnings. */
   readonly #early = new Map<number, number>()
 
@@ -96,29 +102,40 @@ class ChunkRun {
   /** Resolves when nothing is in flight any more; never rejects. */
   async all(mapper: ChunkMapper, inFlight: number): Promise<void> {
     while (!this.stopped) {
-      if (this.#flying.size >= inFlight) {
-        await Promise.race(this.#flying)
+      if (this.#flying >= inFlight) {
+        await this.#landing()
         continue
       }
       const chunk = this.#next(mapper)
-      if (!chunk) break
-      const flight: Promise<void> = this.#fly(chunk).finally(() => this.#flying.delete(flight))
-      this.#flying.add(flight)
+      if (chunk === undefined) break
+      if (chunk === 'full') await this.#landing()
+      else void this.#fly(chunk)
     }
-    await Promise.all(this.#flying)
+    while (this.#flying > 0) await this.#landing()
   }
 
-  #next(mapper: ChunkMapper): MappedChunk | undefined {
+  /** Resolves when the next one of those in flight is through, or has failed. */
+  #landing(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#landed = resolve
+    })
+  }
+
+  #next(mapper: ChunkMapper): MappedChunk | 'full' | undefined {
     try {
       return mapper.next()
     } catch (error) {
+      // What is in flight has the room that this one wants.
+      if (this.#flying > 0 && isFull(error)) return 'full'
       this.stop(error)
       return undefined
     }
   }
 
+  /** Never rejects. */
   async #fly(chunk: MappedChunk): Promise<void> {
     const { byteOffset, byteLength } = chunk
+    this.#flying++
     try {
       await this.#transfer(chunk, { signal: this.#abort.signal })
       // The bytes are the CPU's only then, where they are copied. One that was taken away is not through.
@@ -133,6 +150,8 @@ class ChunkRun {
         // The first failure is the one to tell of; the memory is in quarantine, and says so.
       }
     }
+    this.#flying--
+    this.#landed()
   }
 
   #advance(): void {

@@ -110,7 +110,7 @@ describe('chunks', () => {
         await withEngine({}, async (device, _engine, machine) => {
           const memory = allocateDmaMemory({ byteLength: 12 * PAGE, kernel: machine.kernel })
           const table = SgTable.fromPages([0, 2, 4, 6, 8, 10], { memory })
-          machine.failCall({ syscall, nth, code: 'ENOMEM' })
+          machine.failCall({ syscall, nth, code: 'EFAULT' })
           const options = { maxBytes: PAGE, inFlight: 2 }
           const error: ChunkTransferError = await forEachChunk(device, table, FromDevice, options, () =>
             machine.kernel.clock.sleep(1),
@@ -120,7 +120,7 @@ describe('chunks', () => {
           )
           expect([error.code, (error.cause as { code: string }).code]).toEqual([
             'DMA_TRANSFER_INCOMPLETE',
-            'ENOMEM',
+            'EFAULT',
           ])
           expect(error.bytesDone).toBe((nth - 1) * PAGE)
           expect(device.children.size).toBe(0)

@@ -1,7 +1,7 @@
 import type { DmaDevice, TransferDirection } from '@linux-dma/core'
 import { assertMappable } from '../mapping/map-sgtable'
 import type { SgTable } from '../table/sg-table'
-import { type ChunkLimits, checkLimits, LIMIT_OPTIONS } from './chunk-limits'
+import { type ChunkOptions, checkLimits, MAP_OPTIONS } from './chunk-limits'
 import { ChunkMapper } from './chunk-mapper'
 import type { MappedChunk } from './mapped-chunk'
 
@@ -58,7 +58,7 @@ export class ChunkIterator implements IterableIterator<MappedChunk>, Disposable 
  *
  * The limits hold for the segments as the device sees them, after joining: a piece that is too long, or would cross the
  * boundary, is cut. In a region no chunk costs a system call.
- * @throws DMA_INVALID_ARGUMENT for limits that are none, before anything happens; at each step, what
+ * @throws DMA_INVALID_ARGUMENT, DMA_ATTRIBUTE for options that are none, before anything happens; at each step, what
  *   {@link dmaMapSgtable} throws
  * @example
  * ```ts
@@ -71,9 +71,10 @@ export function mapChunks(
   device: DmaDevice,
   table: SgTable,
   direction: TransferDirection,
-  limits: ChunkLimits,
+  options: ChunkOptions,
 ): ChunkIterator {
-  assertMappable('mapChunks', device, table, direction, 0)
-  const checked = checkLimits('mapChunks', device, limits, LIMIT_OPTIONS)
-  return new ChunkIterator(new ChunkMapper(device, table, direction, checked))
+  const limits = checkLimits('mapChunks', device, options, MAP_OPTIONS)
+  const { attributes = 0 } = options
+  assertMappable('mapChunks', device, table, direction, attributes)
+  return new ChunkIterator(new ChunkMapper(device, table, direction, limits, attributes))
 }

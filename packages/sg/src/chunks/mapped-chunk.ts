@@ -1,4 +1,4 @@
-import type { DmaDevice, TransferDirection } from '@linux-dma/core'
+import type { DmaAttributes, DmaDevice, TransferDirection } from '@linux-dma/core'
 import type { SegmentPlacement } from '../mapping/map-placement'
 import { MappedSegments } from '../mapping/mapped-segments'
 import type { Segments } from '../table/segments'
@@ -19,6 +19,7 @@ export class MappedChunk extends MappedSegments {
   protected readonly what = 'chunk'
   readonly #leave: (room: ChunkRoom) => void
   readonly #room: ChunkRoom
+  readonly #attributes: DmaAttributes
 
   /** @internal use {@link mapChunks}, {@link forEachChunk} */
   constructor(
@@ -28,12 +29,24 @@ export class MappedChunk extends MappedSegments {
     room: ChunkRoom,
     at: { index: number; byteOffset: number; byteLength: number },
     leave: (room: ChunkRoom) => void,
+    attributes: DmaAttributes,
   ) {
     super(device, table.space, room.pieces, direction, at.byteLength, room.placement)
     this.index = at.index
     this.byteOffset = at.byteOffset
     this.#room = room
     this.#leave = leave
+    this.#attributes = attributes
+  }
+
+  /** As {@link MappedSegments.unmap}. @param attributes those of the map, where none are passed */
+  override unmap(attributes: DmaAttributes = this.#attributes): void {
+    super.unmap(attributes)
+  }
+
+  override [Symbol.dispose](): void {
+    if (this.mapped) this.unmap()
+    else super[Symbol.dispose]()
   }
 
   protected override left(): void {

@@ -31,7 +31,11 @@ export function packSegments(
   const highest = Math.min(Number(device.dmaMask), Number.MAX_SAFE_INTEGER)
   const range = new IommuRange(device, iommu, layout.byteLength, layout.alignment(highest))
   try {
-    fill(range, granule, layout, space, segments, count, direction, addresses)
+    try {
+      fill(range, granule, layout, space, segments, count, direction, addresses)
+    } finally {
+      range.filled()
+    }
     return range
   } catch (error) {
     try {

@@ -19,6 +19,8 @@ export class IommuRange implements DeviceChild {
   readonly coherent = false
   readonly #iommu: IommuDomain
   readonly #memories = new Set<DmaMemory>()
+  /** Until {@link filled}. */
+  readonly #starts = new Map<DmaMemory, number>()
   #mappedBytes = 0
   #closed = false
 
@@ -60,11 +62,26 @@ export class IommuRange implements DeviceChild {
         { hint: `allocate memory in multiples of ${this.#iommu.granule} bytes` },
       )
     }
+    const address = dmaAddress(toNumber(this.dmaAddress) + rangeOffset)
+    this.#iommu.map(address, this.#startOf(memory) + memoryOffset, byteLength, direction)
+    this.#mappedBytes += byteLength
+  }
+
+  /** No more is mapped in it. Never throws. */
+  filled(): void {
+    for (const memory of this.#starts.keys()) memory.releaseAddress()
+    this.#starts.clear()
+  }
+
+  /** Process address of a memory's first byte: asked for once for all of its pieces, of which there may be many. */
+  #startOf(memory: DmaMemory): number {
+    const known = this.#starts.get(memory)
+    if (known !== undefined) return known
     memory.attachUser(this)
     this.#memories.add(memory)
-    const address = dmaAddress(toNumber(this.dmaAddress) + rangeOffset)
-    memory.withAddress((start) => this.#iommu.map(address, start + memoryOffset, byteLength, direction))
-    this.#mappedBytes += byteLength
+    const start = memory.holdAddress()
+    this.#starts.set(memory, start)
+    return start
   }
 
   /**

@@ -29,7 +29,7 @@ export function regionOf(
   byteLength: number,
   direction: TransferDirection,
 ): DmaRegion | undefined {
-  for (const region of memory.regions) {
+  for (const region of memory.registered) {
     if (region.covers(device, start, byteLength, direction)) return region
   }
   return undefined
