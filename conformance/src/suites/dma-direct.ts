@@ -142,7 +142,8 @@ export function dmaDirect({ describe, it }: Runner, host: Host): void {
         const before = pinnedKilobytes()
         const first = dmaMapSingle(device, memory.bytes.subarray(page, 2 * page), FromDevice)
         const second = dmaMapSingle(device, memory.bytes.subarray(page + 8, page + 16), FromDevice)
-        assert.equal(pinnedKilobytes() - before, (2 * page) / 1024)
+        // The second lies in what the first has pinned.
+        assert.equal(pinnedKilobytes() - before, page / 1024)
         assert.equal(memory.isPinned(page, page), true)
         first.unmap()
         assert.equal(memory.isPinned(page, page), true)
@@ -159,7 +160,7 @@ export function dmaDirect({ describe, it }: Runner, host: Host): void {
         refusal(
           () => createDmaRegion(device, { memory }),
           'DMA_NOT_CONTIGUOUS',
-          /hugePageSize.*dmaMapSgtable/,
+          /dmaMapSgtable.*hugePageSize/,
         )
         assert.deepEqual({ ...kernel.live(), pinned: pinnedKilobytes() }, before)
         const frames = (() => {

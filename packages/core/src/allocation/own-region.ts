@@ -1,4 +1,4 @@
-import { DmaError } from '@linux-dma/native'
+import { DmaError, isDmaError } from '@linux-dma/native'
 import type { DmaDevice } from '../device/dma-device'
 import { DmaRegion, type RegionPurpose } from '../mapping/region'
 import { allocateDmaMemory } from '../memory/allocate-memory'
@@ -13,15 +13,59 @@ export interface OwnRegionOptions {
   readonly hugePageSize?: number | undefined
 }
 
+/** Pages that memory is taken from where it has to lie in one piece and base pages do not: what x86-64 and arm64 have. */
+const HUGE_PAGES = [0x20_0000, 0x4000_0000] as const
+
 /**
- * Zeroed memory that is mapped for a device as a whole, and goes with its region.
- * @throws ENOMEM, ENOSPC and what else the allocation and the device's path answer. Nothing stays allocated then.
+ * Zeroed memory that is mapped for a device as a whole, and goes with its region. Where a device is given physical
+ * addresses it lies in one piece: a huge page, where base pages do not happen to follow each other.
+ * @throws DMA_NOT_CONTIGUOUS where there is no such piece; ENOMEM, ENOSPC and what else the allocation and the device's path
+ *   answer. Nothing stays allocated then.
  */
 export function allocateOwnRegion(
   device: DmaDevice,
   byteLength: number,
   direction: TransferDirection,
-  { purpose, name, hugePageSize }: OwnRegionOptions,
+  options: OwnRegionOptions,
+): DmaRegion {
+  try {
+    return allocateFrom(device, byteLength, direction, options, options.hugePageSize)
+  } catch (error) {
+    if (!isDmaError(error, 'DMA_NOT_CONTIGUOUS') || options.hugePageSize !== undefined) throw error
+    return allocateInOnePiece(device, byteLength, direction, options)
+  }
+}
+
+function allocateInOnePiece(
+  device: DmaDevice,
+  byteLength: number,
+  direction: TransferDirection,
+  options: OwnRegionOptions,
+): DmaRegion {
+  const hugePageSize = HUGE_PAGES.find((size) => byteLength <= size)
+  if (hugePageSize === undefined) throw tooLongForOnePiece(byteLength)
+  try {
+    return allocateFrom(device, byteLength, direction, options, hugePageSize)
+  } catch (cause) {
+    if (!isDmaError(cause, 'ENOMEM') && !isDmaError(cause, 'EINVAL') && !isDmaError(cause, 'ENODEV'))
+      throw cause
+    throw new DmaError(
+      'DMA_NOT_CONTIGUOUS',
+      `${byteLength} bytes for ${device.name} have to lie in one piece, and no huge page of ${hugePageSize} is free`,
+      {
+        hint: `reserve one, as root: echo 1 > /sys/kernel/mm/hugepages/hugepages-${hugePageSize / 1024}kB/nr_hugepages; or allocate at most a page at a time`,
+        cause,
+      },
+    )
+  }
+}
+
+function allocateFrom(
+  device: DmaDevice,
+  byteLength: number,
+  direction: TransferDirection,
+  { purpose, name }: OwnRegionOptions,
+  hugePageSize: number | undefined,
 ): DmaRegion {
   const huge = hugePageSize === undefined ? {} : { hugePageSize }
   const memory = allocateDmaMemory({ byteLength, kernel: device.kernel, name, ...huge })
@@ -35,6 +79,12 @@ export function allocateOwnRegion(
     memory.close()
     throw error
   }
+}
+
+function tooLongForOnePiece(byteLength: number): DmaError {
+  return new DmaError('DMA_NOT_CONTIGUOUS', `${byteLength} bytes do not fit one huge page of 1 GiB`, {
+    hint: 'allocateDmaMemory(), and map a table of it: dmaMapSgtable() of @linux-dma/sg; behind an IOMMU an allocation of any size is in one piece to the device',
+  })
 }
 
 /** @throws DMA_WRONG_DEVICE for an allocation that is another device's; DMA_INVALID_ARGUMENT for what is none */

@@ -40,6 +40,7 @@ class BounceOps implements DmaOps {
   readonly pins: boolean
   readonly iommu?: IommuDomain
   readonly physical?: boolean
+  readonly busLimit?: bigint
   readonly bouncer: BouncePools
   readonly #inner: DmaOps
   /** Everything may have to bounce, whatever its address. */
@@ -51,6 +52,7 @@ class BounceOps implements DmaOps {
     this.pins = inner.pins
     if (inner.iommu) this.iommu = inner.iommu
     if (inner.physical) this.physical = true
+    if (inner.busLimit !== undefined) this.busLimit = inner.busLimit
     this.bouncer = new BouncePools(inner, rules)
     this.#inner = inner
     this.#mayBounceAll = rules.force || rules.untrusted

@@ -1,7 +1,6 @@
 import { DmaError, type Kernel } from '@linux-dma/native'
 import { closeAll } from '../checks/close-all'
 import { closed as forget, watchForLeak } from '../checks/leaks'
-import type { DmaMemory } from '../memory/memory'
 import type { DmaAddress } from '../vocabulary/address'
 import type { DmaOps } from './dma-ops'
 import { type DmaParameters, defaultDmaParameters } from './dma-parameters'
@@ -13,6 +12,14 @@ export interface DeviceChild {
   /** Shared without being handed over, and so below the mask for coherent memory. */
   readonly coherent: boolean
   close(): void
+}
+
+/** What a device may still reach, although it was to be taken from it: memory, or registers of another device. */
+export interface Quarantined {
+  /** It could not be taken from `device`. */
+  quarantine(device: DmaDevice, reason: unknown): void
+  /** `device` reaches nothing any more. */
+  endQuarantine(device: DmaDevice): void
 }
 
 /** A device that can do DMA: the part of the kernel's `struct device` that its DMA API looks at. */
@@ -33,9 +40,12 @@ export class DmaDevice implements Disposable {
   /** Whether a DMA address may be handed out now: not for a PCI device without bus mastering. */
   readonly dmaReady: boolean = true
 
+  /** How many children have gone: where it is what it was, so is all that was mapped. @internal */
+  disowned = 0
+
   readonly #children = new Set<DeviceChild>()
   /** What could not be taken from the device. */
-  readonly #quarantined = new Set<DmaMemory>()
+  readonly #quarantined = new Set<Quarantined>()
   #closed = false
 
   constructor(name: string, kernel: Kernel, ops: DmaOps) {
@@ -75,6 +85,7 @@ export class DmaDevice implements Disposable {
   /** Forgets a child that closed itself. */
   disown(child: DeviceChild): void {
     this.#children.delete(child)
+    this.disowned++
   }
 
   /**
@@ -111,17 +122,17 @@ export class DmaDevice implements Disposable {
     ;(this as { ops: DmaOps }).ops = ops
   }
 
-  /** Keeps memory that could not be taken from this device until it is proven quiet. @internal */
-  quarantine(memory: DmaMemory, reason: unknown): void {
-    memory.quarantine(this, reason)
-    this.#quarantined.add(memory)
+  /** Keeps what could not be taken from this device until it is proven quiet. @internal */
+  quarantine(what: Quarantined, reason: unknown): void {
+    what.quarantine(this, reason)
+    this.#quarantined.add(what)
   }
 
   /** For a subclass whose device can reach nothing any more, whatever went wrong before: its address space is gone. */
   protected provenQuiet(): void {
-    const memories = [...this.#quarantined]
+    const all = [...this.#quarantined]
     this.#quarantined.clear()
-    closeAll(memories.map((memory) => () => memory.endQuarantine(this)))
+    closeAll(all.map((what) => () => what.endQuarantine(this)))
   }
 
   /** For a subclass, once it is whole: reports it if it is forgotten. */

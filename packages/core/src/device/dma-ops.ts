@@ -18,6 +18,8 @@ export interface DmaOps {
   readonly pins: boolean
   /** Whether a DMA address is the physical address of what is there: nothing translates on the way. */
   readonly physical?: boolean
+  /** The highest address that gets from the device to memory, whatever its mask; left out: all do. */
+  readonly busLimit?: bigint
   /** Present where an IOMMU lets this path choose at which address the device finds what. */
   readonly iommu?: IommuDomain
   /** Present where a mapping may be a copy of the bytes at another place. */

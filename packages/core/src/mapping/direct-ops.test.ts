@@ -1,5 +1,7 @@
 import { createFakeMachine } from '@linux-dma/testkit'
 import { describe, expect, it } from 'vitest'
+import { dmaAllocCoherent } from '../allocation/coherent'
+import { dmaAllocNoncoherent } from '../allocation/noncoherent'
 import { DmaDevice } from '../device/dma-device'
 import { dmaBitMask, dmaSetMaskAndCoherent } from '../device/masks'
 import { allocateDmaMemory } from '../memory/allocate-memory'
@@ -69,3 +71,93 @@ describe('directOps', () => {
     expect(device.ops.iommu).toBeUndefined()
   })
 })
+
+describe('pins of the direct path', () => {
+  it('take as many descriptors as there are memories, and not as mappings', () => {
+    const { machine, kernel, device } = machineWithDevice()
+    const memory = allocateDmaMemory({ byteLength: 4000 * PAGE, kernel })
+    const before = kernel.live().descriptors
+    const mappings = Array.from({ length: 4000 }, (_, i) =>
+      dmaMapSingle(device, memory.bytes.subarray(i * PAGE, (i + 1) * PAGE), DmaDirection.ToDevice),
+    )
+    expect(kernel.live().descriptors - before).toBeLessThan(10)
+    expect(mappings[3999]!.dmaAddress).toBe(physicalAddressAt(memory, 3999 * PAGE))
+    for (const mapping of mappings) mapping.unmap()
+    expect(kernel.live().descriptors).toBe(before)
+    expect(memory.isPinned(0, 1)).toBe(false)
+    memory.close()
+    machine.assertQuiescent()
+  })
+
+  it('are the caller’s where these cover a mapping, and hold until its end', () => {
+    const { machine, kernel, device } = machineWithDevice()
+    const memory = allocateDmaMemory({ byteLength: 2000 * PAGE, kernel })
+    const pin = memory.pin()
+    const before = kernel.live().descriptors
+    const mappings = Array.from({ length: 2000 }, (_, i) =>
+      dmaMapSingle(device, memory.bytes.subarray(i * PAGE, (i + 1) * PAGE), DmaDirection.ToDevice),
+    )
+    expect(kernel.live().descriptors).toBe(before)
+    pin.close()
+    expect(pin.closed).toBe(true)
+    pin.close()
+    for (const mapping of mappings) {
+      expect(memory.isPinned()).toBe(true)
+      mapping.unmap()
+    }
+    expect(memory.isPinned(0, 1)).toBe(false)
+    expect(kernel.live().descriptors).toBe(before - 1)
+    memory.close()
+    machine.assertQuiescent()
+  })
+
+  it('go with the memory, whatever is mapped', () => {
+    const { machine, kernel, device } = machineWithDevice()
+    const memory = allocateDmaMemory({ byteLength: 64 * PAGE, kernel })
+    const pin = memory.pin(0, 2 * PAGE)
+    const mappings = Array.from({ length: 64 }, (_, i) =>
+      dmaMapSingle(device, memory.bytes.subarray(i * PAGE, (i + 1) * PAGE), DmaDirection.ToDevice),
+    )
+    memory.close()
+    expect(pin.closed).toBe(true)
+    expect(mappings.some(({ mapped }) => mapped)).toBe(false)
+    expect(device.children.size).toBe(0)
+    machine.assertQuiescent()
+  })
+})
+
+describe('allocations on the direct path', () => {
+  it('take a huge page where they are longer than a page', () => {
+    const { machine, kernel, device } = machineWithDevice({ hugePages: 2 })
+    const coherent = dmaAllocCoherent(device, 8192)
+    expect([coherent.bytes.byteLength, coherent.memory.hugePageSize]).toEqual([8192, 0x20_0000])
+    expect(coherent.dmaAddress).toBe(physicalAddressAt(coherent.memory, 0))
+    const noncoherent = dmaAllocNoncoherent(device, 0x20_0000, DmaDirection.FromDevice)
+    expect(noncoherent.memory.hugePageSize).toBe(0x20_0000)
+    coherent.free()
+    noncoherent.free()
+    expect(dmaAllocCoherent(device, PAGE).memory.hugePageSize).toBeUndefined()
+    device.close()
+    expect(kernel.live().descriptors).toBe(0)
+    machine.assertQuiescent()
+  })
+
+  it('say how to reserve one, and leave nothing', () => {
+    const { machine, device } = machineWithDevice()
+    const failure = outcome(() => dmaAllocCoherent(device, 8192))
+    expect(failure).toMatchObject({ code: 'DMA_NOT_CONTIGUOUS', cause: { code: 'ENOMEM' } })
+    expect(failure.hint).toMatch(/hugepages-2048kB\/nr_hugepages/)
+    expect(outcome(() => dmaAllocCoherent(device, 2 ** 31)).hint).toMatch(/dmaMapSgtable/)
+    expect(device.children.size).toBe(0)
+    machine.assertQuiescent()
+  })
+})
+
+function outcome(action: () => unknown): { code?: string; hint?: string } {
+  try {
+    action()
+  } catch (error) {
+    return error as { code?: string; hint?: string }
+  }
+  return {}
+}

@@ -33,14 +33,14 @@ class DirectOps implements DmaOps {
   readonly coherent = true
   readonly pins = true
   readonly physical = true
+  readonly busLimit: bigint
   readonly #kernel: Kernel
-  readonly #busLimit: bigint
-  /** Pins of what is mapped, by DMA address; undefined for huge pages, which need none. */
+  /** What holds the pages of each mapping, by DMA address; undefined for huge pages, which need nothing. */
   readonly #mapped = new Map<number, { byteLength: number; pin: DmaPin | undefined }[]>()
 
   constructor(kernel: Kernel, busLimit: bigint) {
     this.#kernel = kernel
-    this.#busLimit = busLimit
+    this.busLimit = busLimit
   }
 
   mapPages(
@@ -51,14 +51,14 @@ class DirectOps implements DmaOps {
     _direction: TransferDirection,
     mask: bigint,
   ): DmaAddress {
-    const pin = memory.hugePageSize === undefined ? memory.pin(byteOffset, byteLength) : undefined
+    const pin = memory.holdPinned(byteOffset, byteLength)
     try {
       const address = contiguousAddress(memory, byteOffset, byteLength)
       this.#assertReach(device, address, byteLength, mask)
       this.#remember(address, byteLength, pin)
       return address
     } catch (error) {
-      pin?.close()
+      pin?.release()
       throw error
     }
   }
@@ -72,7 +72,7 @@ class DirectOps implements DmaOps {
       throw new DmaError('DMA_NOT_MAPPED', `nothing is mapped at ${formatDmaAddress(address)}`)
     }
     if (mapped.length === 0) this.#mapped.delete(toNumber(address))
-    entry.pin?.close()
+    entry.pin?.release()
   }
 
   supportsMask(mask: bigint): boolean {
@@ -83,7 +83,7 @@ class DirectOps implements DmaOps {
   /** All of the machine's memory, up to the last address that the bus carries. */
   requiredMask(): bigint {
     const last = BigInt(lastPhysicalAddress(this.#kernel))
-    const reachable = last < this.#busLimit ? last : this.#busLimit
+    const reachable = last < this.busLimit ? last : this.busLimit
     return dmaBitMask(reachable.toString(2).length)
   }
 
@@ -97,10 +97,10 @@ class DirectOps implements DmaOps {
 
   #assertReach(device: DmaDevice, address: DmaAddress, byteLength: number, mask: bigint): void {
     const last = BigInt(toNumber(address)) + BigInt(byteLength) - 1n
-    if (last <= mask && last <= this.#busLimit) return
+    if (last <= mask && last <= this.busLimit) return
     throw new DmaError(
       'DMA_ABOVE_MASK',
-      `${device.name} cannot reach ${formatDmaAddress(address)}+${byteLength}: its mask is 0x${mask.toString(16)}, the bus limit 0x${this.#busLimit.toString(16)}`,
+      `${device.name} cannot reach ${formatDmaAddress(address)}+${byteLength}: its mask is 0x${mask.toString(16)}, the bus limit 0x${this.busLimit.toString(16)}`,
       {
         hint: 'set the mask that the device really has, dmaSetMask(device, dmaBitMask(64)); where that is it, bounce: setDmaOps(device, bounceOps(getDmaOps(device)))',
       },
@@ -122,8 +122,10 @@ class DirectOps implements DmaOps {
  * Nothing stands between a device and memory then: a wrong address, or a transfer that goes on after the program ended,
  * overwrites whatever lies there, the kernel included. Behind an IOMMU open the device with `@linux-dma/vfio` instead.
  *
- * Memory is pinned for as long as it is mapped, huge pages stay without. It has to lie in one piece: one page, or one
- * huge page, does; a larger buffer goes through a scatterlist. Device and CPU are taken to be coherent, as on x86.
+ * Memory is pinned for as long as it is mapped, huge pages stay without. A pin of yours that covers it is used, and holds
+ * until the unmap also where you close it; else there is one for the mapping, or for all of the memory where many parts of it
+ * are mapped. A single mapping has to lie in one piece: one page, or one huge page, does; a larger buffer goes through a
+ * scatterlist, of which the device then sees a segment for each piece. Device and CPU are taken to be coherent, as on x86.
  * @throws DMA_UNSAFE_PHYSICAL without `unsafePhysical: true`; DMA_TRANSLATED where the device at `pciAddress` is behind an IOMMU
  *   that translates; DMA_INVALID_ARGUMENT; ENOENT where there is no such device
  * @throws from mapping: DMA_NOT_CONTIGUOUS, DMA_ABOVE_MASK, DMA_NO_FRAME, and what `memory.pin()` throws. Nothing stays mapped or
@@ -184,7 +186,7 @@ function contiguousAddress(memory: DmaMemory, byteOffset: number, byteLength: nu
       'DMA_NOT_CONTIGUOUS',
       `${byteLength} bytes of DMA memory lie in pieces: ${i * pageSize} bytes at 0x${(first * pageSize).toString(16)}, then others at 0x${(frames[i]! * pageSize).toString(16)}`,
       {
-        hint: 'allocate with hugePageSize: 0x200000, map a page at a time, or map a scatterlist: dmaMapSgtable() of @linux-dma/sg',
+        hint: 'map a table of it, SgTable.fromBuffers([memory.bytes]) and dmaMapSgtable() of @linux-dma/sg: the device then sees each piece; or allocate with hugePageSize: 0x200000',
       },
     )
   }

@@ -4,7 +4,10 @@ import { closed as forget, watchForLeak } from '../checks/leaks'
 import { assertOptions, assertRange } from '../checks/validate'
 import type { DmaRegion } from '../mapping/region'
 import { noteOwner } from './memory-of'
-import { covers, DmaPin, pageRange } from './pin'
+import { type ByteRange, covers, DmaPin, pageRange } from './pin'
+
+/** As many mappings that are apart get a pin each, which is a descriptor; for one more all of the memory is pinned. */
+const MOST_PARTIAL_PINS = 8
 
 /** What holds DMA memory for a device beside regions, and has to let go of it before the pages go. */
 export interface MemoryUser {
@@ -30,6 +33,9 @@ export class DmaMemory implements Disposable {
   readonly #pins = new Set<DmaPin>()
   /** The process's own mapping is gone, while devices keep the pages. */
   #hidden = false
+  /** A mapping of them that is there while a device is given them. */
+  #window: MemoryMapping | undefined
+  #windowHolders = 0
   #state: 'open' | 'closing' | 'quarantined' | 'closed' = 'open'
   #quarantineReason: unknown
   /** Devices that may still reach the pages. */
@@ -67,15 +73,32 @@ export class DmaMemory implements Disposable {
 
   /**
    * Calls `use` with that address, for what maps the memory for a device: memory for devices alone is mapped into this
-   * process too for as long as that takes. @internal
+   * process too for as long as that takes, once for all calls within. @internal
    */
   withAddress<Result>(use: (address: number) => Result): Result {
-    if (!this.#hidden) return use(this.#mapping.address)
-    const mapping = this.kernel.mmap(this.fd, { byteLength: this.byteLength })
+    const address = this.holdAddress()
     try {
-      return use(mapping.address)
+      return use(address)
     } finally {
-      mapping.close()
+      this.releaseAddress()
+    }
+  }
+
+  /** That address, good until as many calls of {@link releaseAddress} as of this. @throws ENOMEM @internal */
+  holdAddress(): number {
+    if (!this.#hidden) return this.#mapping.address
+    this.#window ??= this.kernel.mmap(this.fd, { byteLength: this.byteLength })
+    this.#windowHolders++
+    return this.#window.address
+  }
+
+  /** Never throws: what the address was wanted for has been done by then. @internal */
+  releaseAddress(): void {
+    if (!this.#hidden || --this.#windowHolders > 0) return
+    try {
+      this.#closeWindow()
+    } catch {
+      // It is used the next time, and tried again then, and when the memory is closed.
     }
   }
 
@@ -98,6 +121,11 @@ export class DmaMemory implements Disposable {
    */
   get quarantined(): boolean {
     return this.#state === 'quarantined'
+  }
+
+  /** Whether it was allocated for devices alone: its own bytes are not in this process. @internal */
+  get hidden(): boolean {
+    return this.#hidden
   }
 
   /** Where devices have this memory now. */
@@ -199,6 +227,25 @@ export class DmaMemory implements Disposable {
   }
 
   /**
+   * Pins the pages that hold a part for as long as they are mapped, by a pin that has them already, where there is one: each
+   * is a descriptor. The caller calls `release()` of it.
+   * @returns undefined for huge pages, which need none
+   * @throws as {@link pin}
+   * @internal
+   */
+  holdPinned(byteOffset: number, byteLength: number): DmaPin | undefined {
+    this.assertOpen()
+    if (this.hugePageSize !== undefined) return undefined
+    const known = this.#pinOf(pageRange(byteOffset, byteLength, this.kernel.pageSize))
+    const all = this.#pins.size >= MOST_PARTIAL_PINS
+    const pin = known ?? (all ? this.pin() : this.pin(byteOffset, byteLength))
+    pin.hold()
+    // One that was made here goes with the last mapping that holds it.
+    if (!known) pin.close()
+    return pin
+  }
+
+  /**
    * Whether all pages that hold a part stay where they are now: huge pages, pages that are pinned, and those that are mapped
    * for a device through a path that pins.
    * @throws DMA_RANGE; DMA_CLOSED, DMA_QUARANTINED
@@ -207,12 +254,28 @@ export class DmaMemory implements Disposable {
     this.assertOpen()
     assertRange('DMA memory', byteOffset, byteLength, this.byteLength)
     if (this.hugePageSize !== undefined) return true
-    const { pageSize } = this.kernel
-    const ranges = [...this.#pins].map((pin) => pageRange(pin.byteOffset, pin.byteLength, pageSize))
+    const range = pageRange(byteOffset, byteLength, this.kernel.pageSize)
+    if (this.#pinOf(range)) return true
+    // No single pin has all of it: what they have between them, and devices.
+    const ranges = [...this.#pins].map((pin) => pageRange(pin.byteOffset, pin.byteLength, 1))
     for (const region of this.#regions) {
-      if (region.device.ops.pins) ranges.push(pageRange(region.memoryOffset, region.byteLength, pageSize))
+      if (!region.device.ops.pins) continue
+      const mapped = pageRange(region.memoryOffset, region.byteLength, this.kernel.pageSize)
+      if (mapped.start <= range.start && mapped.end >= range.end) return true
+      ranges.push(mapped)
     }
-    return covers(ranges, pageRange(byteOffset, byteLength, pageSize))
+    return covers(ranges, range)
+  }
+
+  #closeWindow(): void {
+    this.#window?.close()
+    this.#window = undefined
+  }
+
+  /** A pin that has all of a range. */
+  #pinOf(range: ByteRange): DmaPin | undefined {
+    for (const pin of this.#pins) if (pin.covers(range)) return pin
+    return undefined
   }
 
   #assertMapped(): void {
@@ -247,11 +310,13 @@ export class DmaMemory implements Disposable {
     this.#state = 'closing'
     try {
       closeAll([...this.#users, ...this.#regions].reverse().map((user) => () => user.close()))
-      closeAll([...this.#pins].map((pin) => () => pin.close()))
+      closeAll([...this.#pins].map((pin) => () => pin.end()))
+      this.#closeWindow()
       this.#mapping.close(options)
     } finally {
       // Quarantined meanwhile, or to be tried again: parking the pages needs room for a mapping.
-      if ((this.#state as string) === 'closing') this.#state = this.#mapping.closed ? 'closed' : 'open'
+      if ((this.#state as string) === 'closing')
+        this.#state = this.#mapping.closed && this.#window === undefined ? 'closed' : 'open'
     }
     forget(this)
     this.kernel.close(this.#fd)

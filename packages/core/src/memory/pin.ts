@@ -14,6 +14,9 @@ export class DmaPin implements MemoryPin, Disposable {
   readonly byteLength: number
   readonly #pin: MemoryPin
   readonly #pins: Set<DmaPin>
+  /** What is mapped for devices by physical addresses of these pages. */
+  #holders = 0
+  #closed = false
 
   /** @internal use `memory.pin()` */
   constructor(pin: MemoryPin, { start, end }: ByteRange, pins: Set<DmaPin>) {
@@ -25,11 +28,37 @@ export class DmaPin implements MemoryPin, Disposable {
   }
 
   get closed(): boolean {
-    return this.#pin.closed
+    return this.#closed
   }
 
-  /** Lets the pages go: a physical address of them means nothing from here on. Idempotent. */
+  /**
+   * Lets the pages go: a physical address of them means nothing from here on. Pages that are mapped for a device stay where
+   * they are until they are unmapped. Idempotent.
+   */
   close(): void {
+    this.#closed = true
+    if (this.#holders === 0) this.end()
+  }
+
+  /** Whether it pins all of a range of whole pages. @internal */
+  covers({ start, end }: ByteRange): boolean {
+    return start >= this.byteOffset && end <= this.byteOffset + this.byteLength
+  }
+
+  /** Keeps the pages for one mapping more, until {@link release}. @internal */
+  hold(): void {
+    this.#holders++
+  }
+
+  /** One mapping of the pages has ended. @throws what letting the pages go does @internal */
+  release(): void {
+    this.#holders--
+    if (this.#holders === 0 && this.#closed) this.end()
+  }
+
+  /** Lets the pages go, whoever has them. @internal */
+  end(): void {
+    this.#closed = true
     this.#pins.delete(this)
     this.#pin.close()
   }
