@@ -1,5 +1,5 @@
 import { DmaError } from '@linux-dma/native'
-import { assertByteLength, assertOptions } from '../checks/validate'
+import { assertByteLength, assertDevice, assertOptions } from '../checks/validate'
 import type { DmaDevice } from '../device/dma-device'
 import type { DmaRegion } from '../mapping/region'
 import type { DmaMemory } from '../memory/memory'
@@ -7,6 +7,7 @@ import type { DmaAddress } from '../vocabulary/address'
 import { assertAttributes, DmaAttribute, type DmaAttributes, hasAttribute } from '../vocabulary/attributes'
 import { DmaDirection } from '../vocabulary/direction'
 import { allocateOwnRegion, assertAllocationOf } from './own-region'
+import { wrongFamily } from './wrong-family'
 
 /** What a coherent allocation is made of: see {@link dmaAllocCoherent}. */
 export interface CoherentOptions {
@@ -106,6 +107,7 @@ export function dmaAllocCoherent(
   attributes: DmaAttributes = 0,
   options: CoherentOptions = {},
 ): CoherentAllocation {
+  assertDevice('dmaAllocCoherent', device)
   assertByteLength('byteLength', byteLength)
   assertAttributes('dmaAllocCoherent', attributes, NOT_FOR_COHERENT)
   assertOptions('dmaAllocCoherent', options, ['hugePageSize'])
@@ -137,10 +139,24 @@ export function dmaAllocCoherent(
   }
 }
 
-/** Frees coherent memory. Mirrors `dma_free_coherent()`. @throws DMA_CLOSED the second time; DMA_WRONG_DEVICE */
+/**
+ * Frees coherent memory. Mirrors `dma_free_coherent()`.
+ * @throws DMA_CLOSED the second time; DMA_WRONG_DEVICE; DMA_INVALID_ARGUMENT for what was allocated otherwise
+ */
 export function dmaFreeCoherent(device: DmaDevice, allocation: CoherentAllocation): void {
-  assertAllocationOf(device, allocation)
+  assertCoherentAllocation('dmaFreeCoherent', device, allocation)
   allocation.free()
+}
+
+/** @throws DMA_WRONG_DEVICE; DMA_INVALID_ARGUMENT for what is no coherent allocation */
+export function assertCoherentAllocation(
+  of: string,
+  device: DmaDevice,
+  allocation: CoherentAllocation,
+): void {
+  assertAllocationOf(device, allocation)
+  if (allocation instanceof CoherentAllocation) return
+  throw wrongFamily(of, 'coherent', 'dmaAllocCoherent()')
 }
 
 /** @throws DMA_NOT_COHERENT where a device's path has no memory that needs no syncs; DMA_BUS_MASTER_OFF, DMA_CLOSED */

@@ -1,5 +1,5 @@
 import { DmaError } from '@linux-dma/native'
-import { assertByteLength } from '../checks/validate'
+import { assertByteLength, assertDevice } from '../checks/validate'
 import type { DmaDevice } from '../device/dma-device'
 import type { DmaRegion } from '../mapping/region'
 import { StreamingMapping } from '../mapping/streaming-mapping'
@@ -7,6 +7,7 @@ import type { DmaMemory } from '../memory/memory'
 import type { DmaAttributes } from '../vocabulary/attributes'
 import { assertTransferDirection, type TransferDirection } from '../vocabulary/direction'
 import { allocateOwnRegion, assertAllocationOf } from './own-region'
+import { wrongFamily } from './wrong-family'
 
 /**
  * Memory that was mapped for a device when it was allocated, and that device and CPU hand to and fro by syncs. The CPU
@@ -82,12 +83,13 @@ export function dmaAllocNoncoherent(
   byteLength: number,
   direction: TransferDirection,
 ): NoncoherentAllocation {
+  assertDevice('dmaAllocNoncoherent', device)
   assertByteLength('byteLength', byteLength)
   assertTransferDirection(direction)
   device.assertReady()
   const region = allocateOwnRegion(device, byteLength, direction, {
-    // Found by nobody else who maps the memory: those bytes are in use as a whole.
-    purpose: 'single',
+    // Found by nobody else who maps the memory: those bytes are in use as a whole. Never bounced, as in the kernel.
+    purpose: 'noncoherent',
     name: 'linux-dma-noncoherent',
   })
   try {
@@ -98,10 +100,20 @@ export function dmaAllocNoncoherent(
   }
 }
 
-/** Frees such memory. Mirrors `dma_free_noncoherent()`. @throws DMA_CLOSED the second time; DMA_WRONG_DEVICE */
+/**
+ * Frees such memory. Mirrors `dma_free_noncoherent()`.
+ * @throws DMA_CLOSED the second time; DMA_WRONG_DEVICE; DMA_INVALID_ARGUMENT for what was allocated otherwise
+ */
 export function dmaFreeNoncoherent(device: DmaDevice, allocation: NoncoherentAllocation): void {
-  assertAllocationOf(device, allocation)
+  assertNoncoherent('dmaFreeNoncoherent', device, allocation)
   allocation.free()
+}
+
+/** @throws DMA_WRONG_DEVICE; DMA_INVALID_ARGUMENT for what is no such allocation */
+export function assertNoncoherent(of: string, device: DmaDevice, allocation: NoncoherentAllocation): void {
+  assertAllocationOf(device, allocation)
+  if (allocation instanceof NoncoherentAllocation) return
+  throw wrongFamily(of, 'non-coherent', 'dmaAllocNoncoherent() or dmaAllocPages()')
 }
 
 export { dmaAllocNoncoherent as dmaAllocPages, dmaFreeNoncoherent as dmaFreePages }

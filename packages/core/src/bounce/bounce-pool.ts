@@ -78,6 +78,16 @@ export class BouncePool implements BouncePoolUsage {
     return this.#slots.mostUsed
   }
 
+  /** Whether the slots are all that the device has, as far as this pool knows: none of them is in use. */
+  get idle(): boolean {
+    return this.usedSlots === 0 && this.device.children.has(this.#region)
+  }
+
+  /** Takes the slots from the device. */
+  close(): void {
+    this.#region.close()
+  }
+
   /** Takes slots, and copies the bytes into them whatever the direction. */
   map(bytes: Uint8Array, direction: TransferDirection): DmaAddress {
     if (this.#region.closed) throw poolClosed(this.device)

@@ -76,6 +76,14 @@ export class BouncePools implements Bouncer {
     this.poolWith(device, address).syncForDevice(address, byteLength)
   }
 
+  closeIdle(device: DmaDevice): void {
+    const pool = this.poolOf(device)
+    if (pool === undefined || device.children.size > 1 || !pool.idle) return
+    this.#pools.delete(device)
+    this.#last = undefined
+    pool.close()
+  }
+
   /** The pool that a device has by now. */
   poolOf(device: DmaDevice): BouncePool | undefined {
     const last = this.#last

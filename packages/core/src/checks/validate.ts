@@ -1,5 +1,17 @@
 import { DmaError } from '@linux-dma/native'
 
+/** @throws DMA_INVALID_ARGUMENT where `device` is no device that can do DMA, of whichever copy of this package */
+export function assertDevice(of: string, device: unknown): void {
+  if (typeof (device as { assertReady?: unknown } | null | undefined)?.assertReady === 'function') return
+  throw new DmaError(
+    'DMA_INVALID_ARGUMENT',
+    `${of}: ${device === null ? 'null' : typeof device} is no device`,
+    {
+      hint: 'pass what openVfioDevice() returned, or another DmaDevice',
+    },
+  )
+}
+
 /** @throws DMA_INVALID_ARGUMENT where `options` is no object or has a property that is not in `known` */
 export function assertOptions(of: string, options: object, known: readonly string[]): void {
   if (typeof options !== 'object' || options === null) {

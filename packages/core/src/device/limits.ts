@@ -17,13 +17,15 @@ export function dmaOptMappingSize(device: DmaDevice): number {
 
 /**
  * The boundary at which segments of a scatterlist are joined when they are mapped, as a mask: 0xfff behind an IOMMU with
- * pages of 4 KiB, 0 where none are joined. Mirrors `dma_get_merge_boundary()`.
+ * pages of 4 KiB, 0 where none are joined, or where segments that begin and end there may be bounced, each by itself.
+ * Mirrors `dma_get_merge_boundary()`.
  * @throws DMA_CLOSED
  */
 export function dmaGetMergeBoundary(device: DmaDevice): number {
   device.assertOpen()
-  const { iommu } = device.ops
-  return iommu ? iommu.granule - 1 : 0
+  const { iommu, bouncer } = device.ops
+  if (!iommu || bouncer?.needed(device, undefined, 0, iommu.granule)) return 0
+  return iommu.granule - 1
 }
 
 /** What may share a cache line with what a device writes: 128 bytes on any Arm, whatever its lines. */

@@ -20,6 +20,8 @@ export interface TransferPlace {
   readonly device: DmaDevice
   readonly dmaAddress: DmaAddress
   readonly memoryOffset: number
+  /** Nothing of it ever goes through a slot. */
+  readonly inPlace: boolean
   bytesAt(byteOffset: number, byteLength: number): Uint8Array
 }
 
@@ -48,7 +50,8 @@ export function beginTransfer(
     assertAttributes('mapSingle', attributes, NOT_FOR_STREAMING)
     const address = addToDmaAddress(place.dmaAddress, byteOffset)
     const inPage = (place.memoryOffset + byteOffset) % device.kernel.pageSize
-    const bouncer = ops.bouncer?.needed(device, address, inPage, byteLength) ? ops.bouncer : undefined
+    const bounces = !place.inPlace && ops.bouncer?.needed(device, address, inPage, byteLength) === true
+    const bouncer = bounces ? ops.bouncer : undefined
     if (hasAttribute(attributes, DmaAttribute.RequireCoherent)) assertCoherent(device, bouncer !== undefined)
     if (bouncer) {
       const slot = bouncer.map(device, place.bytesAt(byteOffset, byteLength), direction)
@@ -73,17 +76,17 @@ export function endTransfer(
   const { device } = place
   const skip = hasAttribute(attributes, DmaAttribute.SkipCpuSync)
   const slot = table.bounceAddress(handle)
-  if (slot !== undefined) {
-    try {
+  try {
+    if (slot !== undefined) {
       device.ops.bouncer?.unmap(device, slot, skip)
-    } catch (error) {
-      // The slots are given back, whatever went wrong with the bytes.
-      table.remove(handle)
-      throw error
+    } else if (!skip) {
+      const address = transferAddress(place, table, handle)
+      device.ops.syncForCpu?.(device, address, table.byteLength(handle), table.direction(handle))
     }
-  } else if (!skip) {
-    const address = transferAddress(place, table, handle)
-    device.ops.syncForCpu?.(device, address, table.byteLength(handle), table.direction(handle))
+  } catch (error) {
+    // The mapping ends, and slots are given back, whatever went wrong with the bytes.
+    table.remove(handle)
+    throw error
   }
 }
 

@@ -12,9 +12,10 @@ import { assertRegionDirection, assertRegionRange, assertSameKernel } from './re
 
 /**
  * What a region is made for: `region` to be cut up by anybody, `single` for one mapping, with which it closes, `coherent`
- * for memory that is shared without being handed over.
+ * for memory that is shared without being handed over, `noncoherent` for memory that was allocated for the device, and so is
+ * never bounced: one mapping, too.
  */
-export type RegionPurpose = 'region' | 'single' | 'coherent'
+export type RegionPurpose = 'region' | 'single' | 'coherent' | 'noncoherent'
 
 /** Holds nothing, ever: what a region has before it is mapped and after it is closed. */
 const NO_MAPPINGS = /* @__PURE__ */ new MappingTable(0)
@@ -39,6 +40,8 @@ export class DmaRegion implements Disposable, MappingHome {
   readonly temporary: boolean
   /** Made for a coherent allocation. */
   readonly coherent: boolean
+  /** Nothing of it ever goes through a slot: it was allocated for the device. @internal */
+  readonly inPlace: boolean
   // What each transfer reads is never undefined, and flags are compared with `true`: the engine then knows their kind.
   // `private` and not `#` on its path: that takes more code at each use, and engines inline only so much.
   private table = NO_MAPPINGS
@@ -70,6 +73,7 @@ export class DmaRegion implements Disposable, MappingHome {
     this.#ownsMemory = options.ownsMemory
     this.temporary = options.purpose !== 'region'
     this.coherent = options.purpose === 'coherent'
+    this.inPlace = this.coherent || options.purpose === 'noncoherent'
     this.attended = !device.ops.coherent || device.ops.bouncer !== undefined
     assertSameKernel(device, memory)
     const mask = this.coherent ? device.coherentDmaMask : device.dmaMask

@@ -1,5 +1,6 @@
 import { DmaError } from '@linux-dma/native'
-import type { DeviceChild, DmaDevice } from '../device/dma-device'
+import { assertDevice } from '../checks/validate'
+import type { DeviceChild, DmaDevice, Quarantined } from '../device/dma-device'
 import type { IommuDomain } from '../device/iommu-domain'
 import { DmaMemory } from '../memory/memory'
 import { IoRegion } from '../registers/io-region'
@@ -11,21 +12,25 @@ import { assertTransferDirection, type TransferDirection } from '../vocabulary/d
 const NOT_FOR_REGISTERS =
   DmaAttribute.NoKernelMapping | DmaAttribute.ForceContiguous | DmaAttribute.AllocSinglePages
 
-/** Registers of one device that another one can reach, from `dmaMapResource` to `dmaUnmapResource`. */
-export class ResourceMapping implements DeviceChild, Disposable {
+/**
+ * Registers of one device that another one can reach, from `dmaMapResource` to `dmaUnmapResource`. Where they could not be
+ * taken from it, it may reach them until it is closed itself: see {@link ResourceMapping.quarantined}.
+ */
+export class ResourceMapping implements Disposable, Quarantined {
   /** The device that reaches the registers. */
   readonly device: DmaDevice
   readonly registers: IoRegion
   readonly byteLength: number
   readonly direction: TransferDirection
-  /** @internal */
-  readonly coherent = false
   readonly #iommu: IommuDomain
   /** Of the pages that are mapped, which begin at or before the first register. */
   readonly #start: DmaAddress
   readonly #mappedLength: number
   readonly #address: DmaAddress
-  #mapped = true
+  /** What the device knows of this: an address that can be read also while the device may not be given it. */
+  readonly #child: DeviceChild
+  #state: 'mapped' | 'quarantined' | 'ended' = 'mapped'
+  #quarantineReason: unknown
 
   /** @internal use {@link dmaMapResource} */
   constructor(
@@ -50,16 +55,27 @@ export class ResourceMapping implements DeviceChild, Disposable {
       iommu.release(this.#start, this.#mappedLength)
       throw error
     }
-    device.adopt(this)
+    this.#child = {
+      dmaAddress: this.#start,
+      byteLength: this.#mappedLength,
+      coherent: false,
+      close: () => this.close(),
+    }
+    device.adopt(this.#child)
     registers.users.add(this)
   }
 
-  /** Whether the device can reach the registers now. */
+  /** Whether the device is to reach the registers now. */
   get mapped(): boolean {
-    return this.#mapped
+    return this.#state === 'mapped'
   }
 
-  /** Where the device finds the first register. @throws DMA_NOT_MAPPED; DMA_BUS_MASTER_OFF, DMA_CLOSED */
+  /** Whether the registers could not be taken from the device, which may then reach them until it is closed. */
+  get quarantined(): boolean {
+    return this.#state === 'quarantined'
+  }
+
+  /** Where the device finds the first register. @throws DMA_NOT_MAPPED, DMA_QUARANTINED; DMA_BUS_MASTER_OFF, DMA_CLOSED */
   get dmaAddress(): DmaAddress {
     this.#assertMapped()
     this.device.assertReady()
@@ -72,15 +88,35 @@ export class ResourceMapping implements DeviceChild, Disposable {
     this.close()
   }
 
-  /** Takes the registers from the device. Idempotent. */
+  /**
+   * Takes the registers from the device. Idempotent.
+   * @throws what the IOMMU answered; the mapping is then {@link quarantined}, and its address is not used again
+   */
   close(): void {
-    if (!this.#mapped) return
-    this.#mapped = false
-    this.device.disown(this)
+    if (this.#state !== 'mapped') return
+    this.#state = 'ended'
+    this.device.disown(this.#child)
     this.registers.users.delete(this)
-    this.#iommu.unmap(this.#start, this.#mappedLength, this.#mappedLength)
-    // Not given out again where the unmap failed: the device may still find the registers there.
+    try {
+      this.#iommu.unmap(this.#start, this.#mappedLength, this.#mappedLength)
+    } catch (error) {
+      this.device.quarantine(this, error)
+      throw error
+    }
     this.#iommu.release(this.#start, this.#mappedLength)
+  }
+
+  /** Notes, and reports, that the device may still reach the registers. @internal */
+  quarantine(device: DmaDevice, reason: unknown): void {
+    this.#state = 'quarantined'
+    this.#quarantineReason = reason
+    // A device that is being closed lets go of everything in a moment.
+    if (!device.closed) device.kernel.warn(this.#quarantinedError())
+  }
+
+  /** The device is closed, its address space gone. @internal */
+  endQuarantine(): void {
+    this.#state = 'ended'
   }
 
   /** Unmaps where that has not been done. */
@@ -89,11 +125,23 @@ export class ResourceMapping implements DeviceChild, Disposable {
   }
 
   #assertMapped(): void {
-    if (this.#mapped) return
+    if (this.#state === 'mapped') return
+    if (this.#state === 'quarantined') throw this.#quarantinedError()
     throw new DmaError(
       'DMA_NOT_MAPPED',
       `${this.device.name} no longer has the registers of ${this.registers.name}`,
       { hint: 'they were unmapped, or one of the two devices was closed; map them again' },
+    )
+  }
+
+  #quarantinedError(): DmaError {
+    return new DmaError(
+      'DMA_QUARANTINED',
+      `${this.device.name} may still reach the registers of ${this.registers.name}: they could not be taken from it`,
+      {
+        hint: `close ${this.device.name}, which takes all that it reaches from it; until then its accesses may arrive there`,
+        cause: this.#quarantineReason,
+      },
     )
   }
 }
@@ -104,6 +152,10 @@ export class ResourceMapping implements DeviceChild, Disposable {
  *
  * The device can reach all of the pages that the registers lie in. Whether its accesses arrive is a matter of the machine:
  * bridges and root ports may not pass them on, and in which widths they come is up to the device.
+ *
+ * On a DMA path without an IOMMU it is refused, where the kernel hands out the physical address of the registers: a device
+ * wants their bus address, which this process cannot learn for every bridge, and a wrong one is an access to any memory.
+ * Who knows the machine makes an address of the one in `/sys/bus/pci/devices/…/resource` by `dmaAddress()`.
  * @param registers of the other device, mapped into this process: `other.bar(0)`, or a part of it
  * @param byteOffset bytes from the start of `registers`
  * @param byteLength bytes, 1 or more
@@ -126,6 +178,7 @@ export function dmaMapResource(
   direction: TransferDirection,
   attributes: DmaAttributes = 0,
 ): ResourceMapping {
+  assertDevice('dmaMapResource', device)
   assertTransferDirection(direction)
   assertAttributes('dmaMapResource', attributes, NOT_FOR_REGISTERS)
   assertRegisters(registers)
@@ -142,7 +195,7 @@ export function dmaMapResource(
       'DMA_UNSUPPORTED',
       `${name} cannot give ${device.name} the registers of ${registers.name}`,
       {
-        hint: 'peer-to-peer DMA needs a DMA path with an IOMMU, such as that of openVfioDevice()',
+        hint: 'peer-to-peer DMA needs a DMA path with an IOMMU, such as that of openVfioDevice(); without one, dmaAddress() makes an address of what /sys/bus/pci/devices/…/resource says, where bus and physical addresses are the same',
       },
     )
   }
@@ -154,7 +207,7 @@ export function dmaMapResource(
   return new ResourceMapping(device, iommu, registers, { processAddress, byteLength, direction })
 }
 
-/** Takes registers from a device again. Mirrors `dma_unmap_resource()`. @throws DMA_NOT_MAPPED the second time; DMA_WRONG_DEVICE */
+/** Takes registers from a device again. Mirrors `dma_unmap_resource()`. @throws DMA_NOT_MAPPED the second time, DMA_QUARANTINED; DMA_WRONG_DEVICE */
 export function dmaUnmapResource(device: DmaDevice, mapping: ResourceMapping): void {
   if (!(mapping instanceof ResourceMapping)) {
     throw new DmaError('DMA_INVALID_ARGUMENT', `${typeof mapping} is no mapping of registers`, {

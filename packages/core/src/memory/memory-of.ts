@@ -1,4 +1,4 @@
-import { DmaError } from '@linux-dma/native'
+import { DmaError, type MemoryMapping } from '@linux-dma/native'
 import { rangeOf, type ViewRange } from '../checks/view-range'
 import type { DmaMemory } from './memory'
 
@@ -10,13 +10,39 @@ export function noteOwner(buffer: ArrayBufferLike, memory: DmaMemory): void {
   owners.set(buffer, memory)
 }
 
+/** One more mapping of DMA memory into this process. */
+interface Window {
+  readonly memory: DmaMemory
+  readonly mapping: MemoryMapping
+  /** Offset in the memory of the byte at which the window's buffer begins. */
+  readonly start: number
+}
+
+/** Of which memory a buffer shows a part at a second place. */
+const windows = /* @__PURE__ */ new WeakMap<ArrayBufferLike, Window>()
+
+/**
+ * Notes that a mapping shows DMA memory once more, from `memoryOffset` on: a view of it is then one of that memory.
+ * @internal
+ */
+export function noteWindow(mapping: MemoryMapping, memory: DmaMemory, memoryOffset: number): void {
+  const { buffer, byteOffset } = mapping.bytes
+  windows.set(buffer, { memory, mapping, start: memoryOffset - byteOffset })
+}
+
 /** Whether a view lies in DMA memory, open or not. False for what is no view only after {@link memoryOf} said so. */
 export function isDmaMemory(view: ArrayBufferView): boolean {
-  return !ArrayBuffer.isView(view) || owners.has(rangeOf(view).buffer)
+  if (!ArrayBuffer.isView(view)) return true
+  const { buffer } = rangeOf(view)
+  if (owners.has(buffer)) return true
+  const window = windows.get(buffer)
+  return window !== undefined && isUsable(window.memory)
 }
 
 /**
- * Where a view lies, and the DMA memory that it lies in: undefined for a buffer of JavaScript's own heap.
+ * Where a view lies, and the DMA memory that it lies in: undefined for a buffer of JavaScript's own heap. For a view of a
+ * second mapping of DMA memory, such as `dmaMmapCoherent` makes, where the same bytes lie in the memory's own; undefined
+ * where that has none any more, or is closed: what such a mapping shows can then be copied, and no more.
  * @throws DMA_INVALID_ARGUMENT for what is no view; DMA_DETACHED, DMA_RESIZABLE, DMA_CLOSED, DMA_QUARANTINED
  */
 export function bufferOf(view: ArrayBufferView): { memory: DmaMemory | undefined; range: ViewRange } {
@@ -28,6 +54,8 @@ export function bufferOf(view: ArrayBufferView): { memory: DmaMemory | undefined
   const range = rangeOf(view)
   const memory = owners.get(range.buffer)
   memory?.assertOpen()
+  const window = memory ? undefined : windows.get(range.buffer)
+  if (window) return inWindow(window, range)
   if (isDetached(range.buffer)) {
     throw new DmaError('DMA_DETACHED', 'the view’s ArrayBuffer is detached', {
       hint: 'it was transferred to a worker or closed with { detach: true }; take a new view from the memory',
@@ -49,6 +77,17 @@ export function bufferOf(view: ArrayBufferView): { memory: DmaMemory | undefined
 export function memoryOf(view: ArrayBufferView): { memory: DmaMemory; range: ViewRange } {
   const { memory, range } = bufferOf(view)
   if (memory) return { memory, range }
+  const window = windows.get(range.buffer)
+  if (window) {
+    window.memory.assertOpen()
+    throw new DmaError(
+      'DMA_NO_KERNEL_MAPPING',
+      'the view is of memory that was allocated with DmaAttribute.NoKernelMapping: no part of it can be mapped by its bytes',
+      {
+        hint: 'its own device has it already; for another one map all of it: createDmaRegion(other, { memory: allocation.memory })',
+      },
+    )
+  }
   throw new DmaError(
     'DMA_NOT_DMA_MEMORY',
     'the view lies in JavaScript’s own heap, which can not be pinned for a device',
@@ -58,6 +97,27 @@ export function memoryOf(view: ArrayBufferView): { memory: DmaMemory; range: Vie
         'program has @linux-dma/core loaded twice, once by import and once by require()',
     },
   )
+}
+
+/** The same bytes where the memory's own mapping has them. */
+function inWindow(window: Window, range: ViewRange): { memory: DmaMemory | undefined; range: ViewRange } {
+  const { memory, mapping, start } = window
+  if (mapping.closed) {
+    throw new DmaError('DMA_CLOSED', 'the mapping of DMA memory that the view lies in is closed', {
+      hint: 'take a view of the memory’s own bytes, or map it once more',
+    })
+  }
+  if (!isUsable(memory)) return { memory: undefined, range }
+  const { buffer, byteOffset } = memory.bytes
+  return {
+    memory,
+    range: { buffer, byteOffset: byteOffset + start + range.byteOffset, byteLength: range.byteLength },
+  }
+}
+
+/** Whether the memory has bytes of its own in this process. */
+function isUsable(memory: DmaMemory): boolean {
+  return !memory.closed && !memory.hidden
 }
 
 /** Whether an ArrayBuffer was detached. @internal */

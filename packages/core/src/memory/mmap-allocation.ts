@@ -1,9 +1,10 @@
 import { DmaError, type MemoryMapping } from '@linux-dma/native'
-import type { CoherentAllocation } from '../allocation/coherent'
-import type { NoncoherentAllocation } from '../allocation/noncoherent'
+import { assertCoherentAllocation, type CoherentAllocation } from '../allocation/coherent'
+import { assertNoncoherent, type NoncoherentAllocation } from '../allocation/noncoherent'
 import { assertAllocationOf } from '../allocation/own-region'
-import { assertOptions } from '../checks/validate'
+import { assertDevice, assertOptions } from '../checks/validate'
 import type { DmaDevice } from '../device/dma-device'
+import { noteWindow } from './memory-of'
 
 /** Which part of an allocation to map: see {@link dmaMmapCoherent}. */
 export interface MmapAllocationOptions {
@@ -29,6 +30,9 @@ export function dmaCanMmap(device: DmaDevice): boolean {
  * Maps the pages of a coherent allocation into this process once more, at another address. Mirrors
  * `dma_mmap_coherent()`. For an allocation with `NoKernelMapping` it is the only way to its bytes.
  *
+ * A part of the mapping can be given to a device like one of the allocation: it is the same memory. Of an allocation with
+ * `NoKernelMapping` it cannot: the memory has no bytes of its own to sync.
+ *
  * The mapping is the caller's to close. It keeps the pages when the allocation is freed, from the CPU's side alone. Of
  * memory made of huge pages whole ones are mapped.
  * @throws ENXIO where the part is not inside the allocation; DMA_WRONG_DEVICE; DMA_CLOSED; DMA_INVALID_ARGUMENT; EINVAL for
@@ -44,6 +48,8 @@ export function dmaMmapCoherent(
   allocation: CoherentAllocation,
   options: MmapAllocationOptions = {},
 ): MemoryMapping {
+  assertDevice('dmaMmapCoherent', device)
+  assertCoherentAllocation('dmaMmapCoherent', device, allocation)
   return mmapAllocation('dmaMmapCoherent', device, allocation, options)
 }
 
@@ -53,6 +59,8 @@ export function dmaMmapPages(
   allocation: NoncoherentAllocation,
   options: MmapAllocationOptions = {},
 ): MemoryMapping {
+  assertDevice('dmaMmapPages', device)
+  assertNoncoherent('dmaMmapPages', device, allocation)
   return mmapAllocation('dmaMmapPages', device, allocation, options)
 }
 
@@ -84,8 +92,8 @@ export function mmapAllocation(
     )
   }
   const unit = memory.hugePageSize ?? kernel.pageSize
-  return kernel.mmap(memory.fd, {
-    position: pageOffset * kernel.pageSize,
-    byteLength: Math.ceil(byteLength / unit) * unit,
-  })
+  const position = pageOffset * kernel.pageSize
+  const mapping = kernel.mmap(memory.fd, { position, byteLength: Math.ceil(byteLength / unit) * unit })
+  noteWindow(mapping, memory, position)
+  return mapping
 }

@@ -66,6 +66,7 @@ export function physicalAddresses(memory: DmaMemory, range: FrameRange = {}): Ph
  * @throws as {@link readFrames}
  */
 export function physicalAddressAt(memory: DmaMemory, byteOffset: number): PhysicalAddress {
+  assertMemory(memory)
   const { pageSize } = memory.kernel
   memory.assertOpen()
   assertRange('DMA memory', byteOffset, 1, memory.byteLength)
@@ -74,6 +75,7 @@ export function physicalAddressAt(memory: DmaMemory, byteOffset: number): Physic
 }
 
 function pagesOf(memory: DmaMemory, range: FrameRange) {
+  assertMemory(memory)
   assertOptions('readFrames', range, ['byteOffset', 'byteLength'])
   memory.assertOpen()
   const { byteOffset = 0, byteLength = memory.byteLength - byteOffset } = range
@@ -81,6 +83,13 @@ function pagesOf(memory: DmaMemory, range: FrameRange) {
   const { pageSize } = memory.kernel
   const first = Math.floor(byteOffset / pageSize)
   return { first, count: Math.ceil((byteOffset + byteLength) / pageSize) - first, byteOffset, byteLength }
+}
+
+function assertMemory(memory: unknown): void {
+  if (typeof (memory as { assertOpen?: unknown } | null | undefined)?.assertOpen === 'function') return
+  throw new DmaError('DMA_INVALID_ARGUMENT', `${memory === null ? 'null' : typeof memory} is no DMA memory`, {
+    hint: 'pass what allocateDmaMemory() returned, or allocation.memory',
+  })
 }
 
 function assertRoom(frames: Frames, count: number): void {

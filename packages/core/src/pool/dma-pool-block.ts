@@ -1,6 +1,6 @@
 import { DmaError } from '@linux-dma/native'
 import type { DmaAddress } from '../vocabulary/address'
-import type { DmaPool } from './dma-pool'
+import { DmaPool } from './dma-pool'
 import type { PoolHandle } from './dma-pool-blocks'
 
 /** One block of a pool, as an object. In hot loops use the pool's own `get` and `put`, which take numbers. */
@@ -53,13 +53,23 @@ export class DmaPoolBlock implements Disposable {
   }
 }
 
-/** Takes a block of a pool; its bytes are what was left in them. Mirrors `dma_pool_alloc()`. @throws as `DmaPool.get` */
+/**
+ * Takes a block of a pool; its bytes are what was left in them. Mirrors `dma_pool_alloc()`.
+ * @throws as `DmaPool.get`; DMA_INVALID_ARGUMENT for what is no pool
+ * @example
+ * ```ts
+ * using command = dmaPoolAlloc(pool)
+ * registers.writeAddress(0x80, command.dmaAddress)
+ * ```
+ */
 export function dmaPoolAlloc(pool: DmaPool): DmaPoolBlock {
+  assertPool('dmaPoolAlloc', pool)
   return new DmaPoolBlock(pool)
 }
 
-/** Takes a block of a pool, zeroed. Mirrors `dma_pool_zalloc()`. @throws as `DmaPool.get` */
+/** Takes a block of a pool, zeroed. Mirrors `dma_pool_zalloc()`. @throws as {@link dmaPoolAlloc} */
 export function dmaPoolZalloc(pool: DmaPool): DmaPoolBlock {
+  assertPool('dmaPoolZalloc', pool)
   const block = new DmaPoolBlock(pool)
   block.bytes.fill(0)
   return block
@@ -67,6 +77,7 @@ export function dmaPoolZalloc(pool: DmaPool): DmaPoolBlock {
 
 /** Gives a block back. Mirrors `dma_pool_free()`. @throws DMA_NOT_ALLOCATED the second time; DMA_WRONG_POOL; DMA_CLOSED */
 export function dmaPoolFree(pool: DmaPool, block: DmaPoolBlock): void {
+  assertPool('dmaPoolFree', pool)
   if (!(block instanceof DmaPoolBlock)) {
     throw new DmaError('DMA_INVALID_ARGUMENT', `${typeof block} is no block of a pool`, {
       hint: 'pass what dmaPoolAlloc() returned; a handle goes to pool.put(), an address to pool.handleAt()',
@@ -85,5 +96,13 @@ export function dmaPoolFree(pool: DmaPool, block: DmaPoolBlock): void {
  * @throws what taking them from the device threw; that memory is then quarantined
  */
 export function dmaPoolDestroy(pool: DmaPool): void {
+  assertPool('dmaPoolDestroy', pool)
   pool.destroy()
+}
+
+function assertPool(of: string, pool: unknown): void {
+  if (pool instanceof DmaPool) return
+  throw new DmaError('DMA_INVALID_ARGUMENT', `${of}: ${pool === null ? 'null' : typeof pool} is no pool`, {
+    hint: 'pass what dmaPoolCreate() returned',
+  })
 }

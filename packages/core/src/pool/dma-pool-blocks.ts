@@ -84,6 +84,12 @@ export class PoolBlocks {
     this.#freeHead = slot
   }
 
+  /** Never hands a block out again; its handle is stale, and no other will name it. @throws DMA_NOT_ALLOCATED */
+  discard(handle: PoolHandle): void {
+    const base = this.slot(handle) << Shift.Record
+    this.#records[base] = ((handle as unknown as number) + Handle.GenerationStep) ^ Handle.SlotMask
+  }
+
   /** Where the device finds a block in use. @throws DMA_NOT_ALLOCATED */
   address(handle: PoolHandle): DmaAddress {
     const base = ((handle as unknown as number) & Handle.SlotMask) << Shift.Record

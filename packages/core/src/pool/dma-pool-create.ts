@@ -1,6 +1,6 @@
 import { DmaError } from '@linux-dma/native'
 import { assertCoherentMemory } from '../allocation/coherent'
-import { assertOptions } from '../checks/validate'
+import { assertDevice, assertOptions } from '../checks/validate'
 import type { DmaDevice } from '../device/dma-device'
 import { DmaPool } from './dma-pool'
 import { poolLayout } from './dma-pool-layout'
@@ -39,6 +39,7 @@ export function dmaPoolCreate(
   options: DmaPoolOptions = {},
 ): DmaPool {
   assertOptions('dmaPoolCreate', options, ['check'])
+  assertDevice('dmaPoolCreate', device)
   if (typeof name !== 'string' || !/^[^\0]{1,32}$/.test(name)) {
     throw new DmaError('DMA_INVALID_ARGUMENT', 'dmaPoolCreate: name is no text of 1 to 32 characters')
   }

@@ -147,6 +147,27 @@ describe('a pool', () => {
     }
   })
 
+  it('knows nothing of a block that was set aside, by handle or by address', () => {
+    const { machine, device } = openEdu()
+    using pool = dmaPoolCreate('checked', device, 64, 64, 0, { check: true })
+    const spoilt = pool.get()
+    const address = pool.addressOf(spoilt)
+    const bytes = pool.bytesOf(spoilt)
+    pool.put(spoilt)
+    bytes[3] = 1
+    expect(() => pool.get()).toThrow(expect.objectContaining({ code: 'DMA_POOL_CORRUPTED' }))
+    expect(pool.used).toBe(0)
+    expect(() => pool.handleAt(address)).toThrow(expect.objectContaining({ code: 'DMA_NOT_ALLOCATED' }))
+    const all = Array.from({ length: pool.blocks - 1 }, () => pool.get())
+    expect(all.map((handle) => pool.addressOf(handle))).not.toContain(address)
+    expect(pool.used).toBe(pool.blocks - 1)
+    for (const handle of all) pool.put(handle)
+    expect(pool.used).toBe(0)
+    pool.close()
+    device.close()
+    machine.assertQuiescent()
+  })
+
   it('lets the view of a block be the same one each time', () => {
     const { device } = openEdu()
     using pool = dmaPoolCreate('views', device, 64)

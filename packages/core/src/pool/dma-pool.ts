@@ -54,8 +54,6 @@ export class DmaPool implements Disposable, DeviceChild {
   readonly #checked: boolean
   /** Neither checked nor closed: there is nothing to do but to take and to give. */
   #plain = false
-  /** Blocks that were found written to, and are not handed out again. */
-  #setAside = 0
   #nextArena = FIRST_ARENA
   #closed = false
 
@@ -77,7 +75,7 @@ export class DmaPool implements Disposable, DeviceChild {
 
   /** Blocks in use. */
   get used(): number {
-    return this.#blocks.used - this.#setAside
+    return this.#blocks.used
   }
 
   get closed(): boolean {
@@ -160,7 +158,6 @@ export class DmaPool implements Disposable, DeviceChild {
     this.#closed = true
     this.#plain = false
     this.#blocks.clear()
-    this.#setAside = 0
     this.#views.length = 0
     this.device.disown(this)
     closeAll(
@@ -247,11 +244,12 @@ export class DmaPool implements Disposable, DeviceChild {
     const bytes = this.bytesOf(handle)
     const at = firstOther(bytes, Poison.Freed)
     if (at >= 0) {
-      this.#setAside++
+      const address = this.#blocks.address(handle)
       // The block is not given back: whoever wrote to it may do so again.
+      this.#blocks.discard(handle)
       throw new DmaError(
         'DMA_POOL_CORRUPTED',
-        `byte ${at} of a free block of the pool ${this.name}, at ${formatDmaAddress(this.#blocks.address(handle))}, is 0x${bytes[at]!.toString(16)}`,
+        `byte ${at} of a free block of the pool ${this.name}, at ${formatDmaAddress(address)}, is 0x${bytes[at]!.toString(16)}`,
         {
           hint: 'the CPU or the device wrote to it after it was freed: free a block when the device is done with it. It is not handed out again',
         },

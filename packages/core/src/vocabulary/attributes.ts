@@ -53,7 +53,7 @@ export function hasAttribute(attributes: DmaAttributes, attribute: DmaAttributes
  */
 export function assertAttributes(of: string, attributes: DmaAttributes, refused: DmaAttributes): void {
   if (attributes === 0) return
-  if (!Number.isInteger(attributes) || (attributes & ~known) !== 0 || attributes < 0) {
+  if (!Number.isInteger(attributes) || attributes < 0 || attributes > known || (attributes & ~known) !== 0) {
     throw new DmaError('DMA_INVALID_ARGUMENT', `${of}: attributes ${String(attributes)} has unknown bits`, {
       hint: 'join members of DmaAttribute by |',
     })
