@@ -13,6 +13,7 @@ import {
   dmaFreeNoncoherent,
   dmaFreePages,
   dmaMapPage,
+  dmaMapSingle,
   dmaMmapCoherent,
   dmaMmapPages,
   dmaSetMaskAndCoherent,
@@ -209,6 +210,43 @@ export function dmaAlloc({ describe, it }: Runner, host: Host): void {
         }
         assert.equal(coherent.bytes[2 * page], 4)
         assert.equal(pages.bytes[2 * page], 4)
+      }))
+
+    it('gives the device a part of a second mapping, as one of the memory', () =>
+      withEdu(async (device) => {
+        using allocation = dmaAllocCoherent(device, 3 * page)
+        using target = dmaAllocCoherent(device, page)
+        using window = dmaMmapCoherent(device, allocation, { pageOffset: 1 })
+        fillPattern(window.bytes, 8)
+        const part = window.bytes.subarray(page - 50, page + 50)
+        {
+          using mapping = dmaMapSingle(device, part, ToDevice)
+          assert.equal(toNumber(mapping.dmaAddress) % page, page - 50)
+          await move(device, mapping, target, 100)
+        }
+        assert.deepEqual(target.bytes.slice(0, 100), part.slice())
+        assert.deepEqual(allocation.bytes.slice(2 * page - 50, 2 * page + 50), part.slice())
+        using region = createDmaRegion(device, { memory: allocation.memory })
+        using inRegion = dmaMapSingle(device, part, ToDevice)
+        assert.equal(inRegion.dmaAddress, region.addressAt(2 * page - 50, 100))
+        const { bytes } = window
+        allocation.free()
+        refusal(() => dmaMapSingle(device, bytes, ToDevice), 'DMA_CLOSED')
+      }))
+
+    it('frees and maps an allocation by the functions of its own family', () =>
+      withEdu((device) => {
+        using coherent = dmaAllocCoherent(device, page)
+        using noncoherent = dmaAllocNoncoherent(device, page, Bidirectional)
+        for (const call of [
+          () => dmaFreeCoherent(device, noncoherent as never),
+          () => dmaMmapCoherent(device, noncoherent as never),
+          () => dmaFreeNoncoherent(device, coherent as never),
+          () => dmaMmapPages(device, coherent as never),
+        ]) {
+          refusal(call, 'DMA_INVALID_ARGUMENT', /own family/)
+        }
+        assert.deepEqual([coherent.freed, noncoherent.freed], [false, false])
       }))
 
     it('hands non-coherent memory to and fro, the CPU first', () =>

@@ -10,7 +10,9 @@ import {
   directOps,
   dmaAddressingLimited,
   dmaAllocCoherent,
+  dmaAllocNoncoherent,
   dmaBitMask,
+  dmaGetMergeBoundary,
   dmaMapSingle,
   dmaMaxMappingSize,
   dmaNeedSync,
@@ -447,15 +449,35 @@ export function dmaBounce({ describe, it }: Runner, host: Host): void {
         refusal(() => mapping.unmap(), 'DMA_NOT_MAPPED')
       }))
 
-    it('has the pool below the mask, and keeps masks and paths in place while it is there', () =>
+    it('has the pool below the mask, keeps masks in place while it is there, and the path while it is used', () =>
       withDevice(host, (device) => {
         bouncing(device)
         dmaSetMask(device, dmaBitMask(24))
         using mapping = dmaMapSingle(device, new Uint8Array(2048), ToDevice)
         assert.ok(toNumber(mapping.dmaAddress) + 2048 <= 2 ** 24)
-        mapping.unmap()
         refusal(() => setDmaOps(device, getDmaOps(device)), 'DMA_IN_USE')
+        mapping.unmap()
         refusal(() => dmaSetMask(device, dmaBitMask(14)), 'DMA_MASK_IN_USE')
+        const pinned = kernel.live().mappings
+        setDmaOps(device, getDmaOps(device))
+        assert.equal(kernel.live().mappings, pinned - 1, 'slots that nothing uses go with their path')
+        assert.equal(bouncePoolOf(device), undefined)
+        using again = dmaMapSingle(device, new Uint8Array(2048), ToDevice)
+        assert.equal(again.mapped, true)
+      }))
+
+    it('never bounces what was allocated for the device, whatever its length', () =>
+      withDevice(host, async (device) => {
+        const registers = bouncing(device, { force: true, byteLength: 1 })
+        dmaSetSegBoundary(device, dmaBitMask(16))
+        using buffer = dmaAllocNoncoherent(device, 1 << 20, Bidirectional)
+        fillPattern(buffer.syncForCpu(0, 4095), 5)
+        const sent = buffer.bytes.slice()
+        buffer.syncForDevice()
+        assert.deepEqual(await seenByDevice(device, registers, buffer.dmaAddress, 4095), sent)
+        assert.equal(bouncePoolOf(device)?.usedSlots ?? 0, 0)
+        assert.equal(dmaNeedSync(device, buffer.dmaAddress), false)
+        assert.equal(dmaGetMergeBoundary(device), 0, 'segments that are bounced are not joined')
       }))
 
     it('leaves nothing behind where its memory cannot be mapped', () =>

@@ -146,6 +146,7 @@ export function dmaPool({ describe, it }: Runner, host: Host): void {
         assert.match(found.message, /byte 5 .*0x55/)
         using next = dmaPoolZalloc(pool)
         assert.notEqual(next.dmaAddress, address)
+        refusal(() => pool.handleAt(address), 'DMA_NOT_ALLOCATED')
         assert.ok(next.bytes.every((byte) => byte === 0))
         assert.equal(pool.used, 1, 'the block that was written to is nobody’s')
       }))

@@ -5,6 +5,7 @@ import {
   dmaAllocCoherent,
   dmaBitMask,
   dmaMapResource,
+  dmaSetMask,
   dmaSetMaskAndCoherent,
   dmaUnmapResource,
   toNumber,
@@ -66,6 +67,18 @@ export function dmaResource({ describe, it }: Runner, host: Host): void {
         assert.equal(toNumber(part.dmaAddress) % page, 0x10)
         assert.deepEqual([part.byteLength, part.direction, part.mapped], [4, ToDevice, true])
         assert.equal(edu.children.size, 2)
+      }))
+
+    it('leaves masks to be changed while the device may not start transfers', () =>
+      withBoth((edu, nvme) => {
+        using mapping = dmaMapResource(edu, nvme.bar(0), 0, 4, ToDevice)
+        const { dmaAddress } = mapping
+        edu.clearMaster()
+        refusal(() => mapping.dmaAddress, 'DMA_BUS_MASTER_OFF')
+        dmaSetMask(edu, dmaBitMask(30))
+        refusal(() => dmaSetMask(edu, BigInt(toNumber(dmaAddress) + page - 2)), 'DMA_MASK_IN_USE')
+        edu.setMaster()
+        assert.equal(mapping.dmaAddress, dmaAddress)
       }))
 
     it('counts nothing against the memory lock', () =>
