@@ -256,27 +256,65 @@ export function sgChunks({ describe, it }: Runner, host: Host): void {
         assert.equal(device.children.size, 0)
       }))
 
-    it('says how far it came where the entries of the IOMMU run out', () =>
+    it('waits where the entries of the IOMMU run out, and says how far it came where that does not help', () =>
       withoutLeaks(host, async () => {
         const before = kernel.readText(entryLimit)
-        kernel.writeText(entryLimit, '3')
         try {
+          kernel.writeText(entryLimit, '3')
           using device = ready(openVfioDevice(host.edu, { kernel }))
           using memory = allocate(12)
-          const pages = [0, 2, 4, 6, 8, 10]
-          const table = SgTable.fromPages(pages, { memory })
           const limits = { maxBytes: 2 * page, inFlight: 2 }
-          const error = await failing(
-            forEachChunk(device, table, ToDevice, limits, () => kernel.clock.sleep(1)),
-          )
+          let flying = 0
+          let most = 0
+          const transfer = async () => {
+            most = Math.max(most, ++flying)
+            await kernel.clock.sleep(1)
+            flying--
+          }
+          // Two entries a chunk: there is room for one at a time.
+          const apart = SgTable.fromPages([0, 2, 4, 6, 8, 10], { memory })
+          assert.equal(await forEachChunk(device, apart, ToDevice, limits, transfer), 6 * page)
+          assert.equal(most, 1)
+          // One entry in flight, and then four wanted: more than there are.
+          const wanting = SgTable.fromPages([0, 1, 2, 3, 5, 7, 9, 11], { memory })
+          const four = { maxBytes: 4 * page, inFlight: 2 }
+          const error = await failing(forEachChunk(device, wanting, ToDevice, four, transfer))
           assert.equal((error.cause as { code?: string }).code, 'ENOSPC')
-          assert.equal(error.bytesDone, 2 * page)
+          assert.equal(error.bytesDone, 4 * page)
           assert.equal(device.children.size, 0)
-          const all = await forEachChunk(device, table, ToDevice, { ...limits, inFlight: 1 }, () => {})
-          assert.equal(all, 6 * page)
         } finally {
           kernel.writeText(entryLimit, before.trim())
         }
+      }))
+
+    it('waits where the slots run out', () =>
+      withDevice(host, async (device) => {
+        const registers = ready(device).bar(0)
+        const byteLength = 262_144
+        setDmaOps(device, bounceOps(getDmaOps(device), { force: true, byteLength }))
+        using memory = allocate(256)
+        fillPattern(memory.bytes, 11)
+        using sink = createDmaRegion(device, { byteLength: page })
+        const table = SgTable.fromBuffers([memory.bytes])
+        let flying = 0
+        let most = 0
+        let engine = Promise.resolve()
+        const options = { maxBytes: byteLength / 4, inFlight: 16 }
+        const done = await forEachChunk(device, table, ToDevice, options, async (chunk) => {
+          most = Math.max(most, ++flying)
+          // There is one engine for all that fly: the head of each goes through it.
+          const head = async () => {
+            await transfer(registers, 'to-device', chunk.dmaAddressAt(0), 64)
+            await transfer(registers, 'from-device', sink.dmaAddress, 64)
+            const sent = memory.bytes.subarray(chunk.byteOffset, chunk.byteOffset + 64)
+            assert.deepEqual(Buffer.from(sink.bytes.subarray(0, 64)), Buffer.from(sent))
+          }
+          engine = engine.then(head)
+          await engine
+          flying--
+        })
+        assert.equal(done, table.byteLength)
+        assert.ok(most >= 2 && most <= 4, String(most))
       }))
 
     it('goes through slots where the device path copies, within their limits', () =>

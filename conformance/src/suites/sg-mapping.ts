@@ -8,6 +8,7 @@ import {
   DmaDirection,
   dmaAllocCoherent,
   dmaBitMask,
+  dmaMmapCoherent,
   dmaSetMask,
   dmaSetMaxSegSize,
   dmaSetSegBoundary,
@@ -116,13 +117,25 @@ export function sgMapping({ describe, it }: Runner, host: Host): void {
         const expected = new Uint8Array(table.byteLength)
         table.copyToBuffer(expected)
         using mapped = dmaMapSgtable(device, table, ToDevice)
-        assert.deepEqual([mapped.nents, mapped.origNents], [1, 4])
+        assert.deepEqual([mapped.nents, mapped.table.origNents], [1, 4])
         assert.equal(mapped.dmaLengthAt(0), table.byteLength)
         assert.equal(toNumber(mapped.dmaAddressAt(0)) % page, 50)
         refusal(() => mapped.dmaAddressAt(1), 'DMA_RANGE', /nents/)
         refusal(() => mapped.dmaLengthAt(1), 'DMA_RANGE')
         refusal(() => mapped.dmaAddressAt(-1), 'DMA_RANGE')
         refusal(() => mapped.dmaAddressAt(0.5), 'DMA_RANGE')
+        const base = toNumber(mapped.dmaAddressAt(0)) - 50
+        const pages = Array.from(mapped.dmaPages(), ({ dmaAddress, byteLength }) => [
+          toNumber(dmaAddress) - base,
+          byteLength,
+        ])
+        const expectedPages = [
+          [50, page - 50],
+          [page, page],
+          [2 * page, page],
+          [3 * page, 60],
+        ]
+        assert.deepEqual(pages, expectedPages)
         assert.deepEqual(await readByDevice(registers, mapped, sink), expected)
       }))
 
@@ -204,7 +217,7 @@ export function sgMapping({ describe, it }: Runner, host: Host): void {
           }
         }
         const whole = dmaMapSgtable(device, SgTable.fromPages(shuffled(count), { memory }), ToDevice)
-        assert.ok(whole.nents < whole.origNents)
+        assert.ok(whole.nents < whole.table.origNents)
         whole.unmap()
         assert.equal(device.children.size, 1)
       }))
@@ -272,7 +285,7 @@ export function sgMapping({ describe, it }: Runner, host: Host): void {
         fillPattern(memory.bytes, 13)
         const table = SgTable.fromPages([0, 2, 4], { memory, byteOffset: 4000 })
         const mapped = dmaMapSg(device, table, 2 as OrigNents, ToDevice)
-        assert.deepEqual([mapped.origNents, mapped.nents, mapped.byteLength], [2, 1, 96 + page])
+        assert.deepEqual([mapped.table.origNents, mapped.nents, mapped.byteLength], [2, 1, 96 + page])
         const expected = new Uint8Array(mapped.byteLength)
         table.copyToBuffer(expected)
         assert.deepEqual(await readByDevice(registers, mapped, sink), expected)
@@ -399,6 +412,23 @@ export function sgMapping({ describe, it }: Runner, host: Host): void {
         refusal(() => dmaGetSgtable(other, allocation), 'DMA_CLOSED')
       }))
 
+    it('packs memory for devices alone, which leaves no mapping here', () =>
+      withDevice(host, async (device) => {
+        const registers = ready(device).bar(0)
+        using sink = createDmaRegion(device, { byteLength: 4 * page })
+        using hidden = dmaAllocCoherent(device, 16 * page, DmaAttribute.NoKernelMapping)
+        using window = dmaMmapCoherent(device, hidden)
+        fillPattern(window.bytes, 41)
+        const { mappings } = kernel.live()
+        const order = [9, 2, 14]
+        const table = SgTable.fromPages(order, { memory: hidden.memory })
+        const mapped = dmaMapSgtable(device, table, ToDevice)
+        assert.equal(kernel.live().mappings, mappings)
+        const expected = Buffer.concat(order.map((i) => window.bytes.slice(i * page, (i + 1) * page)))
+        assert.deepEqual(Buffer.from(await readByDevice(registers, mapped, sink)), expected)
+        mapped.unmap()
+      }))
+
     it('allocates memory that is one segment to its device', () =>
       withDevice(host, async (device) => {
         const registers = ready(device).bar(0)
@@ -410,7 +440,7 @@ export function sgMapping({ describe, it }: Runner, host: Host): void {
           DmaAttribute.AllocSinglePages,
         )
         assert.equal(allocation.nents, 1)
-        assert.ok(allocation.origNents >= 1)
+        assert.ok(allocation.table.origNents >= 1)
         assert.equal(allocation.owner, 'cpu')
         const bytes = dmaVmapNoncontiguous(device, allocation)
         assert.ok(bytes.every((byte) => byte === 0))
@@ -419,6 +449,9 @@ export function sgMapping({ describe, it }: Runner, host: Host): void {
         refusal(() => allocation.copyToBuffer(new Uint8Array(1)), 'DMA_DEVICE_OWNS')
         assert.deepEqual(await readByDevice(registers, allocation, sink), Uint8Array.from(bytes))
         dmaVunmapNoncontiguous(device, bytes)
+        refusal(() => dmaVunmapNoncontiguous(device, sink.bytes), 'DMA_INVALID_ARGUMENT')
+        refusal(() => dmaFreeNoncontiguous(device, sink as never), 'DMA_INVALID_ARGUMENT')
+        refusal(() => dmaGetSgtable(device, sink as never), 'DMA_INVALID_ARGUMENT')
         using window = dmaMmapNoncontiguous(device, allocation, { pageOffset: 1 })
         assert.equal(window.byteLength, 2 * page)
         assert.equal(window.bytes[9], bytes[page + 9])

@@ -19,6 +19,7 @@ export type { Bouncer } from './bounce/bouncer'
 export { closeAll } from './checks/close-all'
 export {
   assertByteLength,
+  assertDevice,
   assertMilliseconds,
   assertOptions,
   assertRange,

@@ -3,6 +3,7 @@ export type { ChunkTransferError } from './chunks/chunk-transfer-error'
 export { type ChunkTransfer, type ChunkTransferOptions, forEachChunk } from './chunks/for-each-chunk'
 export { type ChunkIterator, mapChunks } from './chunks/map-chunks'
 export type { MappedChunk } from './chunks/mapped-chunk'
+export type { DmaPage } from './mapping/dma-pages'
 export { dmaGetSgtable } from './mapping/get-sgtable'
 export {
   dmaMapSg,

@@ -1,7 +1,7 @@
 import { type DmaDevice, type DmaMemory, type TransferDirection, toNumber } from '@linux-dma/core'
 import { IommuLayout } from '../mapping/iommu-layout'
 import type { Segments } from '../table/segments'
-import type { SgTable } from '../table/sg-table'
+import { type SgTable, segmentsOf, spaceOf } from '../table/sg-table'
 import type { CheckedLimits } from './chunk-limits'
 
 /** What is known of where a device will find a piece before it is mapped. */
@@ -69,8 +69,8 @@ export class ChunkCutter {
   cut(pieces: Segments): number {
     const { layout, joins } = this
     const { maxBytes, maxSegments, rules } = this.limits
-    const { pages, offsets, lengths, count } = this.table.segments
-    const { pageSize } = this.table.space
+    const { pages, offsets, lengths, count } = segmentsOf(this.table)
+    const { pageSize } = spaceOf(this.table)
     pieces.count = 0
     layout.clear()
     // A region may have been closed since the last run.
@@ -136,8 +136,8 @@ export class ChunkCutter {
 
   /** Where the device will find a piece, and how long it can be there. */
   private locate(page: number, byteOffset: number, longest: number): void {
-    const { span, table } = this
-    const { space } = table
+    const { span } = this
+    const space = spaceOf(this.table)
     this.size = longest
     const inWindow = (page - this.windowPage) * space.pageSize + byteOffset
     if (inWindow >= this.windowStart && inWindow + longest <= this.windowEnd) {

@@ -1,4 +1,4 @@
-import { assertOptions, type DmaAttributes, type DmaDevice, DmaError } from '@linux-dma/core'
+import { assertDevice, assertOptions, type DmaAttributes, type DmaDevice, DmaError } from '@linux-dma/core'
 import { rulesOf } from '../mapping/map-sgtable'
 import type { SegmentRules } from '../mapping/merge-segments'
 
@@ -43,6 +43,7 @@ export function checkLimits(
   limits: ChunkLimits,
   known: readonly string[],
 ): CheckedLimits {
+  assertDevice(of, device)
   assertOptions(of, limits, known)
   const rules = rulesOf(device)
   const { maxBytes, maxSegments = Number.MAX_SAFE_INTEGER, maxSegmentBytes = rules.maxSegmentSize } = limits

@@ -7,7 +7,7 @@ import {
 } from '@linux-dma/core'
 import { SegmentPlacement } from '../mapping/map-placement'
 import { Segments } from '../table/segments'
-import type { SgTable } from '../table/sg-table'
+import { type SgTable, spaceOf } from '../table/sg-table'
 import { ChunkCutter } from './chunk-cutter'
 import type { CheckedLimits } from './chunk-limits'
 import { type ChunkRoom, MappedChunk } from './mapped-chunk'
@@ -72,7 +72,7 @@ export class ChunkMapper {
       const byteLength = this.#cutter.cut(pieces)
       if (byteLength === 0) return 0
       try {
-        placement.place(this.#table.space, pieces, pieces.count, this.#direction, this.#attributes)
+        placement.place(spaceOf(this.#table), pieces, pieces.count, this.#direction, this.#attributes)
       } catch (error) {
         if (isTooLong(error) && this.#cutter.finer()) continue
         this.#cutter.back()

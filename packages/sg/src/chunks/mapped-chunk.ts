@@ -2,7 +2,7 @@ import type { DmaAttributes, DmaDevice, TransferDirection } from '@linux-dma/cor
 import type { SegmentPlacement } from '../mapping/map-placement'
 import { MappedSegments } from '../mapping/mapped-segments'
 import type { Segments } from '../table/segments'
-import type { SgTable } from '../table/sg-table'
+import { type SgTable, spaceOf } from '../table/sg-table'
 
 /** What a chunk is kept in. It is used for another chunk once that one is unmapped. */
 export interface ChunkRoom {
@@ -31,7 +31,7 @@ export class MappedChunk extends MappedSegments {
     leave: (room: ChunkRoom) => void,
     attributes: DmaAttributes,
   ) {
-    super(device, table.space, room.pieces, direction, at.byteLength, room.placement)
+    super(device, spaceOf(table), room.pieces, direction, at.byteLength, room.placement)
     this.index = at.index
     this.byteOffset = at.byteOffset
     this.#room = room

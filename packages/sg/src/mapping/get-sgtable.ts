@@ -1,4 +1,10 @@
-import { assertAllocationOf, type CoherentAllocation, type DmaDevice, DmaError } from '@linux-dma/core'
+import {
+  assertAllocationOf,
+  assertDevice,
+  CoherentAllocation,
+  type DmaDevice,
+  DmaError,
+} from '@linux-dma/core'
 import { SgTable } from '../table/sg-table'
 
 /**
@@ -17,8 +23,14 @@ export function dmaGetSgtable(
   allocation: CoherentAllocation,
   byteLength?: number,
 ): SgTable {
+  assertDevice('dmaGetSgtable', device)
   device.assertOpen()
   assertAllocationOf(device, allocation)
+  if (!(allocation instanceof CoherentAllocation)) {
+    throw new DmaError('DMA_INVALID_ARGUMENT', 'dmaGetSgtable: this is no coherent allocation', {
+      hint: 'pass what dmaAllocCoherent() returned; of other memory make SgTable.fromBuffers([memory.bytes])',
+    })
+  }
   if (allocation.freed) {
     throw new DmaError('DMA_CLOSED', `the allocation of ${device.name} is freed: it has no pages`)
   }

@@ -13,9 +13,17 @@ import {
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { plainOps, withEngine } from '../../test-support/device'
+import { mapChunks } from '../chunks/map-chunks'
 import type { Nents, OrigNents } from '../table/counts'
 import { SgTable } from '../table/sg-table'
-import { dmaMapSg, dmaMapSgtable, dmaUnmapSg } from './map-sgtable'
+import {
+  dmaMapSg,
+  dmaMapSgtable,
+  dmaSyncSgForDevice,
+  dmaSyncSgtableForCpu,
+  dmaUnmapSg,
+  dmaUnmapSgtable,
+} from './map-sgtable'
 
 const { ToDevice, FromDevice, Bidirectional } = DmaDirection
 const PAGE = 4096
@@ -68,7 +76,7 @@ describe('a mapped table', () => {
             const children = device.children.size
             const mapped = dmaMapSgtable(device, table, ToDevice)
             expect(engine.gather(mapped).equals(expected)).toBe(true)
-            expect(mapped.nents).toBeLessThanOrEqual(mapped.origNents)
+            expect(mapped.nents).toBeLessThanOrEqual(mapped.table.origNents)
             const span = 2 ** boundaryBits
             const longest = Math.max(...Array.from(table, ({ byteLength }) => byteLength))
             for (const { dmaAddress, dmaLength } of mapped) {
@@ -213,7 +221,7 @@ describe('a mapped table', () => {
         }
         for (const [mapped, page] of live) {
           const bytes = engine.gather(mapped)
-          expect([bytes[0], bytes[bytes.length - 1]]).toEqual([page, page + 2 * (mapped.origNents - 1)])
+          expect([bytes[0], bytes[bytes.length - 1]]).toEqual([page, page + 2 * (mapped.table.origNents - 1)])
         }
       }
       for (const mapped of live.keys()) mapped.unmap()
@@ -278,7 +286,7 @@ describe('a mapped table', () => {
       const table = SgTable.fromPages([2, 0], { memory })
       const mapped = dmaMapSg(device, table, table.origNents, ToDevice)
       const nents: Nents = mapped.nents
-      const origNents: OrigNents = mapped.origNents
+      const origNents: OrigNents = mapped.table.origNents
       expect([nents, origNents]).toEqual([1, 2])
       // @ts-expect-error: what the device sees is not what an unmap counts
       expect(() => dmaUnmapSg(device, mapped, nents)).toThrow('DMA_WRONG_NENTS')
@@ -287,7 +295,31 @@ describe('a mapped table', () => {
       // @ts-expect-error: and the other way round
       const wrong: Nents = origNents
       expect(wrong).toBe(2)
+      // @ts-expect-error: where the DMA addresses are there is no such count to loop to
+      expect(mapped.origNents).toBeUndefined()
       dmaUnmapSg(device, mapped, origNents)
+    })
+  })
+
+  it('is refused by name for what is no device', () => {
+    withEngine({}, (device) => {
+      using region = createDmaRegion(device, { byteLength: PAGE })
+      const table = SgTable.fromBuffers([region.bytes])
+      using mapped = dmaMapSgtable(device, table, ToDevice)
+      for (const none of [null, undefined, {}, 'device'] as unknown as (typeof device)[]) {
+        for (const use of [
+          () => dmaMapSgtable(none, table, ToDevice),
+          () => dmaMapSg(none, table, table.origNents, ToDevice),
+          () => dmaUnmapSgtable(none, mapped),
+          () => dmaUnmapSg(none, mapped, table.origNents),
+          () => dmaSyncSgtableForCpu(none, mapped),
+          () => dmaSyncSgForDevice(none, mapped, table.origNents),
+          () => mapChunks(none, table, ToDevice, { maxBytes: 1 }),
+        ]) {
+          expect(use).toThrow('DMA_INVALID_ARGUMENT')
+        }
+      }
+      expect(mapped.mapped).toBe(true)
     })
   })
 })

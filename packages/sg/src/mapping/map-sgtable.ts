@@ -1,5 +1,6 @@
 import {
   assertAttributes,
+  assertDevice,
   assertTransferDirection,
   type DmaAttributes,
   type DmaDevice,
@@ -8,7 +9,7 @@ import {
 } from '@linux-dma/core'
 import type { OrigNents } from '../table/counts'
 import { Segments } from '../table/segments'
-import { SgTable } from '../table/sg-table'
+import { SgTable, segmentsOf, spaceOf } from '../table/sg-table'
 import { givePlacement, takePlacement } from './map-placements'
 import { NOT_FOR_TABLES } from './mapped-segments'
 import { MappedSgTable } from './mapped-sg-table'
@@ -141,6 +142,7 @@ export function assertMappable(
   direction: TransferDirection,
   attributes: DmaAttributes,
 ): void {
+  assertDevice(of, device)
   if (!(table instanceof SgTable)) {
     throw new DmaError('DMA_INVALID_ARGUMENT', `${of}: ${typeof table} is no scatterlist`, {
       hint: 'make one with SgTable.fromBuffers(views); an SgAppendTable gives one when it is done',
@@ -158,7 +160,7 @@ function map(
   attributes: DmaAttributes,
 ): MappedSgTable {
   const placement = takePlacement(device, rulesOf(device), table.origNents)
-  placement.place(table.space, table.segments, table.origNents, direction, attributes)
+  placement.place(spaceOf(table), segmentsOf(table), table.origNents, direction, attributes)
   const rest = placement.trim()
   if (rest) givePlacement(device, rest)
   return new MappedSgTable(device, table, direction, placement)
@@ -166,9 +168,9 @@ function map(
 
 function firstOf(table: SgTable, nents: number): SgTable {
   const first = new Segments(nents)
-  const { pages, offsets, lengths } = table.segments
+  const { pages, offsets, lengths } = segmentsOf(table)
   for (let i = 0; i < nents; i++) first.push(pages[i]!, offsets[i]!, lengths[i]!)
-  return new SgTable(table.space, first)
+  return new SgTable(spaceOf(table), first)
 }
 
 function assertMappedFor(device: DmaDevice, mapped: MappedSgTable, nents?: OrigNents): void {
@@ -178,12 +180,14 @@ function assertMappedFor(device: DmaDevice, mapped: MappedSgTable, nents?: OrigN
     })
   }
   if (mapped.device !== device) {
+    assertDevice('a mapped table', device)
     throw new DmaError('DMA_WRONG_DEVICE', `the table is ${mapped.device.name}’s, not ${device.name}’s`, {
       hint: 'a DMA address means something only on the device it was mapped for',
     })
   }
-  if (nents === undefined || nents === mapped.origNents) return
-  throw new DmaError('DMA_WRONG_NENTS', `${String(nents)} segments, where ${mapped.origNents} were mapped`, {
-    hint: 'pass mapped.origNents, which counts the pieces in memory; nents counts what the device sees',
+  const { origNents } = mapped.table
+  if (nents === undefined || nents === origNents) return
+  throw new DmaError('DMA_WRONG_NENTS', `${String(nents)} segments, where ${origNents} were mapped`, {
+    hint: 'pass mapped.table.origNents, which counts the pieces in memory; nents counts what the device sees',
   })
 }

@@ -11,6 +11,7 @@ import { copyFromBuffer, copyToBuffer } from '../table/copy'
 import type { Nents } from '../table/counts'
 import type { PageSpace } from '../table/page-space'
 import type { Segments } from '../table/segments'
+import { type DmaPage, DmaPageIterator } from './dma-pages'
 import { deviceOwns, notMapped } from './map-errors'
 import type { SegmentPlacement } from './map-placement'
 
@@ -109,6 +110,21 @@ export abstract class MappedSegments implements DmaSegments, Disposable {
   /** The segments as the device sees them, through one object. Mirrors `for_each_sgtable_dma_sg()`. */
   [Symbol.iterator](): Iterator<DmaSegment> {
     return iterateSegments(this)
+  }
+
+  /**
+   * The same by the page, through one object, for hardware that takes a list of pages: each step lies within a page of the
+   * device's addresses, and the first may begin inside one. Where the hardware wants no other to, tables of whole pages keep
+   * to that. Mirrors `for_each_sgtable_dma_page()`.
+   * @param pageSize bytes in a page of the device's: a power of two from 4096 to 2^30. Default: the table's
+   * @throws DMA_INVALID_ARGUMENT; at each step, as {@link dmaAddressAt}
+   * @example
+   * ```ts
+   * for (const { dmaAddress } of mapped.dmaPages(4096)) prpList.push(dmaAddress)
+   * ```
+   */
+  dmaPages(pageSize = this.space.pageSize): IterableIterator<DmaPage> {
+    return new DmaPageIterator(this, pageSize)
   }
 
   /** Lends the bytes to the CPU, until the next sync for the device. @throws DMA_NOT_MAPPED */

@@ -2,6 +2,7 @@ import { addToDmaAddress, type DmaAddress } from '@linux-dma/core'
 import type { Nents } from '../table/counts'
 import type { Segments } from '../table/segments'
 import type { SgTable } from '../table/sg-table'
+import { type DmaPage, DmaPageIterator } from './dma-pages'
 import { type DmaSegment, type DmaSegments, iterateSegments, outside } from './mapped-segments'
 
 /** A part of a mapped table: it ends with that, and is unmapped and synced through it. */
@@ -45,6 +46,11 @@ export class MappedSgPart implements DmaSegments {
   /** The segments as the device sees them, through one object. */
   [Symbol.iterator](): Iterator<DmaSegment> {
     return iterateSegments(this)
+  }
+
+  /** The same by the page: see {@link MappedSegments.dmaPages}. */
+  dmaPages(pageSize = this.table.pageSize): IterableIterator<DmaPage> {
+    return new DmaPageIterator(this, pageSize)
   }
 
   #check(i: number): void {

@@ -1,7 +1,6 @@
 import type { DmaDevice, TransferDirection } from '@linux-dma/core'
-import type { OrigNents } from '../table/counts'
 import { Segments } from '../table/segments'
-import type { SgTable } from '../table/sg-table'
+import { type SgTable, segmentsOf, spaceOf } from '../table/sg-table'
 import { type SgSplitOptions, splitSegments } from '../table/split'
 import type { SegmentPlacement } from './map-placement'
 import { givePlacement } from './map-placements'
@@ -13,19 +12,17 @@ import { MappedSgPart } from './mapped-sg-part'
  * next sync for the device. Iterate it for the segments as the device sees them.
  */
 export class MappedSgTable extends MappedSegments {
-  /** What was mapped: all of the table that was passed, or its first segments. */
+  /**
+   * What was mapped: all of the table that was passed, or its first segments. Its `origNents` is what unmaps and syncs of
+   * a list count; here, where the DMA addresses are, there is only `nents`.
+   */
   readonly table: SgTable
   protected readonly what = 'table'
 
   /** @internal use {@link dmaMapSgtable} */
   constructor(device: DmaDevice, table: SgTable, direction: TransferDirection, placement: SegmentPlacement) {
-    super(device, table.space, table.segments, direction, table.byteLength, placement)
+    super(device, spaceOf(table), segmentsOf(table), direction, table.byteLength, placement)
     this.table = table
-  }
-
-  /** How many segments in memory were mapped: what unmaps and syncs of a list count. */
-  get origNents(): OrigNents {
-    return this.table.origNents
   }
 
   /**

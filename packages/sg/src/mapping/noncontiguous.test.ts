@@ -1,9 +1,21 @@
-import { DmaDirection, dmaAllocCoherent } from '@linux-dma/core'
+import {
+  allocateDmaMemory,
+  createDmaRegion,
+  DmaDirection,
+  dmaAllocCoherent,
+  dmaAllocNoncoherent,
+} from '@linux-dma/core'
 import { expect, it } from 'vitest'
 import { withEngine } from '../../test-support/device'
 import { dmaGetSgtable } from './get-sgtable'
 import { dmaMapSgtable } from './map-sgtable'
-import { dmaAllocNoncontiguous, dmaFreeNoncontiguous, dmaVmapNoncontiguous } from './noncontiguous'
+import {
+  dmaAllocNoncontiguous,
+  dmaFreeNoncontiguous,
+  dmaMmapNoncontiguous,
+  dmaVmapNoncontiguous,
+  dmaVunmapNoncontiguous,
+} from './noncontiguous'
 
 const { Bidirectional, ToDevice } = DmaDirection
 
@@ -49,5 +61,41 @@ it('gives the memory of an allocation to its own device once more', () => {
     for (const byteLength of [0, 10_001, 1.5, Number.NaN]) {
       expect(() => dmaGetSgtable(device, allocation, byteLength)).toThrow('DMA_RANGE')
     }
+  })
+})
+
+it('is told from memory of other kinds, which stays as it is', () => {
+  withEngine({}, (device, _engine, { kernel }) => {
+    const coherent = dmaAllocCoherent(device, 4096)
+    const noncoherent = dmaAllocNoncoherent(device, 4096, Bidirectional)
+    using region = createDmaRegion(device, { byteLength: 4096 })
+    using memory = allocateDmaMemory({ byteLength: 4096, kernel })
+    for (const other of [coherent, noncoherent, region, memory, {}, null] as never[]) {
+      for (const use of [dmaFreeNoncontiguous, dmaVmapNoncontiguous, dmaMmapNoncontiguous]) {
+        expect(() => use(device, other)).toThrow('DMA_INVALID_ARGUMENT')
+      }
+      if (other !== coherent) expect(() => dmaGetSgtable(device, other)).toThrow('DMA_INVALID_ARGUMENT')
+    }
+    expect([coherent.freed, noncoherent.freed, region.closed]).toEqual([false, false, false])
+    for (const bytes of [coherent.bytes, region.bytes, memory.bytes]) {
+      expect(() => dmaVunmapNoncontiguous(device, bytes)).toThrow('DMA_INVALID_ARGUMENT')
+    }
+    const allocation = dmaAllocNoncontiguous(device, 5000, Bidirectional)
+    const bytes = dmaVmapNoncontiguous(device, allocation)
+    dmaVunmapNoncontiguous(device, bytes)
+    for (const none of [null, undefined, {}] as never[]) {
+      for (const use of [dmaFreeNoncontiguous, dmaVmapNoncontiguous, dmaMmapNoncontiguous]) {
+        expect(() => use(none, allocation)).toThrow('DMA_INVALID_ARGUMENT')
+      }
+      expect(() => dmaVunmapNoncontiguous(none, bytes)).toThrow('DMA_INVALID_ARGUMENT')
+      expect(() => dmaAllocNoncontiguous(none, 1, Bidirectional)).toThrow('DMA_INVALID_ARGUMENT')
+      expect(() => dmaGetSgtable(none, coherent)).toThrow('DMA_INVALID_ARGUMENT')
+    }
+    withEngine({}, (other) => {
+      expect(() => dmaVunmapNoncontiguous(other, bytes)).toThrow('DMA_WRONG_DEVICE')
+      expect(() => dmaFreeNoncontiguous(other, allocation)).toThrow('DMA_WRONG_DEVICE')
+    })
+    dmaFreeNoncontiguous(device, allocation)
+    expect(() => dmaVunmapNoncontiguous(device, bytes)).toThrow('DMA_CLOSED')
   })
 })

@@ -3,6 +3,7 @@ import {
   assertAllocationOf,
   assertAttributes,
   assertByteLength,
+  assertDevice,
   assertTransferDirection,
   DmaAttribute,
   type DmaAttributes,
@@ -25,6 +26,9 @@ import { MappedSgTable } from './mapped-sg-table'
 const REFUSED =
   Object.values(DmaAttribute).reduce((all, flag) => all | flag, 0) & ~DmaAttribute.AllocSinglePages
 
+/** By their memory: whose a view is. */
+const allocations = /* @__PURE__ */ new WeakMap<DmaMemory, NoncontiguousAllocation>()
+
 /** Bytes in the longest segment. */
 const LONGEST = 0xffff_ffff
 
@@ -39,6 +43,7 @@ export class NoncontiguousAllocation extends MappedSgTable {
   constructor(region: DmaRegion, table: SgTable, placement: SegmentPlacement) {
     super(region.device, table, region.direction, placement)
     this.#region = region
+    allocations.set(region.memory, this)
     // With the syncs of a map and a hand-over, so that the zeros are where both see them.
     this.syncForCpu()
   }
@@ -83,7 +88,7 @@ export class NoncontiguousAllocation extends MappedSgTable {
 
 /**
  * Allocates zeroed memory that a device sees as one segment, and maps it for that device. Mirrors
- * `dma_alloc_noncontiguous()`: `nents` of the result is 1, `origNents` 1 or more. For large buffers of which the CPU
+ * `dma_alloc_noncontiguous()`: `nents` of the result is 1, `table.origNents` 1 or more. For large buffers of which the CPU
  * wants little.
  *
  * The CPU has it first: call `syncForDevice()` before the device is started.
@@ -105,6 +110,7 @@ export function dmaAllocNoncontiguous(
   direction: TransferDirection,
   attributes: DmaAttributes = 0,
 ): NoncontiguousAllocation {
+  assertDevice('dmaAllocNoncontiguous', device)
   assertByteLength('byteLength', byteLength)
   assertTransferDirection(direction)
   assertAttributes('dmaAllocNoncontiguous', attributes, REFUSED)
@@ -130,30 +136,37 @@ export function dmaAllocNoncontiguous(
   }
 }
 
-/** Frees such memory. Mirrors `dma_free_noncontiguous()`. @throws DMA_CLOSED the second time; DMA_WRONG_DEVICE */
+/** Frees such memory. Mirrors `dma_free_noncontiguous()`. @throws DMA_CLOSED the second time; DMA_WRONG_DEVICE, DMA_INVALID_ARGUMENT */
 export function dmaFreeNoncontiguous(device: DmaDevice, allocation: NoncontiguousAllocation): void {
-  assertAllocationOf(device, allocation)
+  assertNoncontiguous('dmaFreeNoncontiguous', device, allocation)
   allocation.free()
 }
 
 /**
  * All of its bytes in one view. Mirrors `dma_vmap_noncontiguous()`. It is there whoever owns the bytes: read and write
  * it between a sync for the CPU and the next one for the device only.
- * @throws DMA_CLOSED; DMA_WRONG_DEVICE
+ * @throws DMA_CLOSED; DMA_WRONG_DEVICE, DMA_INVALID_ARGUMENT
  */
 export function dmaVmapNoncontiguous(device: DmaDevice, allocation: NoncontiguousAllocation): Uint8Array {
-  assertAllocationOf(device, allocation)
+  assertNoncontiguous('dmaVmapNoncontiguous', device, allocation)
   return allocation.memory.bytes.subarray(0, allocation.byteLength)
 }
 
 /**
  * Gives such a view up. Mirrors `dma_vunmap_noncontiguous()`. The memory is mapped here all the time, so that this only
  * says whether the view was one.
- * @throws DMA_NOT_DMA_MEMORY, DMA_INVALID_ARGUMENT; DMA_CLOSED where the allocation was freed before
+ * @throws DMA_NOT_DMA_MEMORY, DMA_INVALID_ARGUMENT; DMA_WRONG_DEVICE; DMA_CLOSED where the allocation was freed before
  */
 export function dmaVunmapNoncontiguous(device: DmaDevice, bytes: Uint8Array): void {
+  assertDevice('dmaVunmapNoncontiguous', device)
   device.assertOpen()
-  memoryOf(bytes)
+  const allocation = allocations.get(memoryOf(bytes).memory)
+  if (!allocation) {
+    throw new DmaError('DMA_INVALID_ARGUMENT', 'dmaVunmapNoncontiguous: the view is of no such allocation', {
+      hint: 'pass what dmaVmapNoncontiguous() returned; other memory ends by the close() of what it was made with',
+    })
+  }
+  assertAllocationOf(device, allocation)
 }
 
 /**
@@ -166,5 +179,16 @@ export function dmaMmapNoncontiguous(
   allocation: NoncontiguousAllocation,
   options: MmapAllocationOptions = {},
 ): MemoryMapping {
+  assertNoncontiguous('dmaMmapNoncontiguous', device, allocation)
   return mmapAllocation('dmaMmapNoncontiguous', device, allocation, options)
+}
+
+/** @throws DMA_INVALID_ARGUMENT for an allocation of another kind, or none; DMA_WRONG_DEVICE */
+function assertNoncontiguous(of: string, device: DmaDevice, allocation: NoncontiguousAllocation): void {
+  assertDevice(of, device)
+  assertAllocationOf(device, allocation)
+  if (allocation instanceof NoncontiguousAllocation) return
+  throw new DmaError('DMA_INVALID_ARGUMENT', `${of}: this was not allocated by dmaAllocNoncontiguous()`, {
+    hint: 'what was allocated otherwise is freed by the function of its kind, or by its own free()',
+  })
 }

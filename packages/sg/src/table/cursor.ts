@@ -1,4 +1,4 @@
-import type { SgTable } from './sg-table'
+import { type SgTable, segmentsOf } from './sg-table'
 
 /**
  * The segment that an iteration has come to. There is one cursor for a whole loop: keep what it says, not itself.
@@ -15,17 +15,17 @@ export class SgCursor {
 
   /** See {@link SgTable.pageAt}. */
   get page(): number {
-    return this.table.segments.pages[this.index]!
+    return segmentsOf(this.table).pages[this.index]!
   }
 
   /** See {@link SgTable.offsetAt}. */
   get byteOffset(): number {
-    return this.table.segments.offsets[this.index]!
+    return segmentsOf(this.table).offsets[this.index]!
   }
 
   /** See {@link SgTable.lengthAt}. */
   get byteLength(): number {
-    return this.table.segments.lengths[this.index]!
+    return segmentsOf(this.table).lengths[this.index]!
   }
 
   /** A view of the segment's bytes, made when asked for: see {@link SgTable.bytesAt}. */

@@ -2,7 +2,7 @@ import { allocateDmaMemory, type DmaMemory } from '@linux-dma/core'
 import { createFakeMachine } from '@linux-dma/testkit'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { SgTable } from './sg-table'
+import { SgTable, spaceOf } from './sg-table'
 
 const page = 4096
 const machine = createFakeMachine()
@@ -77,8 +77,8 @@ describe('SgTable.fromBuffers', () => {
       [0, 0, 4 * page],
       [5, 0, 3 * page],
     ])
-    expect(table.space.sourceOf(5).memory).not.toBe(table.space.sourceOf(3).memory)
-    expect(table.space.sourceOf(7)).toBe(table.space.sourceOf(5))
+    expect(spaceOf(table).sourceOf(5).memory).not.toBe(spaceOf(table).sourceOf(3).memory)
+    expect(spaceOf(table).sourceOf(7)).toBe(spaceOf(table).sourceOf(5))
   })
 
   it('sees buffers of all kinds, where they lie', () => {
@@ -89,7 +89,7 @@ describe('SgTable.fromBuffers', () => {
       new Float64Array(heap, 16, 1),
     ])
     expect(segmentsOf(table)).toEqual([[0, 8, 16]])
-    expect(table.space.sourceOf(0).memory).toBeUndefined()
+    expect(spaceOf(table).sourceOf(0).memory).toBeUndefined()
     expect(table.bytesAt(0).buffer).toBe(heap)
   })
 

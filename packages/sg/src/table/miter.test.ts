@@ -72,6 +72,10 @@ describe('SgMiter', () => {
     },
   )
 
+  it.each([null, undefined, {}, [table]])('refuses what is no table: %s', (wrong) => {
+    expect(() => new SgMiter(wrong as never, SgMiterFlag.FromSg)).toThrow('DMA_INVALID_ARGUMENT')
+  })
+
   it('refuses to have consumed more than there was', () => {
     const miter = new SgMiter(table, SgMiterFlag.FromSg)
     miter.next()

@@ -1,5 +1,5 @@
 import { DmaError } from '@linux-dma/core'
-import type { SgTable } from './sg-table'
+import { SgTable, segmentsOf, spaceOf } from './sg-table'
 
 /** What a walk over a table's bytes is for: flags to be joined by `|`, with the values of the kernel's `SG_MITER_…`. */
 export const SgMiterFlag = {
@@ -36,7 +36,7 @@ export class SgMiter {
   /**
    * Mirrors `sg_miter_start()`.
    * @param flags `SgMiterFlag.ToSg`, `FromSg`, or both
-   * @throws DMA_INVALID_ARGUMENT without a direction; DMA_NO_CPU_VIEW for a table of frames
+   * @throws DMA_INVALID_ARGUMENT without a direction, or for what is no table; DMA_NO_CPU_VIEW for a table of frames
    */
   constructor(table: SgTable, flags: number) {
     if (
@@ -48,7 +48,12 @@ export class SgMiter {
         hint: 'pass SgMiterFlag.ToSg to write, SgMiterFlag.FromSg to read, or both joined by |',
       })
     }
-    if (table.space.physical) table.bytesAt(0)
+    if (!(table instanceof SgTable)) {
+      throw new DmaError('DMA_INVALID_ARGUMENT', `SgMiter: ${typeof table} is no scatterlist`, {
+        hint: 'make one with SgTable.fromBuffers(views), or pass the table of a mapped one: mapped.table',
+      })
+    }
+    if (spaceOf(table).physical) table.bytesAt(0)
     this.#table = table
   }
 
@@ -87,7 +92,8 @@ export class SgMiter {
    */
   next(): boolean {
     this.stop()
-    const { segments, space } = this.#table
+    const segments = segmentsOf(this.#table)
+    const space = spaceOf(this.#table)
     if (this.#index >= segments.count) return false
     const { pageSize } = space
     const page = segments.pages[this.#index]!
@@ -131,7 +137,7 @@ export class SgMiter {
   }
 
   #advance(byteLength: number): boolean {
-    const { lengths, count } = this.#table.segments
+    const { lengths, count } = segmentsOf(this.#table)
     let left = byteLength
     while (this.#index < count) {
       const room = lengths[this.#index]! - this.#position

@@ -14,6 +14,13 @@ describe('SgTable', () => {
     expect([table.origNents, table.byteLength, table.pageSize]).toEqual([2, 3 * page - 20, page])
   })
 
+  it('does not compile where its arrays are reached for', () => {
+    // @ts-expect-error: they are what a device is told
+    expect(table.segments.count).toBe(2)
+    // @ts-expect-error: and what their page numbers mean
+    expect(table.space.physical).toBe(false)
+  })
+
   it.each([-1, 2, 0.5, Number.NaN, 2 ** 32])('has no segment %s', (index) => {
     for (const ask of ['pageAt', 'offsetAt', 'lengthAt', 'bytesAt'] as const) {
       expect(() => table[ask](index)).toThrow('DMA_RANGE')

@@ -26,10 +26,8 @@ import { type SgSplitOptions, splitSegments } from './split'
  * It keeps no memory open: that is closed by whom it belongs to, and says so when it is reached for later.
  */
 export class SgTable implements Iterable<SgCursor> {
-  /** @internal */
-  readonly space: PageSpace
-  /** @internal */
-  readonly segments: Segments
+  private readonly space: PageSpace
+  private readonly segments: Segments
   #byteLength = -1
 
   /** @internal use {@link SgTable.fromPages}, {@link SgTable.fromBuffers} */
@@ -194,4 +192,16 @@ export class SgTable implements Iterable<SgCursor> {
       hint: 'segments are counted from 0 to origNents - 1',
     })
   }
+}
+
+/** The arrays of a table, which are no part of its interface: who changed them would change where a device writes. */
+export function segmentsOf(table: SgTable): Segments {
+  // biome-ignore lint/complexity/useLiteralKeys: so that the compiler lets this module alone at a private field
+  return table['segments']
+}
+
+/** What the page numbers of a table mean. */
+export function spaceOf(table: SgTable): PageSpace {
+  // biome-ignore lint/complexity/useLiteralKeys: so that the compiler lets this module alone at a private field
+  return table['space']
 }
