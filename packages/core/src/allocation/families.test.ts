@@ -1,5 +1,6 @@
 // By the package's own name, as vfio does: its devices are then of the same class.
 import {
+  createDmaRegion,
   DmaDirection,
   type DmaPool,
   dmaAllocCoherent,
@@ -7,6 +8,8 @@ import {
   dmaFreeCoherent,
   dmaFreeNoncoherent,
   dmaFreePages,
+  dmaMapPage,
+  dmaMapSingle,
   dmaMmapCoherent,
   dmaMmapPages,
   dmaPoolAlloc,
@@ -60,6 +63,9 @@ it('says what is wrong with what is none', () => {
     for (const call of [
       () => dmaAllocCoherent(none, 64),
       () => dmaAllocNoncoherent(none, 64, Bidirectional),
+      () => dmaMapSingle(none, coherent.bytes, Bidirectional),
+      () => dmaMapPage(none, coherent.memory, 0, 0, 64, Bidirectional),
+      () => createDmaRegion(none, { byteLength: 64 }),
       () => dmaPoolCreate('p', none, 64),
       () => dmaPoolAlloc(none),
       () => dmaPoolZalloc(none),

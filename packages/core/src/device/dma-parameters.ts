@@ -42,6 +42,8 @@ export function dmaGetMaxSegSize(device: DmaDevice): number {
  * Says which boundary no segment may cross: with `dmaBitMask(16)` none crosses a multiple of 64 KiB. Mirrors
  * `dma_set_seg_boundary()`. Set it before mapping a table.
  * @param mask one less than a power of two, from 0xfff on
+ * @example
+ * dmaSetSegBoundary(device, dmaBitMask(16))
  * @throws DMA_INVALID_ARGUMENT; DMA_CLOSED
  */
 export function dmaSetSegBoundary(device: DmaDevice, mask: bigint): void {

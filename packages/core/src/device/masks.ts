@@ -22,6 +22,10 @@ export function dmaBitMask(bits: number): bigint {
  * @param mask the highest address, normally `dmaBitMask(n)`
  * @throws EIO where the device's DMA path has no address below the mask; DMA_MASK_IN_USE where something that is mapped
  *   now lies above it; DMA_INVALID_ARGUMENT. The mask is then as it was.
+ * @example
+ * ```ts
+ * dmaSetMask(device, dmaBitMask(28)) // before the first mapping: addresses are chosen below it
+ * ```
  */
 export function dmaSetMask(device: DmaDevice, mask: bigint): void {
   checkMask(device, mask, (child) => !child.coherent)

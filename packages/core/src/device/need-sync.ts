@@ -5,6 +5,8 @@ import type { DmaDevice } from './dma-device'
 /**
  * Whether the syncs of what is mapped at an address have anything to do. Where they have not, a driver can leave them
  * out. Mirrors `dma_need_sync()`.
+ * @example
+ * const mustSync = dmaNeedSync(device, mapping.dmaAddress)
  * @throws DMA_CLOSED
  */
 export function dmaNeedSync(device: DmaDevice, address: DmaAddress): boolean {

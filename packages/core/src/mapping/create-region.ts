@@ -1,5 +1,5 @@
 import { DmaError } from '@linux-dma/native'
-import { assertOptions } from '../checks/validate'
+import { assertDevice, assertOptions } from '../checks/validate'
 import type { DmaDevice } from '../device/dma-device'
 import { allocateDmaMemory } from '../memory/allocate-memory'
 import type { DmaMemory } from '../memory/memory'
@@ -35,6 +35,7 @@ export interface DmaRegionOptions {
  * ```
  */
 export function createDmaRegion(device: DmaDevice, options: DmaRegionOptions): DmaRegion {
+  assertDevice('createDmaRegion', device)
   assertOptions('createDmaRegion', options, [
     'byteLength',
     'memory',

@@ -1,5 +1,5 @@
 import { DmaError } from '@linux-dma/native'
-import { assertRange } from '../checks/validate'
+import { assertDevice, assertRange } from '../checks/validate'
 import type { DmaDevice } from '../device/dma-device'
 import { DmaMemory } from '../memory/memory'
 import { assertAttributes, type DmaAttributes, NOT_FOR_STREAMING } from '../vocabulary/attributes'
@@ -29,6 +29,7 @@ export function dmaMapPage(
   direction: TransferDirection,
   attributes: DmaAttributes = 0,
 ): StreamingMapping {
+  assertDevice('dmaMapPage', device)
   assertTransferDirection(direction)
   assertAttributes('dmaMapPage', attributes, NOT_FOR_STREAMING)
   if (!(memory instanceof DmaMemory)) {

@@ -77,7 +77,7 @@ export class StreamingMapping implements Disposable {
   }
 
   /**
-   * Lends the bytes, or a range of them, to the CPU: see {@link dmaSyncSingleForCpu}.
+   * Lends the bytes, or a range of them, to the CPU: see {@link dmaSyncSingleForCpu}. A range takes the place of the last one.
    * @returns the bytes that the CPU owns now
    */
   syncForCpu(byteOffset = 0, byteLength = this.byteLength - byteOffset): Uint8Array {
@@ -87,7 +87,10 @@ export class StreamingMapping implements Disposable {
     return this.bytes
   }
 
-  /** Gives the bytes back to the device: see {@link dmaSyncSingleForDevice}. */
+  /**
+   * Gives the bytes back to the device, all of them, also where only a range is copied or flushed: see
+   * {@link dmaSyncSingleRangeForDevice}.
+   */
   syncForDevice(byteOffset = 0, byteLength = this.byteLength - byteOffset): void {
     this.#sync('syncForDevice', byteOffset, byteLength)
   }
@@ -95,6 +98,8 @@ export class StreamingMapping implements Disposable {
   /**
    * Lends the bytes to `use` for the length of the call and gives them back to the device, also when it throws.
    * @param use not an async function: the bytes would be the device's again before it is through
+   * @example
+   * const status = mapping.withCpu((bytes) => bytes[0])
    * @throws DMA_INVALID_ARGUMENT where `use` returns a promise
    */
   withCpu<Result>(use: (bytes: Uint8Array) => Result): Result {

@@ -2,6 +2,7 @@ import { DmaError } from '@linux-dma/native'
 import { isOutOfReach } from '../bounce/bounce-errors'
 import { BouncedBuffer } from '../bounce/bounced-buffer'
 import type { Bouncer } from '../bounce/bouncer'
+import { assertDevice } from '../checks/validate'
 import { rangeOf } from '../checks/view-range'
 import type { DmaDevice } from '../device/dma-device'
 import type { DmaMemory } from '../memory/memory'
@@ -35,6 +36,7 @@ export function dmaMapSingle(
   direction: TransferDirection,
   attributes: DmaAttributes = 0,
 ): StreamingMapping {
+  assertDevice('dmaMapSingle', device)
   assertTransferDirection(direction)
   assertAttributes('dmaMapSingle', attributes, NOT_FOR_STREAMING)
   device.assertReady()
@@ -138,7 +140,13 @@ function assertNotEmpty(byteLength: number): void {
  * Ends a mapping: the CPU owns the buffer again. Mirrors `dma_unmap_single()`, whose size and direction the mapping
  * knows itself.
  * @param attributes `SkipCpuSync` where nothing that the device wrote is wanted
- * @throws DMA_NOT_MAPPED the second time; DMA_WRONG_DEVICE; DMA_ATTRIBUTE
+ * @throws DMA_NOT_MAPPED the second time; DMA_WRONG_DEVICE; DMA_ATTRIBUTE; what the last sync or copy threw: the mapping has
+ *   ended all the same
+ * @example
+ * ```ts
+ * await registers.pollUntil(STATUS, (status) => (status & BUSY) === 0, { timeoutMilliseconds: 100 })
+ * dmaUnmapSingle(device, mapping) // buffer has what the device wrote
+ * ```
  */
 export function dmaUnmapSingle(
   device: DmaDevice,
@@ -153,6 +161,11 @@ export function dmaUnmapSingle(
  * Lends a mapped buffer to the CPU until the next sync for the device. Mirrors `dma_sync_single_for_cpu()`.
  * @returns the bytes
  * @throws DMA_NOT_MAPPED, DMA_WRONG_DEVICE
+ * @example
+ * ```ts
+ * const [status] = dmaSyncSingleForCpu(device, mapping)
+ * dmaSyncSingleForDevice(device, mapping)
+ * ```
  */
 export function dmaSyncSingleForCpu(device: DmaDevice, mapping: StreamingMapping): Uint8Array {
   assertSameDevice(device, mapping)
@@ -167,6 +180,9 @@ export function dmaSyncSingleForDevice(device: DmaDevice, mapping: StreamingMapp
 
 /**
  * Lends a range of a mapped buffer to the CPU. Mirrors `dma_sync_single_range_for_cpu()`.
+ *
+ * A mapping has one owner at a time: the CPU, with this range of it, from now on. A range that was lent before is in
+ * `mapping.bytes` no more; to look at several, sync one that holds them all.
  * @returns the bytes of the range
  * @throws DMA_RANGE outside the mapping; DMA_NOT_MAPPED, DMA_WRONG_DEVICE
  */
@@ -182,6 +198,9 @@ export function dmaSyncSingleRangeForCpu(
 
 /**
  * Gives a range of a mapped buffer back to the device. Mirrors `dma_sync_single_range_for_device()`.
+ *
+ * Copies or flushes this range alone, but all of the mapping is the device's from now on: what the CPU wrote outside the
+ * range may never reach it.
  * @throws DMA_RANGE outside the mapping; DMA_NOT_MAPPED, DMA_WRONG_DEVICE
  */
 export function dmaSyncSingleRangeForDevice(

@@ -5,6 +5,9 @@ declare const kind: unique symbol
 /**
  * An address as the compiler sees it: neither a number nor a bigint, so that indexing with it, adding to it or
  * "dereferencing" it does not compile. At run time it is a number, exact up to 2^53.
+ *
+ * What turns any value into a number compiles all the same, since no type can forbid it: `Number(address)`, `+address`,
+ * `` `${address}` ``. Write {@link toNumber}, {@link toBigInt} or {@link formatDmaAddress}, which say what is meant.
  */
 export interface OpaqueAddress<Kind extends string> {
   readonly [kind]: Kind
@@ -52,6 +55,8 @@ export function physicalAddress(value: number | bigint): PhysicalAddress {
 
 /**
  * The address `byteLength` further on. Mirrors plain addition on a `dma_addr_t`, with the overflow seen.
+ * @example
+ * const second = addToDmaAddress(ring.dmaAddress, 16)
  * @throws DMA_ADDRESS_RANGE where the sum is negative, fractional or above 2^53 - 1
  */
 export function addToDmaAddress(address: DmaAddress, byteLength: number): DmaAddress {
@@ -68,7 +73,14 @@ export function toBigInt(address: AnyAddress): bigint {
   return BigInt(toNumber(address))
 }
 
-/** Bits 0 to 31, unsigned. Mirrors `lower_32_bits()`. */
+/**
+ * Bits 0 to 31, unsigned. Mirrors `lower_32_bits()`.
+ * @example
+ * ```ts
+ * descriptor[0] = lowerHalf(mapping.dmaAddress)
+ * descriptor[1] = upperHalf(mapping.dmaAddress)
+ * ```
+ */
 export function lowerHalf(address: AnyAddress): number {
   return toNumber(address) >>> 0
 }
