@@ -16,7 +16,10 @@ export interface DmaOps {
   readonly coherent: boolean
   /** Whether pages stay where they are while they are mapped: their physical addresses are then worth something. */
   readonly pins: boolean
-  /** Whether a DMA address is the physical address of what is there: nothing translates on the way. */
+  /**
+   * Whether a DMA address is the physical address of what is there: nothing translates on the way. Tables are then mapped by
+   * pinning their memory, without `mapPages`.
+   */
   readonly physical?: boolean
   /** The highest address that gets from the device to memory, whatever its mask; left out: all do. */
   readonly busLimit?: bigint

@@ -66,6 +66,12 @@ export class ChunkMapper {
     return new MappedChunk(this.#device, this.#table, this.#direction, room, at, this.#leave, attributes)
   }
 
+  /** Whether segments crossed no boundary, and did not become too many where pages lie in pieces. */
+  #fits(placement: SegmentPlacement): boolean {
+    const { rules, maxSegments } = this.#limits
+    return placement.nents <= maxSegments && !placement.crosses(rules.boundary)
+  }
+
   #place(room: ChunkRoom): number {
     const { placement, pieces } = room
     for (;;) {
@@ -78,7 +84,7 @@ export class ChunkMapper {
         this.#cutter.back()
         throw error
       }
-      if (!this.#looks || !placement.crosses(this.#limits.rules.boundary)) return byteLength
+      if (!this.#looks || this.#fits(placement)) return byteLength
       placement.release(this.#attributes)
       if (this.#cutter.finer()) continue
       throw new DmaError(

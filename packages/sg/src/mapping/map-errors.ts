@@ -2,10 +2,10 @@ import { type DmaDevice, DmaError, type DmaMemory, isDmaError } from '@linux-dma
 
 /**
  * What `dma_map_sgtable()` answers where one segment could not be mapped: ENOMEM, else EIO, with the reason as its
- * cause.
+ * cause. That memory is not coherent, which was asked for, is no matter of the segment.
  */
 export function asMapError(i: number, error: unknown): unknown {
-  if (!isDmaError(error) || error.code === 'ENOMEM') return error
+  if (!isDmaError(error) || error.code === 'ENOMEM' || error.code === 'DMA_NOT_COHERENT') return error
   const details = error.hint === undefined ? { cause: error } : { cause: error, hint: error.hint }
   const [reason] = error.message.split('\n')
   return new DmaError('EIO', `segment ${i} could not be mapped: ${reason}`, details)
@@ -37,17 +37,28 @@ export function physicalRefused(device: DmaDevice): DmaError {
   )
 }
 
-export function physicalAboveMask(
-  device: DmaDevice,
-  i: number,
-  address: number,
-  byteLength: number,
-): DmaError {
-  const where = `0x${address.toString(16)}+${byteLength}`
+/** A segment of physical memory that the device, or the bus that it is on, does not reach. */
+export function aboveReach(device: DmaDevice, i: number, address: number, byteLength: number): unknown {
+  const { busLimit } = device.ops
+  const limit = busLimit === undefined ? '' : `, the bus limit 0x${busLimit.toString(16)}`
+  return asMapError(
+    i,
+    new DmaError(
+      'DMA_ABOVE_MASK',
+      `${device.name} cannot reach 0x${address.toString(16)}+${byteLength}: its mask is 0x${device.dmaMask.toString(16)}${limit}`,
+      {
+        hint: 'set the mask that the device really has, dmaSetMask(device, dmaBitMask(64)); where that is it, bounce: setDmaOps(device, bounceOps(getDmaOps(device)))',
+      },
+    ),
+  )
+}
+
+/** Of frames there is nothing to copy. */
+export function frameWouldBounce(i: number, address: number, byteLength: number): DmaError {
   return new DmaError(
-    'EIO',
-    `segment ${i} at ${where} lies above the mask 0x${device.dmaMask.toString(16)} of ${device.name}`,
-    { hint: 'set the mask that the device really has: dmaSetMask(device, dmaBitMask(n))' },
+    'DMA_NO_CPU_VIEW',
+    `segment ${i} at 0x${address.toString(16)}+${byteLength} would have to be bounced, and the CPU has no bytes of a frame`,
+    { hint: 'make the table of the buffers themselves: SgTable.fromBuffers(views)' },
   )
 }
 

@@ -6,7 +6,6 @@ import {
   type DmaDevice,
   type DmaMemory,
   type DmaRegion,
-  dmaMapSingle,
   hasAttribute,
   type StreamingMapping,
   type TransferDirection,
@@ -17,17 +16,21 @@ import type { Segments } from '../table/segments'
 import { IommuLayout } from './iommu-layout'
 import { packSegments } from './iommu-pack'
 import type { IommuRange } from './iommu-range'
-import { asMapError, notDmaMemory, wrongKernel } from './map-errors'
+import { ApartMapper } from './map-apart'
+import { notDmaMemory, wrongKernel } from './map-errors'
 import { mapFrames } from './map-frames'
 import { mapInRegion } from './map-in-region'
 import { assertInside, Pending, regionOf, startOf } from './map-source'
 import { mergeSegments, type SegmentRules } from './merge-segments'
+import type { PhysicalHold } from './physical-hold'
 
 const NO_ADDRESSES = new Float64Array(0)
 const NO_LENGTHS = new Uint32Array(0)
 /** Arrays that are shorter are not worth shortening. */
 const LONG = 128
-const NO_SINGLES: (StreamingMapping | undefined)[] = []
+const NO_SINGLES: readonly (StreamingMapping | undefined)[] = []
+/** A table mostly lies in few regions: among so many that it met last one is looked for. */
+const REMEMBERED = 8
 
 /** Where a device finds the segments of a table, and what has to be undone. Its arrays are used again and again. */
 export class SegmentPlacement {
@@ -44,11 +47,15 @@ export class SegmentPlacement {
   /** Those that hold some segment. */
   private readonly regions: DmaRegion[] = []
   private range: IommuRange | undefined = undefined
-  /** By segment. Where there is one nothing is joined, and the n-th that the device sees is the n-th in memory. */
+  /** What holds pages at their physical addresses. */
+  private hold: PhysicalHold | undefined = undefined
+  /** By segment as the device sees it. Where there is one nothing is joined. */
   private singles = NO_SINGLES
-  /** What `resolve` found: some segments are to be packed, some to be mapped by themselves. */
+  /** What `resolve` found: some segments are to be packed, some to be mapped each by itself. */
   private somePacked = false
-  private someSingle = false
+  private someApart = false
+  /** How much had been taken from the device when all of this was found to be there; -1 before that. */
+  private wholeAt = -1
 
   constructor(device: DmaDevice, rules: SegmentRules) {
     this.device = device
@@ -56,12 +63,14 @@ export class SegmentPlacement {
     this.layout = new IommuLayout(rules.granule > 0 ? rules.granule : device.kernel.pageSize, rules.boundary)
   }
 
-  /** Whether the device still has all that it was given. */
+  /** Whether the device still has all that it was given. Looked at again only when something was taken from it. */
   get whole(): boolean {
-    const { regions, range, singles } = this
-    for (let i = 0; i < regions.length; i++) if (regions[i]!.closed) return false
-    if (range?.closed === true) return false
-    return singles.length === 0 || singles.every((single) => single === undefined || single.mapped)
+    return this.wholeAt === this.device.disowned || this.look()
+  }
+
+  /** Whether nothing is mapped: another table may have it. */
+  get empty(): boolean {
+    return this.nents === 0
   }
 
   /**
@@ -83,11 +92,16 @@ export class SegmentPlacement {
       this.lengths = new Uint32Array(count)
     }
     if (space.physical) {
-      mapFrames(this.device, space, segments, count, this.addresses, this.lengths)
+      this.hold = mapFrames(this.device, space, segments, count, this.addresses, this.lengths)
       this.nents = count
     } else this.placeMemory(space, segments, count, attributes)
-    if (!ops.coherent && !hasAttribute(attributes, DmaAttribute.SkipCpuSync))
+    if (ops.coherent || hasAttribute(attributes, DmaAttribute.SkipCpuSync)) return
+    try {
       this.syncInPlace('syncForDevice')
+    } catch (error) {
+      this.giveUp()
+      throw error
+    }
   }
 
   /** Takes a region for one segment, whatever its length. */
@@ -131,42 +145,39 @@ export class SegmentPlacement {
 
   /** Takes everything from the device, also what is left after a part was taken away. Every part is tried. */
   release(attributes: DmaAttributes): void {
-    const { singles, range } = this
-    if (range === undefined && singles.length === 0 && this.device.ops.coherent) {
+    const { singles, range, hold } = this
+    const { coherent } = this.device.ops
+    if (range === undefined && hold === undefined && singles.length === 0 && coherent) {
       this.forget()
       return
     }
-    const skip = hasAttribute(attributes, DmaAttribute.SkipCpuSync)
-    if (!skip && !this.device.ops.coherent && this.whole) this.syncInPlace('syncForCpu')
     const steps: (() => void)[] = []
+    if (!coherent && !hasAttribute(attributes, DmaAttribute.SkipCpuSync) && this.whole) {
+      const { nents } = this
+      steps.push(() => this.syncInPlace('syncForCpu', nents, singles))
+    }
     for (const single of singles) {
       if (single?.mapped) steps.push(() => single.unmap(attributes))
     }
-    this.forget()
     if (range) steps.push(() => range.close())
+    if (hold) steps.push(() => hold.close())
+    this.forget()
     if (steps.length > 0) closeAll(steps)
   }
 
   private placeMemory(space: PageSpace, segments: Segments, count: number, attributes: DmaAttributes): void {
     this.resolve(space, segments, count, hasAttribute(attributes, DmaAttribute.RequireCoherent))
+    const { device, layout, direction, addresses } = this
     try {
       if (this.somePacked) {
-        this.range = packSegments(
-          this.device,
-          this.layout,
-          space,
-          segments,
-          count,
-          this.direction,
-          this.addresses,
-        )
+        this.range = packSegments(device, layout, space, segments, count, direction, addresses)
       }
-      if (this.someSingle) this.mapSingles(space, segments, count, attributes)
+      if (this.someApart) this.mapApart(space, segments, count, attributes)
     } catch (error) {
       this.giveUp()
       throw error
     }
-    this.nents = this.someSingle ? count : mergeSegments(this.addresses, this.lengths, count, this.rules)
+    if (!this.someApart) this.nents = mergeSegments(this.addresses, this.lengths, count, this.rules)
   }
 
   private forget(): void {
@@ -174,6 +185,8 @@ export class SegmentPlacement {
     this.clearRegions()
     this.singles = NO_SINGLES
     this.range = undefined
+    this.hold = undefined
+    this.wholeAt = -1
   }
 
   /** After a failure, which must not be hidden by another. */
@@ -188,10 +201,10 @@ export class SegmentPlacement {
   /** Addresses of what lies in regions; for the rest, how it is to be mapped. Nothing has happened when it throws. */
   private resolve(space: PageSpace, segments: Segments, count: number, requireCoherent: boolean): void {
     const { device, addresses, lengths } = this
-    const { iommu, bouncer } = device.ops
+    const { iommu, bouncer, physical } = device.ops
     const { pageSize } = device.kernel
     this.somePacked = false
-    this.someSingle = false
+    this.someApart = false
     let known: DmaMemory | undefined
     this.clearRegions()
     let i = 0
@@ -206,7 +219,7 @@ export class SegmentPlacement {
         if (!bouncer) throw notDmaMemory(i)
         if (requireCoherent) assertCoherent(device, true)
         addresses[i] = Pending.Single
-        this.someSingle = true
+        this.someApart = true
         lengths[i++] = byteLength
         continue
       }
@@ -227,14 +240,14 @@ export class SegmentPlacement {
       if (bouncer?.needed(device, inPlace as never, start % pageSize, byteLength)) {
         if (requireCoherent) assertCoherent(device, true)
         addresses[i] = Pending.Single
-        this.someSingle = true
+        this.someApart = true
       } else if (inPlace !== undefined && bouncer) {
         this.note(region!)
         addresses[i] = inPlace
       } else {
-        addresses[i] = iommu ? Pending.Packed : Pending.Single
+        addresses[i] = iommu ? Pending.Packed : physical === true ? Pending.Physical : Pending.Single
         if (iommu) this.somePacked = true
-        else this.someSingle = true
+        else this.someApart = true
       }
       lengths[i++] = byteLength
     }
@@ -246,30 +259,39 @@ export class SegmentPlacement {
   }
 
   private note(region: DmaRegion): void {
-    if (this.regions.length === 0 || !this.regions.includes(region)) this.regions.push(region)
+    const { regions } = this
+    const { length } = regions
+    for (let i = length - 1; i >= 0 && i >= length - REMEMBERED; i--) if (regions[i] === region) return
+    regions.push(region)
   }
 
-  private mapSingles(space: PageSpace, segments: Segments, count: number, attributes: DmaAttributes): void {
-    const { device, addresses, direction } = this
-    this.singles = new Array(count).fill(undefined)
-    for (let i = 0; i < count; i++) {
-      if (addresses[i] !== Pending.Single) continue
-      const source = space.sourceOf(segments.pages[i]!)
-      const start = startOf(space, source, segments, i)
-      const view = source.bytes.subarray(start, start + segments.lengths[i]!)
-      try {
-        const single = dmaMapSingle(device, view, direction, attributes)
-        this.singles[i] = single
-        addresses[i] = toNumber(single.dmaAddress)
-      } catch (error) {
-        throw asMapError(i, error)
-      }
-    }
+  private look(): boolean {
+    const { regions, singles } = this
+    for (let i = 0; i < regions.length; i++) if (regions[i]!.closed) return false
+    if (this.range?.closed === true || this.hold?.closed === true) return false
+    for (let i = 0; i < singles.length; i++) if (singles[i]?.mapped === false) return false
+    this.wholeAt = this.device.disowned
+    return true
   }
 
-  private syncInPlace(verb: 'syncForCpu' | 'syncForDevice'): void {
-    const { device, addresses, lengths, singles } = this
-    for (let i = 0; i < this.nents; i++) {
+  private mapApart(space: PageSpace, segments: Segments, count: number, attributes: DmaAttributes): void {
+    const { device, direction, addresses } = this
+    const apart = new ApartMapper({ device, space, segments, count, direction, attributes, addresses })
+    apart.map()
+    this.addresses = apart.addresses
+    this.lengths = apart.lengths
+    this.singles = apart.singles
+    this.hold = apart.hold
+    this.nents = apart.nents
+  }
+
+  private syncInPlace(
+    verb: 'syncForCpu' | 'syncForDevice',
+    nents = this.nents,
+    singles: readonly (StreamingMapping | undefined)[] = this.singles,
+  ): void {
+    const { device, addresses, lengths } = this
+    for (let i = 0; i < nents; i++) {
       if (singles[i] === undefined) {
         device.ops[verb]?.(device, addresses[i] as never, lengths[i]!, this.direction)
       }

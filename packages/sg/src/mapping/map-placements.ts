@@ -21,6 +21,7 @@ export function takePlacement(device: DmaDevice, rules: SegmentRules, count: num
 
 /** Gives it back, with nothing mapped in it. @internal */
 export function givePlacement(device: DmaDevice, placement: SegmentPlacement): void {
+  if (!placement.empty) return
   if (placement.addresses.length <= LONGEST_KEPT && !placement.trimmed && !device.closed) {
     spares.set(device, placement)
   }

@@ -21,8 +21,11 @@ import type { SegmentRules } from './merge-segments'
  * Segments in a region of the device (`createDmaRegion`) cost arithmetic. Behind an IOMMU the others are packed into one
  * range of its addresses, with a system call for each piece that is contiguous in memory, and one that unmaps them all;
  * neighbours are joined as far as `dmaSetMaxSegSize` and `dmaSetSegBoundary` allow, so set these before. A segment that
- * would cross the boundary in its region is packed with the others. Without an IOMMU, and where bytes are copied, each
- * segment is mapped by itself.
+ * would cross the boundary in its region is packed with the others. Where bytes are copied, each segment is mapped by itself.
+ *
+ * Without an IOMMU the device is given each run of pages that lies in one piece: `nents` is then more than `origNents` where
+ * segments do not. Memory is pinned once for the table, unless it is already. Frames are given as they are: whoever has
+ * their numbers keeps the pages in place until after the unmap.
  *
  * A table can be mapped several times, also for several devices: each mapping is one of its own.
  * @param direction which way the bytes travel

@@ -12,8 +12,10 @@ import type { Segments } from '../table/segments'
 export enum Pending {
   /** To be packed into a range of the IOMMU's. */
   Packed = -1,
-  /** To be mapped by itself: copied, or on a path without an IOMMU. */
+  /** To be mapped by itself: copied, or on a path that has neither an IOMMU nor physical addresses. */
   Single = -2,
+  /** To be given as its pages lie in physical memory. */
+  Physical = -3,
 }
 
 /** Offset of a segment's first byte in its source. */
@@ -44,4 +46,10 @@ export function assertInside(i: number, start: number, byteLength: number, limit
 
 export function emptySegment(i: number): DmaError {
   return new DmaError('DMA_INVALID_ARGUMENT', `segment ${i} is empty: there is nothing to map`)
+}
+
+/** The highest address that gets from a device to memory. */
+export function highestAddress({ dmaMask, ops }: DmaDevice): number {
+  const { busLimit } = ops
+  return Number(busLimit !== undefined && busLimit < dmaMask ? busLimit : dmaMask)
 }

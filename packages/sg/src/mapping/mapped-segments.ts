@@ -71,7 +71,10 @@ export abstract class MappedSegments implements DmaSegments, Disposable {
     this.count = placement.nents
   }
 
-  /** How many segments the device sees, after joining. For unmaps and syncs the kernel wants `origNents` instead. */
+  /**
+   * How many segments the device sees: after joining fewer than `origNents`; without an IOMMU it may be more, where pages that
+   * are neighbours in a buffer lie in pieces. For unmaps and syncs the kernel wants `origNents` instead.
+   */
   get nents(): Nents {
     return this.count as Nents
   }
