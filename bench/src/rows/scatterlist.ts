@@ -1,5 +1,5 @@
 import { allocateDmaMemory, createDmaRegion, DmaDirection, lowerHalf, readFrames } from '@linux-dma/core'
-import { dmaMapSgtable, dmaUnmapSgtable, SgTable } from '@linux-dma/sg'
+import { dmaMapSgtable, dmaUnmapSgtable, forEachChunk, SgTable } from '@linux-dma/sg'
 import { createDevice, kernel } from '../fixtures'
 import { nanosecondsPerOperation, nextTurn, pair } from '../pair'
 import type { Reference } from '../reference'
@@ -15,6 +15,9 @@ const PAGES_PER_SEGMENT = MAX_SEGMENT / PAGE
 const CONTIGUITY = [95, 50, 100] as const
 const MAPPED_SEGMENTS = 10_000
 const ITERATIONS = 1000
+const IN_FLIGHT = [1, 1024] as const
+const CHUNKS = 4096
+const CHUNK = 16_384
 
 /** Tables of memory segments: see native/scatterlist.c for what C does. */
 export function scatterlistRows(reference: Reference): Row[] {
@@ -25,6 +28,11 @@ export function scatterlistRows(reference: Reference): Row[] {
     { name: 'bytes per segment', unit: 'B', measure: measureMemory },
     { name: 'bytes allocated per segment walked', unit: 'B', measure: measureIteration },
     { name: 'table mapped in a region, per segment', unit: 'ns', measure: measureMapping },
+    ...IN_FLIGHT.map((inFlight) => ({
+      name: `chunk of a table, ${inFlight} in flight`,
+      unit: 'ns',
+      measure: () => measureChunks(inFlight),
+    })),
   ]
 }
 
@@ -157,4 +165,19 @@ function measureMapping(context: Context): Measured | Promise<Measured> {
   sample()
   const samples = Array.from({ length: 9 }, () => sample() / MAPPED_SEGMENTS)
   return single(median(samples), samples.length)
+}
+
+/** Chunks of 16 KiB in a region, each of which is through in the next turn of the promises. */
+async function measureChunks(inFlight: number): Promise<Measured> {
+  const device = createDevice()
+  const region = createDmaRegion(device, { byteLength: CHUNKS * CHUNK })
+  const table = SgTable.fromBuffers([region.bytes])
+  const transfer = async () => {
+    const start = process.hrtime.bigint()
+    await forEachChunk(device, table, DmaDirection.ToDevice, { maxBytes: CHUNK, inFlight }, async () => {})
+    return Number(process.hrtime.bigint() - start) / CHUNKS
+  }
+  const samples: number[] = []
+  for (let turn = 0; turn < 14; turn++) samples.push(await transfer())
+  return single(median(samples.slice(5)), 9)
 }

@@ -6,13 +6,21 @@ import {
   createDmaRegion,
   DmaDirection,
   type DmaRegion,
+  dmaAddress,
   dmaBitMask,
   dmaSetMask,
   getDmaOps,
   type IoRegion,
   setDmaOps,
 } from '@linux-dma/core'
-import { type ChunkTransferError, forEachChunk, type MappedChunk, mapChunks, SgTable } from '@linux-dma/sg'
+import {
+  type ChunkTransferError,
+  forEachChunk,
+  isChunkTransferError,
+  type MappedChunk,
+  mapChunks,
+  SgTable,
+} from '@linux-dma/sg'
 import { openVfioDevice, type VfioDevice } from '@linux-dma/vfio'
 import { fillPattern, transfer } from '../edu'
 import { listOf, readByDevice, writeByDevice } from '../edu-table'
@@ -85,6 +93,43 @@ export function sgChunks({ describe, it }: Runner, host: Host): void {
         assert.deepEqual(Buffer.from(sink.bytes.subarray(0, done)), Buffer.from(expected))
         assert.equal(last?.mapped, false)
         assert.equal(device.children.size, 1)
+      }))
+
+    it('gives memory back when the device is at rest, also where a transfer is aborted', () =>
+      withDevice(host, async (device) => {
+        const registers = ready(device).bar(0)
+        // A region stays mapped: nothing but the device itself ends its writing there.
+        using region = createDmaRegion(device, { byteLength: 2 * page })
+        const table = SgTable.fromBuffers([region.bytes])
+        const atRest = (signal?: AbortSignal) =>
+          registers.pollUntil(0x98, (command) => (command & 1) === 0, {
+            timeoutMilliseconds: 5000,
+            intervalMilliseconds: 1,
+            ...(signal && { signal }),
+          })
+        const controller = new AbortController()
+        const options = {
+          ...EDU_LIMITS,
+          signal: controller.signal,
+          terminate: async () => void (await atRest()),
+        }
+        const transferred = forEachChunk(device, table, FromDevice, options, async (chunk, { signal }) => {
+          registers.writeAddress(0x80, dmaAddress(0x4_0000))
+          registers.writeAddress(0x88, chunk.dmaAddressAt(0))
+          registers.write32(0x90, chunk.byteLength)
+          registers.write32(0x98, 3)
+          setImmediate(() => controller.abort(new Error('enough')))
+          await atRest(signal)
+        })
+        const error = await transferred.then(
+          () => assert.fail('went through'),
+          (thrown: unknown) => thrown,
+        )
+        assert.ok(isChunkTransferError(error))
+        assert.equal((error.cause as Error).message, 'enough')
+        region.bytes.fill(0x22)
+        await kernel.clock.sleep(300)
+        assert.ok(region.bytes.every((byte) => byte === 0x22))
       }))
 
     it('lets a device write a table, several chunks in flight, and nothing beside it', () =>

@@ -1,5 +1,5 @@
 export type { ChunkLimits, ChunkOptions } from './chunks/chunk-limits'
-export type { ChunkTransferError } from './chunks/chunk-transfer-error'
+export { type ChunkTransferError, isChunkTransferError } from './chunks/chunk-transfer-error'
 export { type ChunkTransfer, type ChunkTransferOptions, forEachChunk } from './chunks/for-each-chunk'
 export { type ChunkIterator, mapChunks } from './chunks/map-chunks'
 export type { MappedChunk } from './chunks/mapped-chunk'

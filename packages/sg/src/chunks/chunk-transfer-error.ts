@@ -1,4 +1,4 @@
-import { DmaError } from '@linux-dma/core'
+import { DmaError, isDmaError } from '@linux-dma/core'
 
 /**
  * What {@link forEachChunk} throws where it did not get to the end: code `DMA_TRANSFER_INCOMPLETE`. Its `cause` is the
@@ -9,15 +9,27 @@ export interface ChunkTransferError extends DmaError {
   readonly bytesDone: number
 }
 
+/**
+ * Whether something that was thrown is such an error.
+ * @example
+ * ```ts
+ * if (isChunkTransferError(error)) rest = table.split({ skip: error.bytesDone, sizes: [table.byteLength - error.bytesDone] })[0]
+ * ```
+ */
+export function isChunkTransferError(error: unknown): error is ChunkTransferError {
+  return isDmaError(error, 'DMA_TRANSFER_INCOMPLETE')
+}
+
 /** Says how far a transfer came, and why no further. */
 export function transferIncomplete(
   bytesDone: number,
   byteLength: number,
   cause: unknown,
+  terminated: boolean,
 ): ChunkTransferError {
   const message = `${bytesDone} of ${byteLength} bytes were transferred: ${reasonOf(cause)}`
   const error = new DmaError('DMA_TRANSFER_INCOMPLETE', message, {
-    hint: 'bytesDone says where to go on, cause says why it stopped; nothing is mapped any more',
+    hint: `go on with table.split({ skip: bytesDone, sizes: [table.byteLength - bytesDone] }); cause says why it stopped${terminated ? '' : '; a device that was not stopped may still be writing to its regions: give forEachChunk a terminate function'}`,
     cause,
   })
   return Object.assign(error, { bytesDone })

@@ -11,7 +11,7 @@ import {
 import { describe, expect, it } from 'vitest'
 import { plainOps, withEngine } from '../../test-support/device'
 import { SgTable } from '../table/sg-table'
-import type { ChunkTransferError } from './chunk-transfer-error'
+import { type ChunkTransferError, isChunkTransferError } from './chunk-transfer-error'
 import { forEachChunk } from './for-each-chunk'
 import { mapChunks } from './map-chunks'
 
@@ -25,19 +25,61 @@ const failureOf = (run: Promise<number>): Promise<ChunkTransferError> =>
   )
 
 describe('forEachChunk', () => {
-  it('costs a chunk no more where a thousand are in flight', () =>
+  it('has as many in flight as it is told, and no more', () =>
     withEngine({}, async (device) => {
       using region = createDmaRegion(device, { byteLength: 16_384 * 16 })
       const table = SgTable.fromBuffers([region.bytes])
-      const time = async (inFlight: number) => {
-        const start = performance.now()
-        await forEachChunk(device, table, ToDevice, { maxBytes: 16, inFlight }, async () => {})
-        return performance.now() - start
+      let flying = 0
+      let most = 0
+      const options = { maxBytes: 16, inFlight: 1024 }
+      const done = await forEachChunk(device, table, ToDevice, options, async () => {
+        most = Math.max(most, ++flying)
+        await Promise.resolve()
+        flying--
+      })
+      expect([done, most, flying]).toEqual([table.byteLength, 1024, 0])
+    }))
+
+  it('brings the device to rest once, before it unmaps what failed', () =>
+    withEngine({}, async (device, _engine, machine) => {
+      using memory = allocateDmaMemory({ byteLength: 4 * PAGE, kernel: machine.kernel })
+      const table = SgTable.fromPages([0, 2], { memory })
+      const calls: string[] = []
+      const terminate = async () => {
+        calls.push(`terminate with ${device.children.size} mapped`)
+        await machine.kernel.clock.sleep(5)
+        calls.push('at rest')
       }
-      await time(1)
-      const alone = await time(1)
-      // It was a hundred times as much when each landing was waited for by all that fly.
-      expect(await time(1024)).toBeLessThan(8 * alone + 200)
+      const options = { maxBytes: PAGE, inFlight: 2, terminate }
+      const error = await failureOf(
+        forEachChunk(device, table, FromDevice, options, async (chunk, { signal }) => {
+          await machine.kernel.clock.sleep(chunk.index === 0 ? 1 : 1000, { signal })
+          throw new Error(`chunk ${chunk.index}`)
+        }),
+      )
+      expect(isChunkTransferError(error)).toBe(true)
+      expect((error.cause as Error).message).toBe('chunk 0')
+      expect(calls).toEqual(['terminate with 2 mapped', 'at rest'])
+      expect(device.children.size).toBe(0)
+    }))
+
+  it('leaves the device alone where all went well, and tells of both where it does not come to rest', () =>
+    withEngine({}, async (device, _engine, machine) => {
+      using memory = allocateDmaMemory({ byteLength: 2 * PAGE, kernel: machine.kernel })
+      const table = SgTable.fromBuffers([memory.bytes])
+      const terminate = () => {
+        throw new Error('it goes on')
+      }
+      const options = { maxBytes: PAGE, terminate }
+      expect(await forEachChunk(device, table, ToDevice, options, async () => {})).toBe(2 * PAGE)
+      const error = await failureOf(
+        forEachChunk(device, table, ToDevice, options, () => Promise.reject(new Error('no answer'))),
+      )
+      const { errors } = error.cause as AggregateError
+      expect(errors.map(({ message }) => message)).toEqual(['no answer', 'it goes on'])
+      expect(device.children.size).toBe(0)
+      const wrong = { maxBytes: PAGE, terminate: 5 as never }
+      await expect(forEachChunk(device, table, ToDevice, wrong, async () => {})).rejects.toThrow(/terminate/)
     }))
 
   it('waits for a chunk to end where the bounce buffer holds no more', () =>

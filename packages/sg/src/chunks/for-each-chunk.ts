@@ -16,26 +16,37 @@ export interface ChunkTransferOptions extends ChunkOptions {
   inFlight?: number
   /** Stops the transfer: no more chunks are begun, and those in flight are waited for. */
   signal?: AbortSignal
+  /**
+   * Brings the device to rest, after `dmaengine_terminate_sync()`. Called once, where the transfer of a chunk fails, also
+   * since the signal was aborted, and before that chunk is unmapped. Without it a transfer must not fail before the device
+   * is done with its bytes: in a region, which stays mapped, the device would go on writing into memory that the program
+   * has back.
+   */
+  terminate?: () => Promise<void> | void
 }
 
-/** Moves the bytes of one chunk. The signal is aborted when the whole transfer is to stop. */
+/**
+ * Moves the bytes of one chunk, and returns when the device is done with them. The signal is aborted when the whole transfer
+ * is to stop: pass it to what waits for the device, and let `terminate` stop that.
+ */
 export type ChunkTransfer = (chunk: MappedChunk, context: { signal: AbortSignal }) => Promise<void> | void
 
-const KNOWN = [...MAP_OPTIONS, 'inFlight', 'signal']
+const KNOWN = [...MAP_OPTIONS, 'inFlight', 'signal', 'terminate']
 const MOST_IN_FLIGHT = 0xffff
 
 /**
  * Transfers a table in chunks of what a device's engine takes at a time, several at once where `inFlight` says so. Each
  * is mapped when its turn comes, and unmapped when its transfer is through.
  *
- * Where one fails, or the signal is aborted, no more are begun; those in flight are waited for, since the device may
- * still be at them, and everything is unmapped.
+ * Where one fails, or the signal is aborted, no more are begun; those in flight are waited for, `terminate` brings the
+ * device to rest, and everything is unmapped.
  * @returns bytes transferred: all of the table
  * @throws DMA_INVALID_ARGUMENT, before anything happens; DMA_TRANSFER_INCOMPLETE, with `bytesDone` and the `cause`
  * @example
  * ```ts
- * await forEachChunk(device, table, DmaDirection.ToDevice, { maxBytes: 65536, maxSegments: 8 }, async (chunk) => {
- *   for (const { dmaAddress, dmaLength } of chunk) await send(dmaAddress, dmaLength)
+ * const options = { maxBytes: 65536, maxSegments: 8, signal, terminate: () => engine.reset() }
+ * await forEachChunk(device, table, DmaDirection.ToDevice, options, async (chunk, { signal }) => {
+ *   for (const { dmaAddress, dmaLength } of chunk) await engine.send(dmaAddress, dmaLength, signal)
  * })
  * ```
  */
@@ -47,7 +58,7 @@ export async function forEachChunk(
   transfer: ChunkTransfer,
 ): Promise<number> {
   const limits = checkLimits('forEachChunk', device, options, KNOWN)
-  const { inFlight = 1, signal, attributes = 0 } = options
+  const { inFlight = 1, signal, attributes = 0, terminate } = options
   assertMappable('forEachChunk', device, table, direction, attributes)
   assertSignal('forEachChunk', signal)
   if (!Number.isInteger(inFlight) || inFlight < 1 || inFlight > MOST_IN_FLIGHT) {
@@ -56,11 +67,12 @@ export async function forEachChunk(
       `forEachChunk: inFlight is ${String(inFlight)}, not 1 to ${MOST_IN_FLIGHT}`,
     )
   }
-  if (typeof transfer !== 'function') {
-    throw new DmaError('DMA_INVALID_ARGUMENT', `forEachChunk: transfer is ${typeof transfer}, no function`)
+  for (const [name, value] of Object.entries({ transfer, terminate: terminate ?? (() => {}) })) {
+    if (typeof value === 'function') continue
+    throw new DmaError('DMA_INVALID_ARGUMENT', `forEachChunk: ${name} is ${typeof value}, no function`)
   }
   const mapper = new ChunkMapper(device, table, direction, limits, attributes)
-  const run = new ChunkRun(transfer)
+  const run = new ChunkRun(transfer, terminate)
   const abort = () => run.stop(signal!.reason)
   signal?.addEventListener('abort', abort, { once: true })
   try {
@@ -69,7 +81,8 @@ export async function forEachChunk(
   } finally {
     signal?.removeEventListener('abort', abort)
   }
-  if (run.stopped) throw transferIncomplete(run.bytesDone, table.byteLength, run.reason)
+  if (run.stopped)
+    throw transferIncomplete(run.bytesDone, table.byteLength, run.reason, terminate !== undefined)
   return run.bytesDone
 }
 
@@ -80,15 +93,19 @@ class ChunkRun {
   /** Without a gap, from the table's start. */
   bytesDone = 0
   readonly #transfer: ChunkTransfer
+  readonly #terminate: ChunkTransferOptions['terminate']
   readonly #abort = new AbortController()
+  /** Once the device is being brought to rest. */
+  #rest: Promise<void> | undefined
   #flying = 0
   /** Goes on where all has to wait for one of them: one promise, however many there are. */
   #landed: () => void = () => {}
   /** Chunks that are through before one that comes earlier: their ends, by their beginnings. */
   readonly #early = new Map<number, number>()
 
-  constructor(transfer: ChunkTransfer) {
+  constructor(transfer: ChunkTransfer, terminate: ChunkTransferOptions['terminate']) {
     this.#transfer = transfer
+    this.#terminate = terminate
   }
 
   /** Begins no more. The first reason counts. */
@@ -144,6 +161,8 @@ class ChunkRun {
       this.#advance()
     } catch (error) {
       this.stop(error)
+      this.#rest ??= this.#bringToRest()
+      await this.#rest
       try {
         chunk[Symbol.dispose]()
       } catch {
@@ -152,6 +171,16 @@ class ChunkRun {
     }
     this.#flying--
     this.#landed()
+  }
+
+  /** Never rejects. */
+  async #bringToRest(): Promise<void> {
+    try {
+      await this.#terminate?.()
+    } catch (error) {
+      const what = 'a transfer failed, and so did bringing the device to rest'
+      this.reason = new AggregateError([this.reason, error], what)
+    }
   }
 
   #advance(): void {
