@@ -1,4 +1,13 @@
-import { allocateDmaMemory, createDmaRegion, DmaDirection, lowerHalf, readFrames } from '@linux-dma/core'
+import {
+  allocateDmaMemory,
+  bounceOps,
+  createDmaRegion,
+  DmaDirection,
+  getDmaOps,
+  lowerHalf,
+  readFrames,
+  setDmaOps,
+} from '@linux-dma/core'
 import { dmaMapSgtable, dmaUnmapSgtable, forEachChunk, SgTable } from '@linux-dma/sg'
 import { createDevice, kernel } from '../fixtures'
 import { nanosecondsPerOperation, nextTurn, pair } from '../pair'
@@ -18,6 +27,8 @@ const ITERATIONS = 1000
 const IN_FLIGHT = [1, 1024] as const
 const CHUNKS = 4096
 const CHUNK = 16_384
+const BOUNCED = 16_000
+const SLOT = 2048
 
 /** Tables of memory segments: see native/scatterlist.c for what C does. */
 export function scatterlistRows(reference: Reference): Row[] {
@@ -28,6 +39,7 @@ export function scatterlistRows(reference: Reference): Row[] {
     { name: 'bytes per segment', unit: 'B', measure: measureMemory },
     { name: 'bytes allocated per segment walked', unit: 'B', measure: measureIteration },
     { name: 'table mapped in a region, per segment', unit: 'ns', measure: measureMapping },
+    { name: 'segment of a bounced table, walked', unit: 'ns', measure: measureBouncedWalk },
     ...IN_FLIGHT.map((inFlight) => ({
       name: `chunk of a table, ${inFlight} in flight`,
       unit: 'ns',
@@ -180,4 +192,22 @@ async function measureChunks(inFlight: number): Promise<Measured> {
   const samples: number[] = []
   for (let turn = 0; turn < 14; turn++) samples.push(await transfer())
   return single(median(samples.slice(5)), 9)
+}
+
+/** Each of whose segments is mapped by itself: the cost of one is not to grow with how many there are. */
+function measureBouncedWalk(): Measured {
+  const device = createDevice()
+  setDmaOps(device, bounceOps(getDmaOps(device), { force: true, byteLength: BOUNCED * SLOT }))
+  const bytes = new Uint8Array(BOUNCED * 64)
+  const views = Array.from({ length: BOUNCED }, (_, i) => bytes.subarray(i * 64, i * 64 + 32))
+  const mapped = dmaMapSgtable(device, SgTable.fromBuffers(views), DmaDirection.ToDevice)
+  const walk = () => {
+    const start = process.hrtime.bigint()
+    let longest = 0
+    for (const { dmaLength } of mapped) longest = Math.max(longest, dmaLength)
+    if (longest !== 32) throw new Error(`a segment of ${longest} bytes`)
+    return Number(process.hrtime.bigint() - start) / BOUNCED
+  }
+  walk()
+  return single(median(Array.from({ length: 9 }, walk)), 9)
 }

@@ -326,33 +326,3 @@ describe('a sync that fails', () => {
     })
   })
 })
-
-describe('walking a mapped table', () => {
-  it('costs the same for each segment, where bytes are copied and where they are not', () => {
-    withEngine({}, (device) => {
-      const time = (segments: number) => {
-        setDmaOps(
-          device,
-          bounceOps(getDmaOps(device).bouncer ? inner : getDmaOps(device), {
-            force: true,
-            byteLength: 1 << 26,
-          }),
-        )
-        const bytes = new Uint8Array(segments * 64)
-        const views = Array.from({ length: segments }, (_, i) => bytes.subarray(i * 64, i * 64 + 32))
-        const mapped = dmaMapSgtable(device, SgTable.fromBuffers(views), ToDevice)
-        const start = process.hrtime.bigint()
-        let total = 0
-        for (const { dmaLength } of mapped) total += dmaLength
-        const took = Number(process.hrtime.bigint() - start)
-        expect(total).toBe(segments * 32)
-        mapped.unmap()
-        return took
-      }
-      const inner = getDmaOps(device)
-      time(1000)
-      // Were each step to look at all segments, this would take seconds.
-      expect(time(16_000)).toBeLessThan(500e6)
-    })
-  })
-})
