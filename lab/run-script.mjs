@@ -1,6 +1,6 @@
+import { bootAndRun } from './boot.mjs'
 import { judgeGuest, printKernelLog } from './session.mjs'
 import { nodeCommand } from './suite.mjs'
-import { runGuest } from './virtual-machine.mjs'
 
 /**
  * Runs one script in the guest: its output is ours, and so is its exit status.
@@ -10,17 +10,14 @@ import { runGuest } from './virtual-machine.mjs'
  * @returns {Promise<number>}
  */
 export async function runScript(session, script, words) {
-  const { machine, payload, options, scratch } = session
+  const { payload, options } = session
   const job = { id: 'script', directory: '/app/run', command: nodeCommand(script.path, ...words) }
   const onBytes = (/** @type {'output' | 'errors'} */ stream, /** @type {Uint8Array} */ bytes) => {
     const target = stream === 'output' ? process.stdout : process.stderr
     target.write(Uint8Array.from(bytes))
   }
-  const outcome = await runGuest(
-    machine,
-    { jobs: [job], payload: [...payload, script], options, onBytes },
-    scratch,
-  )
+  const task = { jobs: [job], payload: [...payload, script], options, onBytes }
+  const outcome = await bootAndRun(session, task, 'script-')
   printKernelLog(session, outcome)
   const failure = judgeGuest(session, outcome)
   if (failure) throw failure

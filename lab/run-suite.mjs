@@ -1,12 +1,11 @@
+import { bootAndRun } from './boot.mjs'
 import { compare, count } from './comparison.mjs'
 import { findCrashes, findDmaFaults } from './kernel-log.mjs'
 import { LabError } from './lab-error.mjs'
 import { machineKinds, optionsFor } from './machine-kinds.mjs'
 import { formatOutputs, formatRows, formatTotals } from './report.mjs'
-import { makeScratchDirectory } from './scratch.mjs'
 import { describeTimes, judgeGuest, printKernelLog } from './session.mjs'
 import { listPrograms, runOnFake } from './suite.mjs'
-import { runGuest } from './virtual-machine.mjs'
 
 /**
  * Runs the conformance suites and the examples on the fake and on the real kernel, and prints both beside each other.
@@ -48,12 +47,10 @@ export async function runSuite(session, workspaces) {
  * @param {string} name of the real kernel
  */
 async function runPrograms(session, programs, kind, name) {
-  const { machine, payload, scratch } = session
+  const { payload } = session
   const options = optionsFor(session.options, kind)
   const task = { jobs: programs.map(({ real }) => real), payload, options }
-  const folder = makeScratchDirectory(scratch, `${kind.name}-`)
-  const outcome = await runGuest(machine, task, folder.path)
-  folder.remove()
+  const outcome = await bootAndRun(session, task, `${kind.name}-`)
   printKernelLog(session, outcome)
   const failure = judgeGuest(session, outcome)
 

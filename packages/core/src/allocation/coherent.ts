@@ -80,6 +80,7 @@ export class CoherentAllocation implements Disposable {
     throw new DmaError(
       'DMA_CLOSED',
       `the ${this.byteLength}-byte coherent allocation of ${this.device.name} is freed`,
+      { hint: 'look for a first free, and for a device that was closed before' },
     )
   }
 }

@@ -40,6 +40,7 @@ export class NoncoherentAllocation extends StreamingMapping {
       throw new DmaError(
         'DMA_CLOSED',
         `the ${this.byteLength}-byte non-coherent allocation of ${this.device.name} is freed`,
+        { hint: 'look for a first free, and for a device that was closed before' },
       )
     }
     this.#region.close()

@@ -30,7 +30,7 @@ export function tooLong(byteLength: number, limit: number, what: string): DmaErr
     'DMA_BOUNCE_TOO_LONG',
     `${byteLength} bytes do not bounce in one piece: ${what} holds ${limit} at most`,
     {
-      hint: 'dmaMaxMappingSize(device) says how long a mapping may be; cut the buffer up, or map a scatterlist',
+      hint: 'dmaMaxMappingSize(device) says how long a mapping may be; cut the buffer up: forEachChunk() and mapChunks() of @linux-dma/sg do it for a table',
     },
   )
 }

@@ -157,5 +157,8 @@ export function bounceOps(inner: DmaOps, options: BounceOptions = {}): DmaOps {
  */
 export function bouncePoolOf(device: DmaDevice): BouncePoolUsage | undefined {
   const { bouncer } = device.ops
-  return bouncer instanceof BouncePools ? bouncer.poolOf(device) : undefined
+  const pool = bouncer instanceof BouncePools ? bouncer.poolOf(device) : undefined
+  if (pool === undefined) return undefined
+  const { totalSlots, usedSlots, mostUsedSlots } = pool
+  return { totalSlots, usedSlots, mostUsedSlots }
 }

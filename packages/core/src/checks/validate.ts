@@ -51,7 +51,10 @@ export function assertRange(of: string, byteOffset: number, byteLength: number, 
     'DMA_RANGE',
     `${of}: offset ${String(byteOffset)}, length ${String(byteLength)} is not inside its ${limit} bytes`,
     {
-      hint: 'offset and length are whole numbers of bytes, the length at least 1',
+      hint:
+        Number.isSafeInteger(byteOffset) && byteOffset >= 0 && byteOffset < limit && byteLength > 0
+          ? `from offset ${byteOffset} on there are ${limit - byteOffset} bytes`
+          : 'offset and length are whole numbers of bytes, the length at least 1',
     },
   )
 }

@@ -161,7 +161,7 @@ export class StreamingMapping implements Disposable {
       'DMA_NOT_MAPPED',
       `the ${this.byteLength}-byte mapping of ${this.device.name} has ended`,
       {
-        hint: 'it was unmapped, or its region, memory or device was closed; map the buffer again',
+        hint: 'look for a first unmap, and for a region, memory or device that was closed before; to use the buffer once more, map it again',
       },
     )
   }

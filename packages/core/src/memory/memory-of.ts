@@ -93,7 +93,8 @@ export function memoryOf(view: ArrayBufferView): { memory: DmaMemory; range: Vie
     'the view lies in JavaScript’s own heap, which can not be pinned for a device',
     {
       hint:
-        'allocate with allocateDmaMemory() or createDmaRegion() and copy into it; if that is where it came from, the ' +
+        'allocate with allocateDmaMemory() or createDmaRegion() and copy into it, or have the path copy: ' +
+        'setDmaOps(device, bounceOps(getDmaOps(device))); if that is where it came from, the ' +
         'program has @linux-dma/core loaded twice, once by import and once by require()',
     },
   )

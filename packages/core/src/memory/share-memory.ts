@@ -131,7 +131,7 @@ function assertSealedMemory(kernel: Kernel, fd: FileDescriptor): void {
       'DMA_NOT_DMA_MEMORY',
       `descriptor ${fd} is of ${nameOf(kernel, fd)}, which is no memfd`,
       {
-        hint: 'send memory.fd of the exported memory',
+        hint: 'pass what exportDmaMemory() gave, and { kernel } where it is not the real kernel’s; to another process send memory.fd',
         cause,
       },
     )

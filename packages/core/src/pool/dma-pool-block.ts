@@ -84,7 +84,9 @@ export function dmaPoolFree(pool: DmaPool, block: DmaPoolBlock): void {
     })
   }
   if (block.pool !== pool) {
-    throw new DmaError('DMA_WRONG_POOL', `the block is of the pool ${block.pool.name}, not ${pool.name}`)
+    throw new DmaError('DMA_WRONG_POOL', `the block is of the pool ${block.pool.name}, not ${pool.name}`, {
+      hint: 'give it to the pool it came from: block.free() does',
+    })
   }
   block.free()
 }

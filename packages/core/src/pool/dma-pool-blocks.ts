@@ -37,6 +37,8 @@ export const MAX_POOL_BLOCKS = 1 << 20
 const NO_RECORDS = new Int32Array(0)
 const NO_ADDRESSES = new Float64Array(0)
 const FIRST_CAPACITY = 256
+const GENERATIONS = 1 << 12
+const PAGE = 4096
 
 /** The blocks of one pool, free and in use. */
 export class PoolBlocks {
@@ -124,7 +126,9 @@ export class PoolBlocks {
     for (let i = 0; i < addresses.length; i++) {
       const slot = first + i
       const base = slot << Shift.Record
-      this.#records[base] = slot ^ Handle.SlotMask
+      // Pools lie apart, so that a handle of one is most often none of another's.
+      const generation = Math.floor(addresses[i]! / PAGE) % GENERATIONS
+      this.#records[base] = (slot ^ Handle.SlotMask) + generation * Handle.GenerationStep
       this.#records[base | Word.Next] = i + 1 < addresses.length ? slot + 1 : this.#freeHead
       this.#addresses[(base | Word.Address) >> 1] = addresses[i]!
     }

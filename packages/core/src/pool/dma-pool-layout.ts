@@ -37,11 +37,20 @@ export function poolLayout(
     throw invalid(`a block of ${String(byteLength)} bytes: not 1 to 2^31 - 1`)
   }
   const step = alignment === 0 ? 1 : alignment
-  if (!isPowerOfTwo(step)) throw invalid(`alignment ${String(alignment)} is no power of two up to 2^31`)
+  if (!isPowerOfTwo(step))
+    throw invalid(
+      `alignment ${String(alignment)} is no power of two up to 2^31`,
+      'blocks are as long as you say; of an alignment only powers of two make sense: 64 for a cache line',
+    )
   const blockLength = Math.ceil(Math.max(byteLength, SHORTEST_BLOCK) / step) * step
   const unitLength = Math.max(blockLength, pageSize)
   if (boundary !== 0 && (!isPowerOfTwo(boundary) || boundary < blockLength)) {
-    throw invalid(`boundary ${String(boundary)} is no power of two of a block's ${blockLength} bytes or more`)
+    throw invalid(
+      `boundary ${describe(boundary)} is no power of two of a block's ${blockLength} bytes or more`,
+      typeof boundary === 'object'
+        ? 'options come behind it: dmaPoolCreate(name, device, byteLength, alignment, 0, options)'
+        : 'leave it out where the device has none: 4096 where a block may not cross a page',
+    )
   }
   const fence = boundary === 0 ? unitLength : Math.min(boundary, unitLength)
   const offsets: number[] = []
@@ -68,6 +77,10 @@ function powerOfTwoFrom(value: number): number {
   return power
 }
 
-function invalid(message: string): DmaError {
-  return new DmaError('DMA_INVALID_ARGUMENT', `dmaPoolCreate: ${message}`)
+function describe(value: unknown): string {
+  return typeof value === 'object' ? 'that is an object' : String(value)
+}
+
+function invalid(message: string, hint?: string): DmaError {
+  return new DmaError('DMA_INVALID_ARGUMENT', `dmaPoolCreate: ${message}`, hint === undefined ? {} : { hint })
 }

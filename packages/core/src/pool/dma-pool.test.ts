@@ -122,6 +122,17 @@ describe('a pool', () => {
     )
   })
 
+  it('tells a block of its own from one of another pool', () => {
+    const { device } = openEdu()
+    using first = dmaPoolCreate('first', device, 64)
+    using second = dmaPoolCreate('second', device, 64)
+    const block = first.get()
+    const own = second.get()
+    expect(() => second.put(block)).toThrow(expect.objectContaining({ code: 'DMA_NOT_ALLOCATED' }))
+    first.put(block)
+    second.put(own)
+  })
+
   it('makes do with less where much cannot be had', () => {
     const { machine, device } = openEdu()
     machine.setCapabilities([])
