@@ -1,10 +1,11 @@
-import { DmaError, type FileDescriptor, type Kernel, type MemoryMapping } from '@linux-dma/native'
+import { DmaError, type FileDescriptor, isDmaError, type Kernel, type MemoryMapping } from '@linux-dma/native'
 import { closeAll } from '../checks/close-all'
 import { closed as forget, watchForLeak } from '../checks/leaks'
 import { assertOptions, assertRange } from '../checks/validate'
 import type { DmaRegion } from '../mapping/region'
 import { noteOwner } from './memory-of'
 import { type ByteRange, covers, DmaPin, pageRange } from './pin'
+import { ProcessMapping } from './process-mapping'
 
 /** As many mappings that are apart get a pin each, which is a descriptor; for one more all of the memory is pinned. */
 const MOST_PARTIAL_PINS = 8
@@ -25,17 +26,12 @@ export class DmaMemory implements Disposable {
   /** Bytes in the huge pages that it is made of; undefined for base pages. */
   readonly hugePageSize: number | undefined
   readonly #fd: FileDescriptor
-  readonly #mapping: MemoryMapping
+  readonly #mapping: ProcessMapping
   readonly #regions = new Set<DmaRegion>()
   /** Those of them that others can map parts of. */
   readonly #registered = new Set<DmaRegion>()
   readonly #users = new Set<MemoryUser>()
   readonly #pins = new Set<DmaPin>()
-  /** The process's own mapping is gone, while devices keep the pages. */
-  #hidden = false
-  /** A mapping of them that is there while a device is given them. */
-  #window: MemoryMapping | undefined
-  #windowHolders = 0
   #state: 'open' | 'closing' | 'quarantined' | 'closed' = 'open'
   #quarantineReason: unknown
   /** Devices that may still reach the pages. */
@@ -47,7 +43,7 @@ export class DmaMemory implements Disposable {
     this.byteLength = mapping.byteLength
     this.hugePageSize = hugePageSize
     this.#fd = fd
-    this.#mapping = mapping
+    this.#mapping = new ProcessMapping(kernel, fd, mapping)
     noteOwner(mapping.bytes.buffer, this)
     watchForLeak(this, `${this.byteLength} bytes of DMA memory`, kernel)
   }
@@ -58,8 +54,7 @@ export class DmaMemory implements Disposable {
    */
   get bytes(): Uint8Array {
     this.assertOpen()
-    this.#assertMapped()
-    return this.#mapping.bytes
+    return this.#mapping.own.bytes
   }
 
   /**
@@ -67,8 +62,7 @@ export class DmaMemory implements Disposable {
    * @throws DMA_NO_KERNEL_MAPPING where it was allocated for devices alone
    */
   get address(): number {
-    this.#assertMapped()
-    return this.#mapping.address
+    return this.#mapping.own.address
   }
 
   /**
@@ -84,22 +78,15 @@ export class DmaMemory implements Disposable {
     }
   }
 
-  /** That address, good until as many calls of {@link releaseAddress} as of this. @throws ENOMEM @internal */
+  /** That address, good until as many calls of {@link releaseAddress} as of this. @throws ENOMEM; DMA_CLOSED @internal */
   holdAddress(): number {
-    if (!this.#hidden) return this.#mapping.address
-    this.#window ??= this.kernel.mmap(this.fd, { byteLength: this.byteLength })
-    this.#windowHolders++
-    return this.#window.address
+    this.assertOpen()
+    return this.#mapping.hold()
   }
 
   /** Never throws: what the address was wanted for has been done by then. @internal */
   releaseAddress(): void {
-    if (!this.#hidden || --this.#windowHolders > 0) return
-    try {
-      this.#closeWindow()
-    } catch {
-      // It is used the next time, and tried again then, and when the memory is closed.
-    }
+    this.#mapping.release()
   }
 
   /**
@@ -125,7 +112,7 @@ export class DmaMemory implements Disposable {
 
   /** Whether it was allocated for devices alone: its own bytes are not in this process. @internal */
   get hidden(): boolean {
-    return this.#hidden
+    return this.#mapping.hidden
   }
 
   /** Where devices have this memory now. */
@@ -162,8 +149,7 @@ export class DmaMemory implements Disposable {
   /** Takes the pages from this process alone: devices that have them pinned keep them. @internal */
   hide(): void {
     this.assertOpen()
-    this.#mapping.close()
-    this.#hidden = true
+    this.#mapping.hide()
   }
 
   /** Registers a device mapping of this memory, to be closed before the pages go. */
@@ -220,9 +206,8 @@ export class DmaMemory implements Disposable {
    */
   pin(byteOffset = 0, byteLength = this.byteLength - byteOffset): DmaPin {
     this.assertOpen()
-    this.#assertMapped()
     assertRange('DMA memory', byteOffset, byteLength, this.byteLength)
-    const pin = this.kernel.pin(this.#mapping, byteOffset, byteLength)
+    const pin = this.kernel.pin(this.#mapping.own, byteOffset, byteLength)
     return new DmaPin(pin, pageRange(byteOffset, byteLength, this.kernel.pageSize), this.#pins)
   }
 
@@ -238,7 +223,7 @@ export class DmaMemory implements Disposable {
     if (this.hugePageSize !== undefined) return undefined
     const known = this.#pinOf(pageRange(byteOffset, byteLength, this.kernel.pageSize))
     const all = this.#pins.size >= MOST_PARTIAL_PINS
-    const pin = known ?? (all ? this.pin() : this.pin(byteOffset, byteLength))
+    const pin = known ?? (all ? this.#pinAllOr(byteOffset, byteLength) : this.pin(byteOffset, byteLength))
     pin.hold()
     // One that was made here goes with the last mapping that holds it.
     if (!known) pin.close()
@@ -267,26 +252,20 @@ export class DmaMemory implements Disposable {
     return covers(ranges, range)
   }
 
-  #closeWindow(): void {
-    this.#window?.close()
-    this.#window = undefined
+  /** All of the memory, or, where that is more than may be locked, a part. */
+  #pinAllOr(byteOffset: number, byteLength: number): DmaPin {
+    try {
+      return this.pin()
+    } catch (error) {
+      if (!isDmaError(error, 'ENOMEM')) throw error
+      return this.pin(byteOffset, byteLength)
+    }
   }
 
   /** A pin that has all of a range. */
   #pinOf(range: ByteRange): DmaPin | undefined {
     for (const pin of this.#pins) if (pin.covers(range)) return pin
     return undefined
-  }
-
-  #assertMapped(): void {
-    if (!this.#hidden) return
-    throw new DmaError(
-      'DMA_NO_KERNEL_MAPPING',
-      'the memory was allocated with DmaAttribute.NoKernelMapping',
-      {
-        hint: 'map it with dmaMmapCoherent(device, allocation), and use the bytes of that mapping',
-      },
-    )
   }
 
   /** Ends a quarantine when the last device that may reach the pages, or properly has them, is out of the way. */
@@ -311,12 +290,10 @@ export class DmaMemory implements Disposable {
     try {
       closeAll([...this.#users, ...this.#regions].reverse().map((user) => () => user.close()))
       closeAll([...this.#pins].map((pin) => () => pin.end()))
-      this.#closeWindow()
       this.#mapping.close(options)
     } finally {
       // Quarantined meanwhile, or to be tried again: parking the pages needs room for a mapping.
-      if ((this.#state as string) === 'closing')
-        this.#state = this.#mapping.closed && this.#window === undefined ? 'closed' : 'open'
+      if ((this.#state as string) === 'closing') this.#state = this.#mapping.closed ? 'closed' : 'open'
     }
     forget(this)
     this.kernel.close(this.#fd)
