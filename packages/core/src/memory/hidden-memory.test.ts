@@ -1,9 +1,8 @@
+// By the package's own name, as vfio does: its devices are then of the same class.
+import { createDmaRegion, DmaAttribute, dmaAllocCoherent } from '@linux-dma/core'
 import { createFakeMachine, EduDevice } from '@linux-dma/testkit'
 import { openVfioDevice } from '@linux-dma/vfio'
 import { expect, it, vi } from 'vitest'
-import { dmaAllocCoherent } from '../allocation/coherent'
-import { createDmaRegion } from '../mapping/create-region'
-import { DmaAttribute } from '../vocabulary/attributes'
 
 /** A device with memory for devices alone, whose further mappings into this process are counted, or do not close. */
 function withHidden(
