@@ -36,7 +36,7 @@ export function isDmaMemory(view: ArrayBufferView): boolean {
   const { buffer } = rangeOf(view)
   if (owners.has(buffer)) return true
   const window = windows.get(buffer)
-  return window !== undefined && isUsable(window.memory)
+  return window !== undefined && (window.mapping.closed || isUsable(window.memory))
 }
 
 /**

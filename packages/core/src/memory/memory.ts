@@ -7,8 +7,11 @@ import { noteOwner } from './memory-of'
 import { type ByteRange, covers, DmaPin, pageRange } from './pin'
 import { ProcessMapping } from './process-mapping'
 
-/** As many mappings that are apart get a pin each, which is a descriptor; for one more all of the memory is pinned. */
-const MOST_PARTIAL_PINS = 8
+/**
+ * As many mappings that are apart get a pin each, which is a descriptor. From then on each pin is of four times as many pages
+ * around what is wanted, so that a memory of whatever size has few.
+ */
+const SMALL_PINS = 4
 
 /** What holds DMA memory for a device beside regions, and has to let go of it before the pages go. */
 export interface MemoryUser {
@@ -32,6 +35,8 @@ export class DmaMemory implements Disposable {
   readonly #registered = new Set<DmaRegion>()
   readonly #users = new Set<MemoryUser>()
   readonly #pins = new Set<DmaPin>()
+  /** Pages around what is wanted that could not be locked: not tried again. */
+  #tooMuch = Number.POSITIVE_INFINITY
   #state: 'open' | 'closing' | 'quarantined' | 'closed' = 'open'
   #quarantineReason: unknown
   /** Devices that may still reach the pages. */
@@ -222,8 +227,7 @@ export class DmaMemory implements Disposable {
     this.assertOpen()
     if (this.hugePageSize !== undefined) return undefined
     const known = this.#pinOf(pageRange(byteOffset, byteLength, this.kernel.pageSize))
-    const all = this.#pins.size >= MOST_PARTIAL_PINS
-    const pin = known ?? (all ? this.#pinAllOr(byteOffset, byteLength) : this.pin(byteOffset, byteLength))
+    const pin = known ?? this.#pinAround(byteOffset, byteLength)
     pin.hold()
     // One that was made here goes with the last mapping that holds it.
     if (!known) pin.close()
@@ -252,12 +256,17 @@ export class DmaMemory implements Disposable {
     return covers(ranges, range)
   }
 
-  /** All of the memory, or, where that is more than may be locked, a part. */
-  #pinAllOr(byteOffset: number, byteLength: number): DmaPin {
+  /** A part and what lies around it; the part alone where there are few pins yet, or no more may be locked. */
+  #pinAround(byteOffset: number, byteLength: number): DmaPin {
+    const unit = this.kernel.pageSize * 4 ** Math.min(this.#pins.size - SMALL_PINS + 2, 20)
+    if (this.#pins.size < SMALL_PINS || unit >= this.#tooMuch) return this.pin(byteOffset, byteLength)
+    const start = Math.floor(byteOffset / unit) * unit
+    const end = Math.min(Math.ceil((byteOffset + byteLength) / unit) * unit, this.byteLength)
     try {
-      return this.pin()
+      return this.pin(start, end - start)
     } catch (error) {
       if (!isDmaError(error, 'ENOMEM')) throw error
+      this.#tooMuch = unit
       return this.pin(byteOffset, byteLength)
     }
   }

@@ -37,8 +37,11 @@ export const MAX_POOL_BLOCKS = 1 << 20
 const NO_RECORDS = new Int32Array(0)
 const NO_ADDRESSES = new Float64Array(0)
 const FIRST_CAPACITY = 256
-const GENERATIONS = 1 << 12
 const PAGE = 4096
+/** An odd number without a pattern: its multiples differ most in their upper bits. */
+const SCATTER = 0x9e37_79b1
+/** Of 32 bits, 12 are left. */
+const GENERATION_SHIFT = 20
 
 /** The blocks of one pool, free and in use. */
 export class PoolBlocks {
@@ -126,8 +129,8 @@ export class PoolBlocks {
     for (let i = 0; i < addresses.length; i++) {
       const slot = first + i
       const base = slot << Shift.Record
-      // Pools lie apart, so that a handle of one is most often none of another's.
-      const generation = Math.floor(addresses[i]! / PAGE) % GENERATIONS
+      // Scattered by where the block lies, so that a handle of one pool is most often none of another's.
+      const generation = Math.imul(Math.floor(addresses[i]! / PAGE), SCATTER) >>> GENERATION_SHIFT
       this.#records[base] = (slot ^ Handle.SlotMask) + generation * Handle.GenerationStep
       this.#records[base | Word.Next] = i + 1 < addresses.length ? slot + 1 : this.#freeHead
       this.#addresses[(base | Word.Address) >> 1] = addresses[i]!

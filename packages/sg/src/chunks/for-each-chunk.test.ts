@@ -63,6 +63,27 @@ describe('forEachChunk', () => {
       expect(device.children.size).toBe(0)
     }))
 
+  it('has the device stop at an abort, for transfers that wait for nothing but the device', () =>
+    withEngine({}, async (device, _engine, machine) => {
+      using memory = allocateDmaMemory({ byteLength: 4 * PAGE, kernel: machine.kernel })
+      const table = SgTable.fromBuffers([memory.bytes])
+      const controller = new AbortController()
+      const completions: (() => void)[] = []
+      let terminated = 0
+      const terminate = () => {
+        terminated++
+        for (const complete of completions) complete()
+      }
+      const options = { maxBytes: PAGE, inFlight: 2, signal: controller.signal, terminate }
+      const run = forEachChunk(device, table, FromDevice, options, () => {
+        if (completions.length === 1) queueMicrotask(() => controller.abort(new Error('enough')))
+        return new Promise<void>((resolve) => completions.push(resolve))
+      })
+      const error = await failureOf(run)
+      expect([terminated, (error.cause as Error).message]).toEqual([1, 'enough'])
+      expect(device.children.size).toBe(0)
+    }))
+
   it('leaves the device alone where all went well, and tells of both where it does not come to rest', () =>
     withEngine({}, async (device, _engine, machine) => {
       using memory = allocateDmaMemory({ byteLength: 2 * PAGE, kernel: machine.kernel })

@@ -17,8 +17,8 @@ export interface ChunkTransferOptions extends ChunkOptions {
   /** Stops the transfer: no more chunks are begun, and those in flight are waited for. */
   signal?: AbortSignal
   /**
-   * Brings the device to rest, after `dmaengine_terminate_sync()`. Called once, where the transfer of a chunk fails, also
-   * since the signal was aborted, and before that chunk is unmapped. Without it a transfer must not fail before the device
+   * Brings the device to rest, after `dmaengine_terminate_sync()`. Called once: when the signal is aborted with chunks in
+   * flight, or when the transfer of one fails, and before that one is unmapped. Without it a transfer must not fail before the device
    * is done with its bytes: in a region, which stays mapped, the device would go on writing into memory that the program
    * has back.
    */
@@ -73,7 +73,7 @@ export async function forEachChunk(
   }
   const mapper = new ChunkMapper(device, table, direction, limits, attributes)
   const run = new ChunkRun(transfer, terminate)
-  const abort = () => run.stop(signal!.reason)
+  const abort = () => run.abort(signal!.reason)
   signal?.addEventListener('abort', abort, { once: true })
   try {
     if (signal?.aborted) abort()
@@ -116,6 +116,12 @@ class ChunkRun {
     this.#abort.abort(reason)
   }
 
+  /** Stops, and has the device stop what it does: those in flight may wait for nothing else. */
+  abort(reason: unknown): void {
+    this.stop(reason)
+    if (this.#flying > 0) this.#rest ??= this.#bringToRest()
+  }
+
   /** Resolves when nothing is in flight any more; never rejects. */
   async all(mapper: ChunkMapper, inFlight: number): Promise<void> {
     while (!this.stopped) {
@@ -129,6 +135,7 @@ class ChunkRun {
       else void this.#fly(chunk)
     }
     while (this.#flying > 0) await this.#landing()
+    await this.#rest
   }
 
   /** Resolves when the next one of those in flight is through, or has failed. */

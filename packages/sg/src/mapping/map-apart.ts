@@ -14,6 +14,7 @@ import type { Segments } from '../table/segments'
 import { FrameWindow } from './frame-window'
 import { aboveReach, asMapError } from './map-errors'
 import { highestAddress, Pending, startOf } from './map-source'
+import { endOfRun, type PageRun, PageRuns } from './page-runs'
 import { PhysicalHold } from './physical-hold'
 
 /** What is to be mapped: segments, of which some have addresses already. */
@@ -26,12 +27,6 @@ export interface ApartRequest {
   readonly attributes: DmaAttributes
   /** By segment: its address, or how it is to be mapped. */
   readonly addresses: Float64Array
-}
-
-/** Bytes of a memory that a table has pages in. */
-interface Span {
-  start: number
-  end: number
 }
 
 /**
@@ -50,7 +45,9 @@ export class ApartMapper {
   private readonly request: ApartRequest
   private readonly highest: number
   private readonly window = new FrameWindow()
-  private readonly spans = new Map<DmaMemory, Span>()
+  /** Of each memory, the pages that the table has, and then those that are pinned. */
+  private readonly pages = new Map<DmaMemory, PageRuns>()
+  private readonly pinned = new Map<DmaMemory, readonly PageRun[]>()
   private lowest = Number.MAX_SAFE_INTEGER
   private end = 0
 
@@ -85,28 +82,21 @@ export class ApartMapper {
     }
   }
 
-  /** One pin for each memory, of all that the table has in it. */
+  /** Few pins for each memory, of all that the table has in it. */
   private pinAll(): void {
     const { device, space, segments, count, addresses } = this.request
     for (let i = 0; i < count; i++) {
       if (addresses[i] !== Pending.Physical) continue
       const source = space.sourceOf(segments.pages[i]!)
       const start = startOf(space, source, segments, i)
-      this.include(source.memory!, start, start + segments.lengths[i]!)
+      const memory = source.memory!
+      const runs = this.pages.get(memory) ?? new PageRuns(memory.kernel.pageSize)
+      this.pages.set(memory, runs)
+      runs.include(start, start + segments.lengths[i]!)
     }
-    if (this.spans.size === 0) return
+    if (this.pages.size === 0) return
     this.hold = new PhysicalHold(device)
-    for (const [memory, { start, end }] of this.spans) this.hold.pin(memory, start, end - start)
-  }
-
-  private include(memory: DmaMemory, start: number, end: number): void {
-    const span = this.spans.get(memory)
-    if (!span) {
-      this.spans.set(memory, { start, end })
-      return
-    }
-    if (start < span.start) span.start = start
-    if (end > span.end) span.end = end
+    for (const [memory, runs] of this.pages) this.pinned.set(memory, this.hold.pin(memory, runs))
   }
 
   /** A segment of memory, piece by piece as its frames follow each other. */
@@ -114,7 +104,7 @@ export class ApartMapper {
     const memory = source.memory!
     const { pageSize } = memory.kernel
     const end = start + byteLength
-    const endPage = Math.ceil(this.spans.get(memory)!.end / pageSize)
+    const endPage = endOfRun(this.pinned.get(memory)!, start) / pageSize
     let page = Math.floor(start / pageSize)
     let at = start
     let frame = this.frameOf(i, memory, page, endPage)

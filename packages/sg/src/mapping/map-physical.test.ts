@@ -155,6 +155,30 @@ describe('a table of memory on a path of physical addresses', () => {
     })
   })
 
+  it('pins what a sparse table has, and not what lies between', () => {
+    withDirect((device, kernel) => {
+      using memory = allocateDmaMemory({ byteLength: 3000 * PAGE, kernel })
+      const mapped = dmaMapSgtable(device, SgTable.fromPages([0, 2999], { memory }), FromDevice)
+      expect([memory.isPinned(0, 1), memory.isPinned(2999 * PAGE, 1)]).toEqual([true, true])
+      expect(memory.isPinned(1500 * PAGE, 1)).toBe(false)
+      mapped.unmap()
+      expect(memory.isPinned(0, 1)).toBe(false)
+    })
+  })
+
+  it('keeps the pages of other memories where one is closed: the device may still be at them', () => {
+    withDirect((device, kernel) => {
+      using first = allocateDmaMemory({ byteLength: PAGE, kernel })
+      using second = allocateDmaMemory({ byteLength: PAGE, kernel })
+      const mapped = dmaMapSgtable(device, SgTable.fromBuffers([first.bytes, second.bytes]), FromDevice)
+      first.close()
+      expect(mapped.mapped).toBe(false)
+      expect(second.isPinned(0, 1)).toBe(true)
+      expect(() => mapped.unmap()).toThrow('DMA_NOT_MAPPED')
+      expect(second.isPinned(0, 1)).toBe(false)
+    })
+  })
+
   it('keeps nothing of what it refuses: above the mask, above the bus, of unknown frames', () => {
     const busLimit = dmaBitMask(30)
     withDirect(

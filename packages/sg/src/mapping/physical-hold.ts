@@ -6,7 +6,9 @@ import {
   type DmaMemory,
   type DmaPin,
   dmaAddress,
+  isDmaError,
 } from '@linux-dma/core'
+import type { PageRun, PageRuns } from './page-runs'
 
 /**
  * What keeps a table mapped on a path of physical addresses: pins of the memories that it lies in, and its place among what
@@ -15,10 +17,12 @@ import {
 export class PhysicalHold implements DeviceChild {
   readonly device: DmaDevice
   readonly coherent = false
-  readonly #memories = new Map<DmaMemory, DmaPin | undefined>()
+  readonly #memories = new Map<DmaMemory, HeldPages>()
   #lowest = 0
   #end = 0
   #closed = false
+  /** A memory was closed under it. */
+  #broken = false
 
   constructor(device: DmaDevice) {
     this.device = device
@@ -35,16 +39,29 @@ export class PhysicalHold implements DeviceChild {
     return this.#end - this.#lowest
   }
 
-  /** Whether it was given back, with its device or one of its memories perhaps. */
+  /** Whether it was given back, with its device perhaps, or one of its memories was closed. */
   get closed(): boolean {
-    return this.#closed
+    return this.#closed || this.#broken
   }
 
-  /** Pins a part of a memory, once for each memory. @throws as `memory.pin()` */
-  pin(memory: DmaMemory, byteOffset: number, byteLength: number): void {
-    memory.attachUser(this)
-    this.#memories.set(memory, undefined)
-    this.#memories.set(memory, memory.holdPinned(byteOffset, byteLength))
+  /**
+   * Pins pages of a memory, once for each memory: few runs of them, or, where that is more than may be locked, just those.
+   * @returns the runs that are pinned
+   * @throws as `memory.pin()`
+   */
+  pin(memory: DmaMemory, pages: PageRuns): readonly PageRun[] {
+    const held = new HeldPages(memory, () => this.#lose(memory))
+    this.#memories.set(memory, held)
+    const few = pages.few()
+    try {
+      held.pin(few)
+      return few
+    } catch (error) {
+      const exact = pages.exact()
+      if (exact.length === few.length || !isDmaError(error, 'ENOMEM')) throw error
+      held.pin(exact)
+      return exact
+    }
   }
 
   /** Says between which addresses the device was given something. */
@@ -58,23 +75,65 @@ export class PhysicalHold implements DeviceChild {
     if (this.#closed) return
     this.#closed = true
     this.device.disown(this)
-    closeAll(
-      [...this.#memories].map(
-        ([memory, pin]) =>
-          () =>
-            this.#release(memory, pin),
-      ),
-    )
+    closeAll([...this.#memories.keys()].map((memory) => () => this.#release(memory)))
   }
 
-  #release(memory: DmaMemory, pin: DmaPin | undefined): void {
+  /** A memory is being closed. The device may still use the pages of the others: they stay until the unmap. */
+  #lose(memory: DmaMemory): void {
+    this.#broken = true
+    // So that what is mapped by it looks again whether it is whole.
+    this.device.disown(this)
     try {
-      pin?.release()
+      this.#release(memory)
+    } finally {
+      if (this.#memories.size === 0) this.#closed = true
+      else if (!this.device.closed) this.device.adopt(this)
+    }
+  }
+
+  #release(memory: DmaMemory): void {
+    const held = this.#memories.get(memory)
+    this.#memories.delete(memory)
+    try {
+      held?.release()
     } catch (error) {
       this.device.quarantine(memory, error)
       throw error
     } finally {
-      memory.detachUser(this)
+      if (held) memory.detachUser(held)
     }
+  }
+}
+
+/** Pages of one memory that are pinned. */
+class HeldPages {
+  readonly close: () => void
+  readonly #memory: DmaMemory
+  #pins: DmaPin[] = []
+
+  /** @param close what to do when the memory is closed */
+  constructor(memory: DmaMemory, close: () => void) {
+    this.#memory = memory
+    this.close = close
+    memory.attachUser(this)
+  }
+
+  /** All of some runs, or none. @throws as `memory.pin()` */
+  pin(runs: readonly PageRun[]): void {
+    try {
+      for (const { start, end } of runs) {
+        const pin = this.#memory.holdPinned(start, end - start)
+        if (pin) this.#pins.push(pin)
+      }
+    } catch (error) {
+      this.release()
+      throw error
+    }
+  }
+
+  release(): void {
+    const pins = this.#pins
+    this.#pins = []
+    closeAll(pins.map((pin) => () => pin.release()))
   }
 }
