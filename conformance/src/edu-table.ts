@@ -1,9 +1,17 @@
-import { addToDmaAddress, type IoRegion, toNumber } from '@linux-dma/core'
+import { addToDmaAddress, dmaBitMask, dmaSetMask, type IoRegion, toNumber } from '@linux-dma/core'
 import type { DmaSegments } from '@linux-dma/sg'
+import type { VfioDevice } from '@linux-dma/vfio'
 import { transfer } from './edu'
 
 /** What one transfer of the edu device takes. */
 const MOST = 4095
+
+/** Says how far the edu device reaches, and lets it use the bus. */
+export function ready(device: VfioDevice): VfioDevice {
+  dmaSetMask(device, dmaBitMask(28))
+  device.setMaster()
+  return device
+}
 
 /** What a device reads of a table, through a region that it writes the bytes back to. */
 export async function readByDevice(

@@ -1,6 +1,7 @@
 import type { Host, Runner } from './host'
 import { dmaAlloc } from './suites/dma-alloc'
-import { dmaBounce, dmaBounceDirect } from './suites/dma-bounce'
+import { dmaBounce } from './suites/dma-bounce'
+import { dmaBounceDirect } from './suites/dma-bounce-direct'
 import { dmaDirect } from './suites/dma-direct'
 import { dmaPhysical } from './suites/dma-physical'
 import { dmaPool } from './suites/dma-pool'

@@ -7,8 +7,6 @@ import {
   DmaDirection,
   type DmaRegion,
   dmaAddress,
-  dmaBitMask,
-  dmaSetMask,
   getDmaOps,
   type IoRegion,
   setDmaOps,
@@ -21,9 +19,9 @@ import {
   mapChunks,
   SgTable,
 } from '@linux-dma/sg'
-import { openVfioDevice, type VfioDevice } from '@linux-dma/vfio'
+import { openVfioDevice } from '@linux-dma/vfio'
 import { fillPattern, transfer } from '../edu'
-import { listOf, readByDevice, writeByDevice } from '../edu-table'
+import { listOf, readByDevice, ready, writeByDevice } from '../edu-table'
 import type { Host, Runner } from '../host'
 import { refusal, withDevice, withoutLeaks } from '../with-device'
 
@@ -31,12 +29,6 @@ const { ToDevice, FromDevice, Bidirectional } = DmaDirection
 const entryLimit = '/sys/module/vfio_iommu_type1/parameters/dma_entry_limit'
 /** What the edu device takes: one segment, of fewer bytes than its buffer has. */
 const EDU_LIMITS = { maxBytes: 4095, maxSegments: 1 }
-
-function ready(device: VfioDevice): VfioDevice {
-  dmaSetMask(device, dmaBitMask(28))
-  device.setMaster()
-  return device
-}
 
 /** Tables that are larger than what a device takes at a time. */
 export function sgChunks({ describe, it }: Runner, host: Host): void {

@@ -36,20 +36,14 @@ import {
   type OrigNents,
   SgTable,
 } from '@linux-dma/sg'
-import { openVfioDevice, type VfioDevice } from '@linux-dma/vfio'
+import { openVfioDevice } from '@linux-dma/vfio'
 import { fillPattern } from '../edu'
-import { listOf, readByDevice, writeByDevice } from '../edu-table'
+import { listOf, readByDevice, ready, writeByDevice } from '../edu-table'
 import type { Host, Runner } from '../host'
 import { refusal, withDevice, withoutLeaks } from '../with-device'
 
 const { ToDevice, FromDevice, Bidirectional } = DmaDirection
 const entryLimit = '/sys/module/vfio_iommu_type1/parameters/dma_entry_limit'
-
-function ready(device: VfioDevice): VfioDevice {
-  dmaSetMask(device, dmaBitMask(28))
-  device.setMaster()
-  return device
-}
 
 /** Scatterlists of real memory in the hands of a real device. */
 export function sgMapping({ describe, it }: Runner, host: Host): void {

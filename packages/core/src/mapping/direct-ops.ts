@@ -123,9 +123,10 @@ class DirectOps implements DmaOps {
  * overwrites whatever lies there, the kernel included. Behind an IOMMU open the device with `@linux-dma/vfio` instead.
  *
  * Memory is pinned for as long as it is mapped, huge pages stay without. A pin of yours that covers it is used, and holds
- * until the unmap also where you close it; else there is one for the mapping, or for more and more pages around it where many parts of
- * the memory are mapped. A single mapping has to lie in one piece: one page, or one huge page, does; a larger buffer goes through a
- * scatterlist, of which the device then sees a segment for each piece. Device and CPU are taken to be coherent, as on x86.
+ * until the unmap also where you close it; else there is one for the mapping, or for more and more pages around it where
+ * many parts of the memory are mapped. A single mapping has to lie in one piece: one page, or one huge page, does; a larger
+ * buffer goes through a scatterlist, of which the device then sees a segment for each piece. Device and CPU are taken to be
+ * coherent, as on x86.
  * @throws DMA_UNSAFE_PHYSICAL without `unsafePhysical: true`; DMA_TRANSLATED where the device at `pciAddress` is behind an IOMMU
  *   that translates; DMA_INVALID_ARGUMENT; ENOENT where there is no such device
  * @throws from mapping: DMA_NOT_CONTIGUOUS, DMA_ABOVE_MASK, DMA_NO_FRAME, and what `memory.pin()` throws. Nothing stays mapped or
