@@ -29,7 +29,7 @@ export function dmaBounceDirect({ describe, it }: Runner, host: Host): void {
   describe('dma bounce without an IOMMU', () => {
     it('brings to the device what lies in pieces, above its mask or in the heap', () =>
       withHugePages(host, 16, () => {
-        const ops = bounceOps(directOps({ unsafePhysical: true, kernel, pciAddress: edu }))
+        const ops = bounceOps(directOps({ unsafePhysicalAddresses: true, kernel, pciAddress: edu }))
         return withBareDevice(host, ops, async (device, registers) => {
           dmaSetMaskAndCoherent(device, dmaBitMask(host.eduAddressBits))
           assert.equal(dmaMaxMappingSize(device) === SEGMENT, dmaAddressingLimited(device))

@@ -36,7 +36,7 @@ export function dmaDirect({ describe, it }: Runner, host: Host): void {
   const page = kernel.pageSize
   /** The highest address that the device's engine drives. */
   const reach = 2 ** host.eduAddressBits - 1
-  const direct = (): DmaOps => directOps({ unsafePhysical: true, kernel, pciAddress: edu })
+  const direct = (): DmaOps => directOps({ unsafePhysicalAddresses: true, kernel, pciAddress: edu })
 
   const withEdu = (test: (device: DmaDevice, registers: IoRegion) => void | Promise<void>) =>
     withBareDevice(host, direct(), async (device, registers) => {
@@ -79,23 +79,29 @@ export function dmaDirect({ describe, it }: Runner, host: Host): void {
   describe('dma direct', () => {
     it('has to be asked for by name', () =>
       withoutLeaks(host, () => {
-        for (const unsafePhysical of [undefined, false, 'true', 1]) {
+        for (const unsafePhysicalAddresses of [undefined, false, 'true', 1]) {
           refusal(
-            () => directOps({ unsafePhysical, kernel } as never),
+            () => directOps({ unsafePhysicalAddresses, kernel } as never),
             'DMA_UNSAFE_PHYSICAL',
-            /overwrites any memory.*@linux-dma\/vfio.*unsafePhysical: true/,
+            /overwrites any memory.*@linux-dma\/vfio.*unsafePhysicalAddresses: true/,
           )
         }
-        refusal(() => directOps({ unsafePhysical: true, kernal: kernel } as never), 'DMA_INVALID_ARGUMENT')
+        refusal(
+          () => directOps({ unsafePhysicalAddresses: true, kernal: kernel } as never),
+          'DMA_INVALID_ARGUMENT',
+        )
         refusal(() => directOps(undefined as never), 'DMA_INVALID_ARGUMENT')
         for (const pciAddress of ['', '04.0', '../../..', '0000:00:04.0/..', 5]) {
-          const options = { unsafePhysical: true, kernel, pciAddress } as never
+          const options = { unsafePhysicalAddresses: true, kernel, pciAddress } as never
           refusal(() => directOps(options), 'DMA_INVALID_ARGUMENT', undefined)
         }
-        refusal(() => directOps({ unsafePhysical: true, kernel, pciAddress: '0000:7f:1f.7' }), 'ENOENT')
+        refusal(
+          () => directOps({ unsafePhysicalAddresses: true, kernel, pciAddress: '0000:7f:1f.7' }),
+          'ENOENT',
+        )
         for (const busLimit of [0n, -1n, 1n << 64n, 32]) {
           refusal(
-            () => directOps({ unsafePhysical: true, kernel, busLimit } as never),
+            () => directOps({ unsafePhysicalAddresses: true, kernel, busLimit } as never),
             'DMA_INVALID_ARGUMENT',
           )
         }
@@ -245,7 +251,7 @@ export function dmaDirect({ describe, it }: Runner, host: Host): void {
       }).then(() =>
         withBareDevice(
           host,
-          directOps({ unsafePhysical: true, kernel, busLimit: dmaBitMask(20) }),
+          directOps({ unsafePhysicalAddresses: true, kernel, busLimit: dmaBitMask(20) }),
           (device) => {
             dmaSetMaskAndCoherent(device, dmaBitMask(64))
             refusal(() => dmaMapSgtable(device, SgTable.fromPages([0x100, 0x200]), ToDevice), 'EIO')
@@ -292,7 +298,7 @@ export function dmaDirect({ describe, it }: Runner, host: Host): void {
       }).then(() =>
         withBareDevice(
           host,
-          directOps({ unsafePhysical: true, kernel, busLimit: dmaBitMask(20) }),
+          directOps({ unsafePhysicalAddresses: true, kernel, busLimit: dmaBitMask(20) }),
           (device) => {
             dmaSetMaskAndCoherent(device, dmaBitMask(64))
             using memory = allocateDmaMemory({ byteLength: page, kernel })

@@ -191,7 +191,7 @@ export function dmaPhysical({ describe, it, skip }: Runner, host: Host): void {
 
     it('does not take a device that is translated for', () =>
       withoutLeaks(host, () => {
-        const options = { unsafePhysical: true, kernel, pciAddress: host.edu } as const
+        const options = { unsafePhysicalAddresses: true, kernel, pciAddress: host.edu } as const
         refusal(() => directOps(options), 'DMA_TRANSLATED', /openVfioDevice.*iommu=pt/)
       }))
 

@@ -1,31 +1,40 @@
 import {
   type DmaAddress,
+  type DmaDevice,
   DmaDirection,
   DmaError,
   dmaAddress,
   dmaBitMask,
   dmaMapSingle,
   dmaSetMaskAndCoherent,
+  type InterruptStream,
   type IoRegion,
 } from '@linux-dma/core'
-import type { InterruptStream, VfioDevice } from '@linux-dma/vfio'
 import * as edu from './registers'
+
+/** What the driver needs of a device, whoever opened it: VFIO, UIO. */
+export interface EduHost extends DmaDevice {
+  bar(index: number): IoRegion
+  setMaster(): void
+  clearMaster(): void
+  interrupts(): InterruptStream
+}
 
 /** A driver for the edu device: one command at a time, each ended by an interrupt. */
 export class EduDriver implements Disposable {
-  readonly device: VfioDevice
+  readonly device: EduHost
   readonly #registers: IoRegion
   readonly #interrupts: InterruptStream
 
   /** Takes an open device over: checks that it is one, says what it can address, and arms its interrupt. */
-  constructor(device: VfioDevice) {
+  constructor(device: EduHost) {
     this.device = device
     this.#registers = device.bar(0)
     const id = this.#registers.read32(edu.IDENTIFICATION)
     if ((id & 0xffff) !== 0x00ed) {
       throw new DmaError(
         'EDU_NOT_FOUND',
-        `${device.address} identifies itself as 0x${id.toString(16)}, not as an edu device`,
+        `${device.name} identifies itself as 0x${id.toString(16)}, not as an edu device`,
       )
     }
     // The mask comes before the first mapping, and bus mastering before the first transfer.

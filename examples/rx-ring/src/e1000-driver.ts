@@ -1,5 +1,12 @@
-import { closeAll, DmaError, dmaBitMask, dmaSetMaskAndCoherent, type IoRegion } from '@linux-dma/core'
-import type { InterruptStream, VfioDevice } from '@linux-dma/vfio'
+import {
+  closeAll,
+  DmaError,
+  dmaBitMask,
+  dmaSetMaskAndCoherent,
+  type InterruptStream,
+  type IoRegion,
+} from '@linux-dma/core'
+import type { VfioDevice } from '@linux-dma/vfio'
 import { type ReceiveOptions, ReceiveRing, type ReceiveStatistics } from './receive-ring'
 import type { ReceivedFrame } from './received-frame'
 import * as e1000 from './registers'

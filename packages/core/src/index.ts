@@ -5,6 +5,7 @@ export {
   dmaAllocCoherent,
   dmaFreeCoherent,
 } from './allocation/coherent'
+export type { CoherentMemory } from './allocation/coherent-memory'
 export {
   dmaAllocNoncoherent,
   dmaAllocPages,
@@ -17,6 +18,7 @@ export { type BounceOptions, bounceOps, bouncePoolOf } from './bounce/bounce-ops
 export type { BouncePoolUsage } from './bounce/bounce-pool'
 export type { Bouncer } from './bounce/bouncer'
 export { closeAll } from './checks/close-all'
+export { type Explanation, explain, explained, type Reasons } from './checks/explain'
 export {
   assertByteLength,
   assertDevice,
@@ -49,6 +51,7 @@ export * from './device/limits'
 export * from './device/masks'
 export { assertCoherent, dmaDevNeedSync, dmaNeedSync } from './device/need-sync'
 export { getDmaOps, setDmaOps } from './device/set-dma-ops'
+export { type Interrupt, InterruptStream } from './interrupts/interrupt-stream'
 export { createDmaRegion, type DmaRegionOptions } from './mapping/create-region'
 export { type DirectOpsOptions, directOps } from './mapping/direct-ops'
 export { MAX_LIVE_MAPPINGS, type MappingHandle } from './mapping/mapping-table'

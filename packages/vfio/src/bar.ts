@@ -1,21 +1,7 @@
-import {
-  assertOptions,
-  assertRange,
-  DmaError,
-  FileRegisterWindow,
-  IoRegion,
-  type Kernel,
-} from '@linux-dma/core'
+import { DmaError, FileRegisterWindow, IoRegion, type Kernel } from '@linux-dma/core'
+import { type BarPart, checkBarPart } from '@linux-dma/pci'
 import * as vfio from './constants'
 import type { VfioDeviceInfo } from './device-info'
-
-/** Bytes of a BAR: see {@link VfioDevice.bar}. */
-export interface BarPart {
-  /** Bytes from the BAR's start, a multiple of the page size. */
-  byteOffset: number
-  /** 1 to 2^31. */
-  byteLength: number
-}
 
 /** A device's descriptor and what it said of itself. */
 export interface OpenedDevice {
@@ -31,8 +17,6 @@ export interface OpenedBar {
 
 /** BARs of a PCI device. */
 const BARS = 6
-/** An IoRegion's offsets are 31 bits wide. */
-const LARGEST_WINDOW = 0x8000_0000
 
 /** @throws DMA_NO_REGION; DMA_BAR_DISABLED; DMA_RANGE; DMA_TOO_LARGE; DMA_INVALID_ARGUMENT; what mmap answers */
 export function openBar(
@@ -54,17 +38,7 @@ export function openBar(
     )
   }
   const name = `${info.address} BAR ${index}`
-  if (part !== undefined) checkPart(name, part, bar.byteLength, kernel.pageSize)
-  const { byteOffset, byteLength } = part ?? { byteOffset: 0, byteLength: bar.byteLength }
-  if (byteLength > LARGEST_WINDOW) {
-    throw new DmaError(
-      'DMA_TOO_LARGE',
-      `${name} has ${byteLength} bytes, and a region up to ${LARGEST_WINDOW}`,
-      {
-        hint: `take the part that is needed: device.bar(${index}, { byteOffset, byteLength })`,
-      },
-    )
-  }
+  const { byteOffset, byteLength } = checkBarPart(name, index, part, bar.byteLength, kernel.pageSize)
   const position = bar.position + byteOffset
   const mapped = (bar.flags & vfio.VFIO_REGION_INFO_FLAG_MMAP) !== 0 && !bar.sparse
   if (mapped) assertDecoding()
@@ -72,17 +46,4 @@ export function openBar(
     ? kernel.mapRegisters(fd, { byteLength, position })
     : new FileRegisterWindow(kernel, fd, { name, byteLength, position })
   return { region: new IoRegion(window, { name, clock: kernel.clock, byteLength }), mapped }
-}
-
-function checkPart(name: string, part: BarPart, limit: number, pageSize: number): void {
-  assertOptions('bar', part, ['byteOffset', 'byteLength'])
-  assertRange(name, part.byteOffset, part.byteLength, limit)
-  if (part.byteOffset % pageSize === 0) return
-  throw new DmaError(
-    'DMA_RANGE',
-    `${name}: byteOffset ${part.byteOffset} is not a multiple of the page size, ${pageSize}`,
-    {
-      hint: 'map from the page before, and take a subRegion() of that',
-    },
-  )
 }

@@ -1,4 +1,4 @@
-/** Numbers of linux/vfio.h and linux/pci_regs.h, under their own names. */
+/** Numbers of linux/vfio.h, under their own names. */
 
 const request = (number: number) => (';'.charCodeAt(0) << 8) | (100 + number)
 
@@ -47,14 +47,3 @@ export const VFIO_DMA_MAP_FLAG_WRITE = 2
 
 export const VFIO_IOMMU_TYPE1_INFO_CAP_IOVA_RANGE = 1
 export const VFIO_IOMMU_TYPE1_INFO_DMA_AVAIL = 3
-
-export const PCI_COMMAND = 0x04
-export const PCI_COMMAND_MEMORY = 0x2
-export const PCI_COMMAND_MASTER = 0x4
-export const PCI_STATUS = 0x06
-export const PCI_STATUS_CAP_LIST = 0x10
-export const PCI_CAPABILITY_LIST = 0x34
-export const PCI_CAP_ID_PM = 0x01
-/** Offset of the control and status register in the power management capability, and its power state. */
-export const PCI_PM_CTRL = 4
-export const PCI_PM_CTRL_STATE_MASK = 0x3

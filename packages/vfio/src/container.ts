@@ -1,7 +1,6 @@
-import { DmaError, type Kernel } from '@linux-dma/core'
+import { DmaError, explain, explained, type Kernel } from '@linux-dma/core'
 import { O_RDWR } from '@linux-dma/native'
 import * as vfio from './constants'
-import { explain, explained } from './explain'
 import { memlockHint } from './memlock'
 import {
   bytesOf,

@@ -1,16 +1,22 @@
 import { assertOptions, closeAll, DmaDevice, DmaError, IoRegion, type Kernel } from '@linux-dma/core'
 import { linuxKernel } from '@linux-dma/native'
-import { type BarPart, type OpenedDevice, openBar } from './bar'
-import { CommandRegister } from './command-register'
+import {
+  type BarPart,
+  bindCommands,
+  PciConfigSpace,
+  type PciDeviceInfo,
+  parsePciAddress,
+  readPciDevice,
+} from '@linux-dma/pci'
+import { type OpenedDevice, openBar } from './bar'
 import * as vfio from './constants'
 import { VfioContainer } from './container'
 import { readDeviceInfo } from './device-info'
 import { VfioGroup } from './group'
 import { chooseInterrupts, type InterruptOptions } from './interrupt-kind'
-import { InterruptStream } from './interrupt-stream'
-import { bindCommands, type PciDeviceInfo, parsePciAddress, readPciDevice } from './pci-address'
 import { RemovalRequest } from './removal-request'
 import { VfioDmaOps } from './vfio-dma-ops'
+import { VfioInterruptStream } from './vfio-interrupt-stream'
 
 /** How to open: see {@link openVfioDevice}. */
 export interface VfioDeviceOptions {
@@ -43,13 +49,13 @@ export class VfioDevice extends DmaDevice {
    */
   readonly config: IoRegion
   readonly #handles: Handles
-  readonly #command: CommandRegister
+  readonly #config: PciConfigSpace
   /** Whole BARs, by index. */
   readonly #bars = new Map<number, IoRegion>()
   /** All that `bar()` gave, and those of them that are mapped into this process. */
   readonly #openBars = new Set<IoRegion>()
   readonly #mappedBars = new Set<IoRegion>()
-  #interrupts: InterruptStream | undefined
+  #interrupts: VfioInterruptStream | undefined
 
   /** @internal use {@link openVfioDevice} */
   constructor(handles: Handles, ops: VfioDmaOps) {
@@ -59,7 +65,7 @@ export class VfioDevice extends DmaDevice {
     this.address = pci.address
     this.vendorId = pci.vendorId
     this.deviceId = pci.deviceId
-    this.#command = new CommandRegister(
+    this.#config = new PciConfigSpace(
       this.kernel,
       fd,
       info.regions.get(vfio.VFIO_PCI_CONFIG_REGION_INDEX)!,
@@ -70,8 +76,8 @@ export class VfioDevice extends DmaDevice {
       },
     )
     const name = `${this.address} configuration space`
-    this.config = new IoRegion(this.#command.window, { name, clock: this.kernel.clock, ownsWindow: false })
-    this.setReady(this.#command.busMaster)
+    this.config = new IoRegion(this.#config.window, { name, clock: this.kernel.clock, ownsWindow: false })
+    this.setReady(this.#config.busMaster)
     this.watchForLeak()
   }
 
@@ -95,13 +101,13 @@ export class VfioDevice extends DmaDevice {
    */
   setMaster(): void {
     this.assertOpen()
-    this.#command.busMaster = true
+    this.#config.busMaster = true
   }
 
   /** Stops the device from starting transfers. Mirrors `pci_clear_master()`. @throws DMA_CLOSED */
   clearMaster(): void {
     this.assertOpen()
-    this.#command.busMaster = false
+    this.#config.busMaster = false
   }
 
   /**
@@ -117,7 +123,7 @@ export class VfioDevice extends DmaDevice {
     const known = part === undefined ? this.#bars.get(index) : undefined
     if (known && !known.closed) return known
     const { region, mapped } = openBar(this.kernel, this.#handles, index, part, () =>
-      this.#command.assertDecoding(),
+      this.#config.assertDecoding(),
     )
     if (part === undefined) this.#bars.set(index, region)
     for (const bars of [this.#openBars, this.#mappedBars]) {
@@ -141,7 +147,7 @@ export class VfioDevice extends DmaDevice {
    * }
    * ```
    */
-  interrupts(options: InterruptOptions = {}): InterruptStream {
+  interrupts(options: InterruptOptions = {}): VfioInterruptStream {
     this.assertOpen()
     const chosen = chooseInterrupts(this.address, this.#handles.info.irqs, options)
     if (this.#interrupts) {
@@ -163,7 +169,7 @@ export class VfioDevice extends DmaDevice {
       fd: this.#handles.fd,
       canSignal: () => chosen.kind === 'intx' || this.busMaster,
     }
-    this.#interrupts = new InterruptStream(source, chosen, options.signal, onClose)
+    this.#interrupts = new VfioInterruptStream(source, chosen, options.signal, onClose)
     return this.#interrupts
   }
 
@@ -180,7 +186,7 @@ export class VfioDevice extends DmaDevice {
     }
     this.setReady(false)
     this.kernel.ioctl(this.#handles.fd, vfio.VFIO_DEVICE_RESET, 0, 'VFIO_DEVICE_RESET')
-    this.setReady(this.#command.busMaster)
+    this.setReady(this.#config.busMaster)
   }
 
   protected override whyNotReady(): DmaError {
@@ -196,7 +202,7 @@ export class VfioDevice extends DmaDevice {
   protected override quiesce(): void {
     closeAll([
       () => {
-        this.#command.busMaster = false
+        this.#config.busMaster = false
       },
       () => this.#interrupts?.close(),
     ])
@@ -207,7 +213,7 @@ export class VfioDevice extends DmaDevice {
     const { kernel } = this
     const { fd, group, container, removal } = this.#handles
     closeAll([
-      ...[...this.#openBars, this.config, this.#command.window].map((region) => () => region.close()),
+      ...[...this.#openBars, this.config, this.#config.window].map((region) => () => region.close()),
       () => removal.close(),
       () => kernel.close(fd),
       () => {
@@ -277,7 +283,7 @@ function assertUsable({ address, driver, iommuGroup }: PciDeviceInfo): string {
   // vfio-pci, or a variant of it for one kind of device: mlx5_vfio_pci, nvgrace-gpu-vfio-pci.
   if (!/(^|[-_])vfio([-_]|$)/.test(driver ?? '')) {
     throw new DmaError('DMA_NOT_BOUND', `${address} is bound to ${driver ?? 'no driver'}, not to vfio-pci`, {
-      hint: bindCommands(address, driver),
+      hint: bindCommands(address, driver, 'vfio-pci'),
     })
   }
   return iommuGroup

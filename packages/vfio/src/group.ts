@@ -1,9 +1,8 @@
-import { DmaError, isDmaError, type Kernel } from '@linux-dma/core'
+import { DmaError, explained, isDmaError, type Kernel } from '@linux-dma/core'
 import { O_RDWR } from '@linux-dma/native'
+import { readPciDevice } from '@linux-dma/pci'
 import * as vfio from './constants'
 import type { VfioContainer } from './container'
-import { explained } from './explain'
-import { readPciDevice } from './pci-address'
 import { bytesOf, structure } from './structs'
 
 /** A VFIO group: the devices that the IOMMU cannot tell apart, which one process gets together or not at all. */

@@ -1,4 +1,4 @@
-export type { BarPart } from './bar'
+export type { BarPart } from '@linux-dma/pci'
 export { openVfioDevice, VfioDevice, type VfioDeviceOptions } from './device'
 export type { InterruptKind, InterruptOptions } from './interrupt-kind'
-export { type Interrupt, InterruptStream } from './interrupt-stream'
+export { VfioInterruptStream } from './vfio-interrupt-stream'

@@ -1,11 +1,11 @@
 import { DmaError } from '@linux-dma/native'
 import { assertByteLength, assertDevice, assertOptions } from '../checks/validate'
 import type { DmaDevice } from '../device/dma-device'
-import type { DmaRegion } from '../mapping/region'
 import type { DmaMemory } from '../memory/memory'
 import type { DmaAddress } from '../vocabulary/address'
 import { assertAttributes, DmaAttribute, type DmaAttributes, hasAttribute } from '../vocabulary/attributes'
 import { DmaDirection } from '../vocabulary/direction'
+import type { CoherentMemory } from './coherent-memory'
 import { allocateOwnRegion, assertAllocationOf } from './own-region'
 import { wrongFamily } from './wrong-family'
 
@@ -26,16 +26,19 @@ export class CoherentAllocation implements Disposable {
   readonly device: DmaDevice
   /** Bytes that were asked for. */
   readonly byteLength: number
-  readonly #region: DmaRegion
+  /** What it came from: the name of the device's DMA path, or what of the device's driver gave it. */
+  readonly origin: string
+  readonly #backing: CoherentMemory
   /** None where the allocation is for devices alone. */
   readonly #bytes: Uint8Array | undefined
 
   /** @internal use {@link dmaAllocCoherent} */
-  constructor(region: DmaRegion, byteLength: number, hidden: boolean) {
-    this.device = region.device
+  constructor(device: DmaDevice, backing: CoherentMemory, byteLength: number, hidden: boolean) {
+    this.device = device
     this.byteLength = byteLength
-    this.#region = region
-    this.#bytes = hidden ? undefined : region.bytes.subarray(0, byteLength)
+    this.origin = backing.origin ?? device.ops.name
+    this.#backing = backing
+    this.#bytes = hidden ? undefined : backing.bytes.subarray(0, byteLength)
   }
 
   /**
@@ -47,36 +50,43 @@ export class CoherentAllocation implements Disposable {
     return this.#bytes ?? this.memory.bytes
   }
 
-  /** The memory behind it, to be mapped for other devices, exported or sealed. It goes with the allocation. */
+  /**
+   * The memory behind it, to be mapped for other devices, exported or sealed. It goes with the allocation.
+   * @throws DMA_UNSUPPORTED where a driver in the kernel allocated it: only its device has that memory
+   */
   get memory(): DmaMemory {
-    return this.#region.memory
+    const { memory } = this.#backing
+    if (memory) return memory
+    throw new DmaError('DMA_UNSUPPORTED', `${this.origin} is the kernel driver's own memory, and no memfd`, {
+      hint: 'it cannot be mapped for other devices or shared: allocate what is to be shared by allocateDmaMemory()',
+    })
   }
 
   /** Where the device finds the bytes, page-aligned. @throws DMA_CLOSED; DMA_BUS_MASTER_OFF */
   get dmaAddress(): DmaAddress {
     this.#assertOpen()
     this.device.assertReady()
-    return this.#region.dmaAddress
+    return this.#backing.dmaAddress
   }
 
   /** Whether it was freed, or its device closed. */
   get freed(): boolean {
-    return this.#region.closed
+    return this.#backing.closed
   }
 
   /** See {@link dmaFreeCoherent}. */
   free(): void {
     this.#assertOpen()
-    this.#region.close()
+    this.#backing.close()
   }
 
   /** Frees where that has not been done. */
   [Symbol.dispose](): void {
-    this.#region.close()
+    this.#backing.close()
   }
 
   #assertOpen(): void {
-    if (!this.#region.closed) return
+    if (!this.#backing.closed) return
     throw new DmaError(
       'DMA_CLOSED',
       `the ${this.byteLength}-byte coherent allocation of ${this.device.name} is freed`,
@@ -90,7 +100,8 @@ export class CoherentAllocation implements Disposable {
  * `attributes` `dma_alloc_attrs()`.
  *
  * It takes whole pages, a memfd and one entry of the IOMMU for each allocation: for many small blocks there is
- * {@link dmaPoolCreate}.
+ * {@link dmaPoolCreate}. Where the device's path has coherent memory of its own, as some UIO drivers do, it is that:
+ * `origin` says so.
  * @param byteLength bytes, 1 or more
  * @param attributes `NoKernelMapping`, `ForceContiguous`, or those that have no effect
  * @throws DMA_INVALID_ARGUMENT, DMA_ATTRIBUTE; DMA_NOT_COHERENT where the device's DMA path needs syncs;
@@ -123,17 +134,22 @@ export function dmaAllocCoherent(
       },
     )
   }
-  const { hugePageSize } = options
+  const contiguous = hasAttribute(attributes, DmaAttribute.ForceContiguous)
+  const given =
+    hidden || options.hugePageSize !== undefined
+      ? undefined
+      : device.ops.allocateCoherent?.(device, byteLength, device.coherentDmaMask)
+  if (given) return new CoherentAllocation(device, given, byteLength, false)
   const region = allocateOwnRegion(device, byteLength, DmaDirection.Bidirectional, {
     purpose: 'coherent',
     name: 'linux-dma-coherent',
-    hugePageSize: hasAttribute(attributes, DmaAttribute.ForceContiguous)
-      ? contiguousPage(byteLength, hugePageSize, device.kernel.pageSize)
-      : hugePageSize,
+    hugePageSize: contiguous
+      ? contiguousPage(byteLength, options.hugePageSize, device.kernel.pageSize)
+      : options.hugePageSize,
   })
   try {
     if (hidden) region.memory.hide()
-    return new CoherentAllocation(region, byteLength, hidden)
+    return new CoherentAllocation(device, region, byteLength, hidden)
   } catch (error) {
     region.close()
     throw error

@@ -1,7 +1,9 @@
 import { DmaError, isDmaError } from '@linux-dma/native'
+import { closeAll } from '../checks/close-all'
 import type { DmaDevice } from '../device/dma-device'
 import { DmaRegion, type RegionPurpose } from '../mapping/region'
 import { allocateDmaMemory } from '../memory/allocate-memory'
+import type { DmaMemory } from '../memory/memory'
 import type { TransferDirection } from '../vocabulary/direction'
 
 /** What an allocation asks for: see {@link allocateOwnRegion}. */
@@ -15,11 +17,19 @@ export interface OwnRegionOptions {
 
 /** Pages that memory is taken from where it has to lie in one piece and base pages do not: what x86-64 and arm64 have. */
 const HUGE_PAGES = [0x20_0000, 0x4000_0000] as const
+/** Pieces of memory that are looked at for one that the device reaches. */
+const MOST_TRIES = 64
+/** What does without a huge page. */
+const LESS: Record<string, string> = {
+  DMA_ABOVE_MASK:
+    'more of them early after boot, when low memory is free; or set the mask that the device really has',
+  DMA_NOT_CONTIGUOUS: 'allocate at most a page at a time',
+}
 
 /**
  * Zeroed memory that is mapped for a device as a whole, and goes with its region. Where a device is given physical
- * addresses it lies in one piece: a huge page, where base pages do not happen to follow each other.
- * @throws DMA_NOT_CONTIGUOUS where there is no such piece; ENOMEM, ENOSPC and what else the allocation and the device's path
+ * addresses it lies in one piece, below the device's mask: a huge page, where base pages do not happen to.
+ * @throws DMA_NOT_CONTIGUOUS where there is no such piece; DMA_ABOVE_MASK where all that was tried lies too high; ENOMEM, ENOSPC and what else the allocation and the device's path
  *   answer. Nothing stays allocated then.
  */
 export function allocateOwnRegion(
@@ -31,8 +41,9 @@ export function allocateOwnRegion(
   try {
     return allocateFrom(device, byteLength, direction, options, options.hugePageSize)
   } catch (error) {
-    if (!isDmaError(error, 'DMA_NOT_CONTIGUOUS') || options.hugePageSize !== undefined) throw error
-    return allocateInOnePiece(device, byteLength, direction, options)
+    const elsewhere = isDmaError(error, 'DMA_NOT_CONTIGUOUS') || isDmaError(error, 'DMA_ABOVE_MASK')
+    if (!elsewhere || options.hugePageSize !== undefined) throw error
+    return allocateInOnePiece(device, byteLength, direction, options, error)
   }
 }
 
@@ -41,6 +52,7 @@ function allocateInOnePiece(
   byteLength: number,
   direction: TransferDirection,
   options: OwnRegionOptions,
+  reason: DmaError,
 ): DmaRegion {
   const hugePageSize = HUGE_PAGES.find((size) => byteLength <= size)
   if (hugePageSize === undefined) throw tooLongForOnePiece(byteLength)
@@ -49,17 +61,19 @@ function allocateInOnePiece(
   } catch (cause) {
     if (!isDmaError(cause, 'ENOMEM') && !isDmaError(cause, 'EINVAL') && !isDmaError(cause, 'ENODEV'))
       throw cause
+    const where = reason.code === 'DMA_ABOVE_MASK' ? 'below its mask' : 'in one piece'
     throw new DmaError(
-      'DMA_NOT_CONTIGUOUS',
-      `${byteLength} bytes for ${device.name} have to lie in one piece, and no huge page of ${hugePageSize} is free`,
+      reason.code,
+      `${byteLength} bytes for ${device.name} have to lie ${where}: base pages do not, and no huge page of ${hugePageSize} is free`,
       {
-        hint: `reserve one, as root: echo 1 > /sys/kernel/mm/hugepages/hugepages-${hugePageSize / 1024}kB/nr_hugepages; or allocate at most a page at a time`,
+        hint: `reserve one, as root: echo 1 > /sys/kernel/mm/hugepages/hugepages-${hugePageSize / 1024}kB/nr_hugepages; or ${LESS[reason.code]}`,
         cause,
       },
     )
   }
 }
 
+/** What the device does not reach is kept until the end, so that the next piece is another. */
 function allocateFrom(
   device: DmaDevice,
   byteLength: number,
@@ -68,16 +82,23 @@ function allocateFrom(
   hugePageSize: number | undefined,
 ): DmaRegion {
   const huge = hugePageSize === undefined ? {} : { hugePageSize }
-  const memory = allocateDmaMemory({ byteLength, kernel: device.kernel, name, ...huge })
+  const unfit: DmaMemory[] = []
   try {
-    return new DmaRegion(device, memory, 0, memory.byteLength, direction, {
-      purpose,
-      ownsMemory: true,
-      capacity: 0,
-    })
-  } catch (error) {
-    memory.close()
-    throw error
+    for (;;) {
+      const memory = allocateDmaMemory({ byteLength, kernel: device.kernel, name, ...huge })
+      try {
+        return new DmaRegion(device, memory, 0, memory.byteLength, direction, {
+          purpose,
+          ownsMemory: true,
+          capacity: 0,
+        })
+      } catch (error) {
+        unfit.push(memory)
+        if (!isDmaError(error, 'DMA_ABOVE_MASK') || unfit.length > MOST_TRIES) throw error
+      }
+    }
+  } finally {
+    closeAll(unfit.map((memory) => () => memory.close()))
   }
 }
 

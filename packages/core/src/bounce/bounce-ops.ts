@@ -1,4 +1,5 @@
 import { DmaError } from '@linux-dma/native'
+import type { CoherentMemory } from '../allocation/coherent-memory'
 import { assertByteLength, assertOptions } from '../checks/validate'
 import type { DmaDevice } from '../device/dma-device'
 import type { DmaOps } from '../device/dma-ops'
@@ -72,6 +73,10 @@ class BounceOps implements DmaOps {
 
   unmapPages(device: DmaDevice, address: DmaAddress, byteLength: number): void {
     this.#inner.unmapPages(device, address, byteLength)
+  }
+
+  allocateCoherent(device: DmaDevice, byteLength: number, mask: bigint): CoherentMemory | undefined {
+    return this.#inner.allocateCoherent?.(device, byteLength, mask)
   }
 
   syncForCpu(device: DmaDevice, address: DmaAddress, byteLength: number, direction: TransferDirection): void {

@@ -1,13 +1,11 @@
-import { DmaError, isDmaError } from '@linux-dma/native'
-import { closeAll } from '../checks/close-all'
+import { DmaError } from '@linux-dma/native'
+import { allocateOwnRegion } from '../allocation/own-region'
 import type { DmaDevice } from '../device/dma-device'
 import type { DmaOps } from '../device/dma-ops'
-import { DmaRegion } from '../mapping/region'
-import { allocateDmaMemory } from '../memory/allocate-memory'
-import type { DmaMemory } from '../memory/memory'
+import type { DmaRegion } from '../mapping/region'
 import { type DmaAddress, toNumber } from '../vocabulary/address'
 import { DmaDirection, type TransferDirection } from '../vocabulary/direction'
-import { bufferGone, full, isOutOfReach, notMapped, poolClosed, tooLong } from './bounce-errors'
+import { bufferGone, full, notMapped, poolClosed, tooLong } from './bounce-errors'
 import { BounceSlots, Slot, type SlotPlacement } from './bounce-slots'
 
 /** How full the bounce buffer of a device is: what the kernel shows of swiotlb in debugfs. */
@@ -22,10 +20,6 @@ export interface BouncePoolUsage {
 
 /** Stands for no bytes: what a slot that is not in use is a copy of. */
 const NO_BYTES = new Uint8Array(0)
-/** What a path that needs memory to be contiguous is given where base pages are not. */
-const HUGE_PAGE = 0x20_0000
-/** Pieces of memory that are looked at for one that the device reaches. */
-const MOST_TRIES = 64
 
 /** The slots of one device, in memory that it has for as long as it is open, and the buffers that are copied there. */
 export class BouncePool implements BouncePoolUsage {
@@ -52,7 +46,11 @@ export class BouncePool implements BouncePoolUsage {
   constructor(device: DmaDevice, inner: DmaOps, byteLength: number) {
     this.device = device
     this.#inner = inner
-    this.#region = registerPool(device, byteLength)
+    // User space cannot say where memory is to lie: it is looked for.
+    this.#region = allocateOwnRegion(device, byteLength, DmaDirection.Bidirectional, {
+      purpose: 'region',
+      name: 'linux-dma-bounce',
+    })
     const memory = this.#region.memory
     const total = Math.floor(memory.byteLength / Slot.SegmentByteLength) * Slot.PerSegment
     this.#bytes = memory.bytes
@@ -237,36 +235,4 @@ export class BouncePool implements BouncePoolUsage {
 /** Bytes in the longest mapping: a segment, less what keeping the low bits of the address may take of it. */
 export function longestBounce(minAlignMask: number): number {
   return Slot.SegmentByteLength - Math.ceil(minAlignMask / Slot.ByteLength) * Slot.ByteLength
-}
-
-/**
- * Registers memory for slots: base pages. Where the path wants them in one piece, or below a mask, it gets huge pages, one
- * after the other until one fits; user space cannot say where memory is to lie.
- */
-function registerPool(device: DmaDevice, byteLength: number): DmaRegion {
-  const unfit: DmaMemory[] = []
-  try {
-    for (;;) {
-      const memory = allocateSlots(device, byteLength, unfit.length > 0)
-      try {
-        return new DmaRegion(device, memory, 0, memory.byteLength, DmaDirection.Bidirectional, {
-          purpose: 'region',
-          ownsMemory: true,
-          capacity: 0,
-        })
-      } catch (error) {
-        // Kept until the end, so that the next one is another.
-        unfit.push(memory)
-        const goOn = unfit.length === 1 ? isOutOfReach(error) : isDmaError(error, 'DMA_ABOVE_MASK')
-        if (!goOn || unfit.length > MOST_TRIES) throw error
-      }
-    }
-  } finally {
-    closeAll(unfit.map((memory) => () => memory.close()))
-  }
-}
-
-function allocateSlots(device: DmaDevice, byteLength: number, huge: boolean): DmaMemory {
-  const options = { byteLength, kernel: device.kernel, name: 'linux-dma-bounce' }
-  return allocateDmaMemory(huge ? { ...options, hugePageSize: HUGE_PAGE } : options)
 }

@@ -1,3 +1,4 @@
+import type { CoherentMemory } from '../allocation/coherent-memory'
 import type { Bouncer } from '../bounce/bouncer'
 import type { DmaMemory } from '../memory/memory'
 import type { DmaAddress } from '../vocabulary/address'
@@ -49,6 +50,14 @@ export interface DmaOps {
    * may still: the memory is then quarantined.
    */
   unmapPages(device: DmaDevice, address: DmaAddress, byteLength: number): void
+
+  /**
+   * Present where coherent memory may come from somewhere else than `mapPages`: a driver in the kernel that allocates it.
+   * @param byteLength 1 or more
+   * @param mask the highest address that the device can put on the bus
+   * @returns undefined where it is to be allocated and mapped as all other memory
+   */
+  allocateCoherent?(device: DmaDevice, byteLength: number, mask: bigint): CoherentMemory | undefined
 
   /** Makes what the device wrote visible to the CPU. Needed where the path is not {@link coherent}. */
   syncForCpu?(device: DmaDevice, address: DmaAddress, byteLength: number, direction: TransferDirection): void

@@ -16,7 +16,7 @@ const PAGE = 4096
 function machineWithDevice(options: Parameters<typeof createFakeMachine>[0] = {}) {
   const machine = createFakeMachine({ iommu: 'off', ...options })
   const { kernel } = machine
-  const device = new DmaDevice('bare', kernel, directOps({ unsafePhysical: true, kernel }))
+  const device = new DmaDevice('bare', kernel, directOps({ unsafePhysicalAddresses: true, kernel }))
   dmaSetMaskAndCoherent(device, dmaBitMask(64))
   return { machine, kernel, device }
 }

@@ -13,7 +13,7 @@ import type { TransferDirection } from '../vocabulary/direction'
 /** What the direct path has to be told: see {@link directOps}. */
 export interface DirectOpsOptions {
   /** That you know what physical addresses in the hands of a device mean. Has to be `true`. */
-  unsafePhysical: true
+  unsafePhysicalAddresses: true
   /** Whose memory it is. Default: the real kernel. */
   kernel?: Kernel
   /** PCI address of the device, to find out that no IOMMU stands before it. Default: taken on trust. */
@@ -127,25 +127,25 @@ class DirectOps implements DmaOps {
  * many parts of the memory are mapped. A single mapping has to lie in one piece: one page, or one huge page, does; a larger
  * buffer goes through a scatterlist, of which the device then sees a segment for each piece. Device and CPU are taken to be
  * coherent, as on x86.
- * @throws DMA_UNSAFE_PHYSICAL without `unsafePhysical: true`; DMA_TRANSLATED where the device at `pciAddress` is behind an IOMMU
+ * @throws DMA_UNSAFE_PHYSICAL without `unsafePhysicalAddresses: true`; DMA_TRANSLATED where the device at `pciAddress` is behind an IOMMU
  *   that translates; DMA_INVALID_ARGUMENT; ENOENT where there is no such device
  * @throws from mapping: DMA_NOT_CONTIGUOUS, DMA_ABOVE_MASK, DMA_NO_FRAME, and what `memory.pin()` throws. Nothing stays mapped or
  *   pinned then.
  * @example
  * ```ts
- * const ops = directOps({ unsafePhysical: true, pciAddress: '0000:00:04.0' })
+ * const ops = directOps({ unsafePhysicalAddresses: true, pciAddress: '0000:00:04.0' })
  * const device = new DmaDevice('0000:00:04.0', linuxKernel(), ops)
  * ```
  */
 export function directOps(options: DirectOpsOptions): DmaOps {
-  assertOptions('directOps', options, ['unsafePhysical', 'kernel', 'pciAddress', 'busLimit'])
-  const { unsafePhysical, kernel = linuxKernel(), pciAddress, busLimit = dmaBitMask(64) } = options
-  if (unsafePhysical !== true) {
+  assertOptions('directOps', options, ['unsafePhysicalAddresses', 'kernel', 'pciAddress', 'busLimit'])
+  const { unsafePhysicalAddresses, kernel = linuxKernel(), pciAddress, busLimit = dmaBitMask(64) } = options
+  if (unsafePhysicalAddresses !== true) {
     throw new DmaError(
       'DMA_UNSAFE_PHYSICAL',
-      'physical addresses were not asked for by unsafePhysical: true',
+      'physical addresses were not asked for by unsafePhysicalAddresses: true',
       {
-        hint: 'a device with a wrong physical address overwrites any memory, the kernel’s included, and goes on after the program has ended: open it with @linux-dma/vfio behind an IOMMU, or pass { unsafePhysical: true }',
+        hint: 'a device with a wrong physical address overwrites any memory, the kernel’s included, and goes on after the program has ended: open it with @linux-dma/vfio behind an IOMMU, or pass { unsafePhysicalAddresses: true }',
       },
     )
   }

@@ -27,7 +27,7 @@ function openTwo() {
 
 it('needs an IOMMU', () => {
   const { machine, card, peer } = openTwo()
-  setDmaOps(card, directOps({ unsafePhysical: true, kernel: machine.kernel }))
+  setDmaOps(card, directOps({ unsafePhysicalAddresses: true, kernel: machine.kernel }))
   expect(() => dmaMapResource(card, peer.bar(0), 0, 4, ToDevice)).toThrow(
     expect.objectContaining({ code: 'DMA_UNSUPPORTED', hint: expect.stringContaining('IOMMU') }),
   )

@@ -234,6 +234,7 @@ export class IoRegion implements Disposable {
   }
 
   #closeWindow(): void {
+    if (this.closed) return
     // A window that cannot be unmapped leaves the region as it was, to be closed again.
     if (this.#ownsWindow) this.#window.close()
     this.#byteLength = 0

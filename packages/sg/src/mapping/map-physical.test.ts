@@ -43,7 +43,7 @@ function withDirect(
 ): void {
   const machine = createFakeMachine({ iommu: 'off', ...options })
   const { kernel } = machine
-  const device = new DmaDevice('bare', kernel, directOps({ unsafePhysical: true, kernel, busLimit }))
+  const device = new DmaDevice('bare', kernel, directOps({ unsafePhysicalAddresses: true, kernel, busLimit }))
   dmaSetMaskAndCoherent(device, dmaBitMask(64))
   test(device, kernel, machine)
   expect(device.children.size).toBe(0)

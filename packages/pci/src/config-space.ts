@@ -1,8 +1,9 @@
 import { DmaError, FileRegisterWindow, type Kernel } from '@linux-dma/core'
-import * as vfio from './constants'
+import { findCapability } from './capability'
+import * as pci from './constants'
 
-/** What the command register's owner wants to be asked and told. */
-export interface CommandWatcher {
+/** What the owner of a configuration space wants to be asked and told. */
+export interface ConfigWatcher {
   /** Whether registers of the device are mapped into this process now. */
   hasMappedRegisters(): boolean
   /** Bus mastering may have changed. */
@@ -13,11 +14,11 @@ export interface CommandWatcher {
  * The configuration space of an open device, in which it watches every write, whoever makes it: bus mastering decides
  * whether DMA addresses may be handed out, and memory that stops answering while it is mapped ends the process.
  */
-export class CommandRegister {
+export class PciConfigSpace {
   /** All of configuration space. */
   readonly window: FileRegisterWindow
   readonly #name: string
-  readonly #watcher: CommandWatcher
+  readonly #watcher: ConfigWatcher
   /** Where the power management registers are: undefined for a device that has none. */
   readonly #powerControl: number | undefined
 
@@ -26,7 +27,7 @@ export class CommandRegister {
     fd: number,
     place: { position: number; byteLength: number },
     name: string,
-    watcher: CommandWatcher,
+    watcher: ConfigWatcher,
   ) {
     this.#name = name
     this.#watcher = watcher
@@ -35,25 +36,25 @@ export class CommandRegister {
       name: `${name} configuration space`,
       beforeWrite: (byteOffset, bytes) => this.#refuseWhatFaults(byteOffset, bytes),
       onWrite: (byteOffset) => {
-        if (byteOffset <= vfio.PCI_COMMAND + 1) watcher.onBusMaster(this.busMaster)
+        if (byteOffset <= pci.PCI_COMMAND + 1) watcher.onBusMaster(this.busMaster)
       },
     })
-    const power = findCapability(this.window, vfio.PCI_CAP_ID_PM)
-    this.#powerControl = power === undefined ? undefined : power + vfio.PCI_PM_CTRL
+    const power = findCapability(this.window, pci.PCI_CAP_ID_PM)
+    this.#powerControl = power === undefined ? undefined : power + pci.PCI_PM_CTRL
   }
 
   /** Off, too, where the device is gone: then all bits read as ones. */
   get busMaster(): boolean {
-    const command = this.window.read16(vfio.PCI_COMMAND)
-    return command !== 0xffff && (command & vfio.PCI_COMMAND_MASTER) !== 0
+    const command = this.window.read16(pci.PCI_COMMAND)
+    return command !== 0xffff && (command & pci.PCI_COMMAND_MASTER) !== 0
   }
 
   set busMaster(on: boolean) {
     // Not to be relied upon from here until it has been read back.
     this.#watcher.onBusMaster(false)
-    const command = this.window.read16(vfio.PCI_COMMAND)
-    const bit = vfio.PCI_COMMAND_MASTER
-    this.window.write16(vfio.PCI_COMMAND, on ? command | bit : command & ~bit)
+    const command = this.window.read16(pci.PCI_COMMAND)
+    const bit = pci.PCI_COMMAND_MASTER
+    this.window.write16(pci.PCI_COMMAND, on ? command | bit : command & ~bit)
   }
 
   /** @throws DMA_BAR_DISABLED while the device does not answer accesses to its memory BARs */
@@ -71,22 +72,34 @@ export class CommandRegister {
     )
   }
 
+  /** Whether the pin interrupt is held back. Off while the device is gone. */
+  get intxDisabled(): boolean {
+    return (this.window.read16(pci.PCI_COMMAND) & pci.PCI_COMMAND_INTX_DISABLE) !== 0
+  }
+
+  /** Mirrors `pci_intx()`, the other way round. */
+  set intxDisabled(disabled: boolean) {
+    const command = this.window.read16(pci.PCI_COMMAND)
+    const bit = pci.PCI_COMMAND_INTX_DISABLE
+    this.window.write16(pci.PCI_COMMAND, disabled ? command | bit : command & ~bit)
+  }
+
   get #decodes(): boolean {
-    return (this.window.read16(vfio.PCI_COMMAND) & vfio.PCI_COMMAND_MEMORY) !== 0
+    return (this.window.read16(pci.PCI_COMMAND) & pci.PCI_COMMAND_MEMORY) !== 0
   }
 
   get #awake(): boolean {
     const at = this.#powerControl
-    return at === undefined || (this.window.read8(at) & vfio.PCI_PM_CTRL_STATE_MASK) === 0
+    return at === undefined || (this.window.read8(at) & pci.PCI_PM_CTRL_STATE_MASK) === 0
   }
 
   /** The kernel answers an access to mapped registers that do not decode with SIGBUS, which no program survives. */
   #refuseWhatFaults(byteOffset: number, bytes: Uint8Array): void {
     if (!this.#watcher.hasMappedRegisters()) return
-    const command = byteAt(vfio.PCI_COMMAND, byteOffset, bytes)
+    const command = byteAt(pci.PCI_COMMAND, byteOffset, bytes)
     const power = this.#powerControl === undefined ? undefined : byteAt(this.#powerControl, byteOffset, bytes)
-    const memoryOff = command !== undefined && (command & vfio.PCI_COMMAND_MEMORY) === 0 && this.#decodes
-    const powerOff = power !== undefined && (power & vfio.PCI_PM_CTRL_STATE_MASK) !== 0 && this.#awake
+    const memoryOff = command !== undefined && (command & pci.PCI_COMMAND_MEMORY) === 0 && this.#decodes
+    const powerOff = power !== undefined && (power & pci.PCI_PM_CTRL_STATE_MASK) !== 0 && this.#awake
     if (!(memoryOff || powerOff)) return
     const what = memoryOff ? 'switch its memory decoding off' : 'put it to sleep'
     throw new DmaError(
@@ -102,17 +115,4 @@ export class CommandRegister {
 /** The byte of a write that lands on one register. */
 function byteAt(register: number, byteOffset: number, bytes: Uint8Array): number | undefined {
   return bytes[register - byteOffset]
-}
-
-/** Offset of the first capability of this kind. Mirrors `pci_find_capability()`. */
-function findCapability(config: FileRegisterWindow, wanted: number): number | undefined {
-  if ((config.read16(vfio.PCI_STATUS) & vfio.PCI_STATUS_CAP_LIST) === 0) return undefined
-  const seen = new Set<number>()
-  let at = config.read8(vfio.PCI_CAPABILITY_LIST) & ~3
-  while (at >= 0x40 && !seen.has(at)) {
-    if (config.read8(at) === wanted) return at
-    seen.add(at)
-    at = config.read8(at + 1) & ~3
-  }
-  return undefined
 }

@@ -1,4 +1,4 @@
-import { DmaError } from '@linux-dma/core'
+import { DmaError } from '@linux-dma/native'
 
 /** What is known beyond the errno of a failed system call. */
 export interface Explanation {
