@@ -13,6 +13,7 @@
       'native/registers.c',
       'native/ring.c',
       'native/scatterlist.c',
+      'native/uio.c',
       'native/values.c',
       'native/vfio.c',
     ],

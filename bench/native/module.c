@@ -14,7 +14,7 @@ static int add(napi_env env, napi_value exports, const Function* functions) {
 NAPI_MODULE_INIT() {
   const Function* const families[] = {kBufferFunctions,  kCrossingFunctions, kInterruptFunctions,
                                       kMappingFunctions, kRegisterFunctions, kRingFunctions,
-                                      kScatterlistFunctions, kVfioFunctions};
+                                      kScatterlistFunctions, kUioFunctions, kVfioFunctions};
   for (size_t index = 0; index < sizeof families / sizeof *families; index++) {
     if (!add(env, exports, families[index])) return NULL;
   }

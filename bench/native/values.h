@@ -37,4 +37,5 @@ extern const Function kMappingFunctions[];
 extern const Function kRegisterFunctions[];
 extern const Function kRingFunctions[];
 extern const Function kScatterlistFunctions[];
+extern const Function kUioFunctions[];
 extern const Function kVfioFunctions[];

@@ -56,6 +56,14 @@ export interface Reference {
   buildTable(frames: Uint32Array, mostPages: number, byRun: number): number
   translateAndBuild(address: number, entries: BigUint64Array, mostPages: number): number
   copyBothWays(buffer: Uint8Array, pool: Uint8Array, byteLength: number, count: number): void
+  // uio.c
+  uioRounds(
+    fd: number,
+    configFd: number,
+    raiseAddress: number,
+    acknowledgeAddress: number,
+    count: number,
+  ): void
   // vfio.c
   vfioMapUnmap(containerFd: number, address: number, byteLength: number, iova: number, count: number): void
   interruptRounds(eventfd: number, raiseAddress: number, acknowledgeAddress: number, count: number): void

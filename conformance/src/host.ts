@@ -9,6 +9,24 @@ export interface Runner {
   skip(name: string, reason: string): void
 }
 
+/** What is done to a machine's UIO drivers from outside, as an administrator or a device does it. */
+export interface UioHost {
+  /** Has `lab_uio`, a driver of the suites' own, report so many interrupts at once. */
+  notify(count: number): void
+  /** What `lab_uio` was told last through irqcontrol, and how often it was told. */
+  irqcontrol(): { last: number; calls: number }
+  unbindPlatform(device: string): void
+  bindPlatform(device: string, driver: string): void
+  /** Makes the wide edu device a platform device that uio_pdrv_genirq drives. */
+  addPdrv(): void
+  /** The same under uio_dmem_genirq, with regions of 16 and 64 KiB: as it was before Linux 6.9, or as it is since then. */
+  addDmem(behaviour: 'old' | 'new'): void
+  /** Undoes `addPdrv` and `addDmem`. */
+  removePlatformEdu(): void
+  /** Loads the UIO core that allocates DMA memory. Nothing may be bound to a UIO driver then. */
+  loadDmaMemory(variant: 'magic' | 'flag'): void
+}
+
 /** The machine that the suites run on. They ask it for what they need and never what it is. */
 export interface Host {
   readonly name: 'fake' | 'real'
@@ -17,6 +35,9 @@ export interface Host {
   readonly edu: string
   /** Address bits that the edu device's DMA engine drives. */
   readonly eduAddressBits: number
+  /** PCI address of another edu device, bound to nothing, whose DMA engine drives all address bits. */
+  readonly wideEdu: string
+  readonly uio: UioHost
   /** PCI address of an NVMe controller that is bound to vfio-pci: a 64-bit BAR, MSI-X, a reset. */
   readonly nvme: string
   /** Two devices in one IOMMU group, and a driver that the second can be bound to, which is not vfio-pci. */

@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url'
 import { linuxKernel } from '@linux-dma/core'
 import type { Host } from './host'
 import { groupPath } from './raw-vfio'
+import { realUio } from './real-uio'
 import type { ScenarioOutcome } from './scenarios'
 
 const folder = path.dirname(fileURLToPath(import.meta.url))
@@ -13,15 +14,18 @@ const USER = 1000
 /** The machine that this runs on, which has to have an edu device bound to vfio-pci. */
 export function realHost(): Host {
   const kernel = linuxKernel()
-  const edu = devices((id) => id === '0x1234 0x11e8')[0]
+  // In the order of their addresses: the first has 28 address lines, the second all.
+  const [edu, wide] = devices((id) => id === '0x1234 0x11e8')
   const nvme = devices((id) => id === '0x1b36 0x0010')[0]
-  if (!edu || !nvme)
-    throw new Error('this machine has no edu device or no NVMe controller: run this in the lab')
+  if (!edu || !wide || !nvme)
+    throw new Error('this machine has no two edu devices or no NVMe controller: run this in the lab')
   return {
     name: 'real',
     kernel,
     edu,
     eduAddressBits: 28,
+    wideEdu: wide,
+    uio: realUio(kernel, wide),
     nvme,
     get shared() {
       return sharedGroup()

@@ -58,6 +58,12 @@ const suites = {
   ],
   'no-remapping': [vfioWithoutRemapping],
   'no-iommu': [vfioWithoutIommu, dmaDirect, dmaBounceDirect],
+  /** An IOMMU that lets every device pass. */
+  'pass-through': [],
+  /** No IOMMU; the drivers of UIO devices that are not PCI devices. */
+  'uio-drivers': [],
+  /** An IOMMU, and a UIO core that allocates DMA memory, as the patch of 2008 has it. */
+  'uio-dma-memory': [],
 } satisfies Record<string, readonly Suite[]>
 
 export type MachineKind = keyof typeof suites
