@@ -1,3 +1,5 @@
+export { findUioDevice } from './discovery/find-device'
+export { listUioDevices, readUioDevice } from './discovery/list-devices'
 export type {
   UioAddressKind,
   UioBarInfo,
@@ -5,4 +7,5 @@ export type {
   UioMapInfo,
   UioPciInfo,
   UioPortInfo,
+  UioSelector,
 } from './discovery/uio-device-info'

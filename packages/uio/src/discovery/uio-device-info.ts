@@ -21,7 +21,7 @@ export interface UioMapInfo {
   readonly byteLength: number
   /** Bytes from where the map begins in memory to where the device's part of it does: `offset`. */
   readonly byteOffset: number
-  /** The BAR that it shows, found by address: a map's index is not that of a BAR. */
+  /** The BAR that it shows, or shows a part of; found by address: a map's index is not that of a BAR. */
   readonly bar?: number
   /** Allocated by the 2008 patch's way (`map1000` and up): the number is the bus address. */
   readonly dmaMemory?: true
@@ -40,7 +40,7 @@ export interface UioPortInfo {
 
 /** A BAR of the PCI device behind a UIO device, and where to find it. */
 export interface UioBarInfo extends PciBar {
-  /** Index of the UIO map that shows it; left out where UIO hides it: `resourceN` in sysfs has it then. */
+  /** Index of the UIO map that shows all of it; left out where UIO hides it: `resourceN` in sysfs has it then. */
   readonly map?: number
 }
 
@@ -51,14 +51,17 @@ export interface UioPciInfo {
   readonly deviceId: number
   readonly classCode: number
   readonly bars: readonly UioBarInfo[]
-  readonly iommuGroup: string | undefined
-  /** `identity` lets physical addresses pass; with any other the IOMMU translates. */
-  readonly iommuType: string | undefined
   /** Whether the device may start transfers of its own. */
   readonly busMaster: boolean
   /** Whether its interrupt line is held back, as uio_pci_generic does after each interrupt. */
   readonly intxDisabled: boolean
 }
+
+/**
+ * Which UIO device is meant: its node, as a name, a path or a number; what its driver calls it; or the address of the PCI
+ * device behind it.
+ */
+export type UioSelector = string | number | { readonly name: string } | { readonly pci: string }
 
 /** A UIO device as sysfs shows it to everybody. */
 export interface UioDeviceInfo {
@@ -76,6 +79,10 @@ export interface UioDeviceInfo {
   readonly driver: string | undefined
   /** Where the device behind it is in sysfs. */
   readonly devicePath: string
+  /** Number of the IOMMU group of the device behind it; undefined where no IOMMU stands between it and memory. */
+  readonly iommuGroup: string | undefined
+  /** How the IOMMU treats the group: `identity` lets physical addresses pass; with any other it translates. */
+  readonly iommuType: string | undefined
   readonly maps: readonly UioMapInfo[]
   readonly ports: readonly UioPortInfo[]
   readonly pci: UioPciInfo | undefined
