@@ -72,7 +72,7 @@ export function pciFiles(
   }
 }
 
-/** What 6.12 has of the emulated edu, ivshmem and e1000e under uio_pci_generic. */
+/** What 6.12 has of the emulated edu, ivshmem and e1000e under uio_pci_generic, and of a driver with maps of all kinds. */
 export function recordedMachine(): Recording {
   const uio = (node: string, address: string, maps: RecordedMap[]) =>
     uioFiles({
@@ -115,5 +115,19 @@ export function recordedMachine(): Recording {
       { addr: '0x00000000febc0000', size: '0x0000000000020000' },
       { addr: '0x00000000febf0000', size: '0x0000000000004000' },
     ]),
+    ...uioFiles({
+      node: 'uio2',
+      name: 'lab_uio',
+      devicePath: '/sys/devices/platform/lab_uio',
+      subsystem: 'platform',
+      driver: 'lab_uio',
+      event: '12',
+      maps: {
+        map0: { name: 'logical', addr: '0xff1100000264e000', size: '0x2000', offset: '0x0' },
+        map1: { name: 'later', addr: '0xffffffffffffffff', size: '0x1388', offset: '0x40' },
+        map1000: { name: '', addr: '0x00000000fffe0000', size: '0x1000', offset: '0x0' },
+      },
+      ports: { port0: { name: 'cmos', start: '0x70', size: '0x2', porttype: 'port_x86' } },
+    }),
   }
 }

@@ -1,18 +1,12 @@
 import { describe, expect, it } from 'vitest'
 import { recordedKernel } from '../../test-support/recorded-kernel'
-import { pciFiles, recordedMachine, uioFiles } from '../../test-support/recordings'
+import { pciFiles, recordedMachine } from '../../test-support/recordings'
 import { findUioDevice } from './find-device'
 import type { UioSelector } from './uio-device-info'
 
 const kernel = recordedKernel({
   ...recordedMachine(),
   ...pciFiles('0000:00:05.0', { id: '8086:2922', resource: [] }),
-  ...uioFiles({
-    node: 'uio2',
-    name: 'my device',
-    devicePath: '/sys/devices/platform/my.0',
-    subsystem: 'platform',
-  }),
 })
 
 function refused(selector: UioSelector, of = kernel): { code: string; message: string; hint?: string } {
@@ -29,7 +23,7 @@ describe('findUioDevice', () => {
     ['uio10', 'uio10'],
     ['/dev/uio10', 'uio10'],
     [10, 'uio10'],
-    [{ name: 'my device' }, 'uio2'],
+    [{ name: 'lab_uio' }, 'uio2'],
     [{ pci: '0000:00:0C.0' }, 'uio10'],
     [{ pci: '00:0b.0' }, 'uio1'],
   ])('%j is %s', (selector, node) => {
@@ -60,7 +54,7 @@ describe('findUioDevice', () => {
     expect(refused(3)).toMatchObject({ code: 'DMA_NO_DEVICE', hint: 'there are: uio0, uio1, uio2, uio10' })
     expect(refused({ name: 'edu' })).toMatchObject({
       code: 'DMA_NO_DEVICE',
-      hint: 'there are: uio_pci_generic, my device',
+      hint: 'there are: uio_pci_generic, lab_uio',
     })
     expect(refused({ name: 'edu' }, recordedKernel({})).hint).toMatch(/bindDriver/)
   })

@@ -7,7 +7,7 @@ describe('listUioDevices', () => {
   it('lists by number, with everything that sysfs has', () => {
     const kernel = recordedKernel(recordedMachine())
     const devices = listUioDevices({ kernel })
-    expect(devices.map(({ node }) => node)).toEqual(['uio0', 'uio1', 'uio10'])
+    expect(devices.map(({ node }) => node)).toEqual(['uio0', 'uio1', 'uio2', 'uio10'])
     expect(devices[0]).toEqual({
       node: 'uio0',
       number: 0,
@@ -55,7 +55,7 @@ describe('listUioDevices', () => {
   })
 
   it('finds BARs by address: the index of a map is another', () => {
-    const [, ivshmem, e1000e] = listUioDevices({ kernel: recordedKernel(recordedMachine()) })
+    const [, ivshmem, , e1000e] = listUioDevices({ kernel: recordedKernel(recordedMachine()) })
     // BAR 0 has 256 bytes, and its map the page that they are on.
     expect(ivshmem!.pci!.bars.map(({ index, map }) => [index, map])).toEqual([
       [0, 0],
@@ -93,7 +93,7 @@ describe('listUioDevices', () => {
     for (const at of ofSecond) {
       let count = 0
       const kernel = recordedKernel(() => (count++ >= at ? gone : whole))
-      expect(listUioDevices({ kernel }).map(({ node }) => node)).toEqual(['uio0', 'uio10'])
+      expect(listUioDevices({ kernel }).map(({ node }) => node)).toEqual(['uio0', 'uio2', 'uio10'])
       expect(kernel.live().descriptors).toBe(0)
     }
   })
@@ -110,26 +110,28 @@ describe('listUioDevices', () => {
   })
 
   it('reads ports, a device without maps, and one of the platform', () => {
-    const kernel = recordedKernel(
-      uioFiles({
-        node: 'uio3',
-        name: 'lab_uio',
-        devicePath: '/sys/devices/platform/lab_uio',
-        subsystem: 'platform',
-        driver: 'lab_uio',
-        event: '4294967295',
-        ports: { port0: { name: 'cmos', start: '0x70', size: '0x2', porttype: 'port_x86' } },
-      }),
-    )
-    expect(listUioDevices({ kernel })).toMatchObject([
-      {
-        maps: [],
-        ports: [{ index: 0, name: 'cmos', start: 0x70, size: 2, type: 'port_x86' }],
-        pci: undefined,
-        driver: 'lab_uio',
-        devicePath: '/sys/devices/platform/lab_uio',
-        eventCount: 4_294_967_295,
-      },
+    const kernel = recordedKernel(recordedMachine())
+    expect(readUioDevice(kernel, 'uio2')).toMatchObject({
+      maps: [
+        { index: 0, addressKind: 'kernel-pointer' },
+        { index: 1, addressKind: 'none', byteLength: 5000, byteOffset: 0x40 },
+        { index: 1000, addressKind: 'memory', dmaMemory: true },
+      ],
+      ports: [{ index: 0, name: 'cmos', start: 0x70, size: 2, type: 'port_x86' }],
+      pci: undefined,
+      driver: 'lab_uio',
+      devicePath: '/sys/devices/platform/lab_uio',
+      iommuGroup: undefined,
+    })
+    const silent = uioFiles({
+      node: 'uio3',
+      name: 'lab_uio_silent',
+      devicePath: '/sys/devices/platform/lab_uio_silent',
+      subsystem: 'platform',
+      event: '4294967295',
+    })
+    expect(listUioDevices({ kernel: recordedKernel(silent) })).toMatchObject([
+      { maps: [], ports: [], driver: undefined, eventCount: 4_294_967_295 },
     ])
   })
 })
@@ -138,8 +140,8 @@ describe('readUioDevice', () => {
   it('reads one, and says which there are where there is none of that name', () => {
     const kernel = recordedKernel(recordedMachine())
     expect(readUioDevice(kernel, 'uio10').pci?.deviceId).toBe(0x10d3)
-    expect(() => readUioDevice(kernel, 'uio2')).toThrow(
-      expect.objectContaining({ code: 'DMA_NO_DEVICE', hint: 'there are: uio0, uio1, uio10' }),
+    expect(() => readUioDevice(kernel, 'uio7')).toThrow(
+      expect.objectContaining({ code: 'DMA_NO_DEVICE', hint: 'there are: uio0, uio1, uio2, uio10' }),
     )
     expect(() => readUioDevice(recordedKernel({}), 'uio0')).toThrow(
       expect.objectContaining({ code: 'DMA_NO_DEVICE', hint: expect.stringContaining('bindDriver') }),

@@ -1,5 +1,6 @@
 import { assertOptions, DmaError, isDmaError, type Kernel, linuxKernel } from '@linux-dma/core'
 import { linkName, readPciBars } from '@linux-dma/pci'
+import { iommuTranslates } from './iommu'
 import { readMaps } from './maps'
 import { readPci } from './pci'
 import { readPorts } from './ports'
@@ -68,7 +69,7 @@ function readDevice(kernel: Kernel, number: number, memory: SystemMemory): UioDe
     iommuGroup === undefined ? undefined : readOptional(kernel, `${devicePath}/iommu_group/type`)
   const address = pciAddressOf(kernel, devicePath)
   const bars = address === undefined ? [] : readPciBars(kernel, address)
-  const owner = { driver, translated: iommuGroup !== undefined && iommuType !== 'identity' }
+  const owner = { driver, translated: iommuTranslates({ iommuGroup, iommuType }) }
   const maps = readMaps(kernel, folder, owner, bars, memory)
   return {
     node,
