@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { chooseSources, formatSources, parseDeb822Sources, parseOneLineSources } from './apt-sources.mjs'
 import { LabError } from './lab-error.mjs'
@@ -81,24 +81,44 @@ export class Apt {
    * @returns {string[]}
    */
   missingPackages(name) {
-    if (this.search(`^${name}$`).length === 0) throw this.notFound(`package ${name}`)
-    const plan = this.apt('apt-get', ['-s', '--no-install-recommends', 'install', name])
+    // Newer releases have renamed libraries in which times became 64 bits wide.
+    const own = this.search(`^${name}(t64)?$`)[0]
+    if (own === undefined) throw this.notFound(`package ${name}`)
+    const plan = this.apt('apt-get', ['-s', '--no-install-recommends', 'install', own])
     const missing = [...plan.matchAll(/^Inst (\S+)/gm)].map((match) => /** @type {string} */ (match[1]))
-    return [...new Set([name, ...missing])]
+    return [...new Set([own, ...missing])]
   }
 
   /**
-   * Downloads packages (apt checks size, hash and signature) and unpacks them.
-   * @param {string[]} names
-   * @param {string} directory created if it is not there
+   * Lists the packages that a package depends on, of alternatives the first.
+   * @param {string} name
+   * @returns {string[]}
    */
-  unpack(names, directory) {
-    const downloads = join(this.scratch, 'downloads')
+  dependencies(name) {
+    return parseDependencies(this.apt('apt-cache', ['show', '--no-all-versions', name]))
+  }
+
+  /**
+   * Downloads packages: apt checks size, hash and signature.
+   * @param {string[]} names
+   * @returns {string[]} the files, which lie in the scratch directory
+   */
+  download(names) {
+    const downloads = mkdtempSync(join(this.scratch, 'downloads/'))
     this.apt('apt-get', ['-q', 'download', ...names], downloads)
     const packages = readdirSync(downloads).filter((file) => file.endsWith('.deb'))
     if (packages.length < names.length)
       throw new LabError(`apt-get download left out one of ${names.join(', ')}`)
-    for (const file of packages) unpackPackage(join(downloads, file), directory)
+    return packages.map((file) => join(downloads, file))
+  }
+
+  /**
+   * Downloads packages and unpacks them.
+   * @param {string[]} names
+   * @param {string} directory created if it is not there
+   */
+  unpack(names, directory) {
+    for (const file of this.download(names)) unpackPackage(file, directory)
   }
 
   /**
@@ -123,6 +143,16 @@ export class Apt {
 export function unpackPackage(file, directory) {
   mkdirSync(directory, { recursive: true })
   run('dpkg', ['-x', file, directory])
+}
+
+/**
+ * Reads what `apt-cache show` prints.
+ * @param {string} text
+ * @returns {string[]} the names behind `Depends:`, of alternatives the first
+ */
+export function parseDependencies(text) {
+  const list = /^Depends: (.*)$/m.exec(text)?.[1] ?? ''
+  return list.split(',').flatMap((entry) => entry.match(/[a-z0-9][a-z0-9+.-]+/)?.[0] ?? [])
 }
 
 /** @param {string} scratch */

@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util'
 import { LabError } from './lab-error.mjs'
+import { findKind } from './machine-kinds.mjs'
 
 /** What `npm run lab -- --help` prints. */
 export const help = `Runs the packages' tests and examples on a real Linux kernel, in QEMU.
@@ -9,21 +10,36 @@ export const help = `Runs the packages' tests and examples on a real Linux kerne
   npm run lab -- --shell                   a prompt on the real kernel; ctrl-A x or "poweroff" ends it
 
 Options (before FILE):
+  --machine KIND        which machine to boot, or to run the suites of (below)
   --device DEVICE       one more QEMU device, as in "--device nvme,serial=1,drive=none0" (repeatable)
-  --bind ID=DRIVER      bind PCI devices vendor:device to vfio-pci or uio_pci_generic, as in
-                        "--bind 1234:11e8=uio_pci_generic"; "none" leaves them unbound (repeatable)
+  --bind ID=DRIVER      bind PCI devices vendor:device to vfio-pci, uio_pci_generic or (on uio-drivers) to
+                        lab_edu_platform, as in "--bind 1234:11e8=uio_pci_generic"; "none" leaves them unbound
+                        (repeatable)
   --append WORDS        more words for the kernel's command line, as in "intel_iommu=off" (repeatable)
   --memory SIZE         the guest's memory in QEMU's units (default 2G)
   --timeout SECONDS     end the guest after this long, with exit status 124 (default 300; 0: never)
   --kernel-log          print the guest's kernel log at the end
-  --kernel FILE         use this linux-image-….deb instead of Debian's newest
+  --kernel FILE         use this linux-image-….deb instead of Debian's newest (repeatable, for its linux-headers-….deb
+                        and linux-kbuild-….deb, which the machines uio-drivers and uio-dma-memory need)
   --update              ask Debian again for the newest kernel, even if one is in the cache
   --help                this text
 
+Machines:
+  iommu            an IOMMU and VFIO: the one that is booted unless another is asked for
+  no-remapping     the same, without interrupt remapping
+  no-iommu         no IOMMU
+  pass-through     an IOMMU that passes addresses through
+  uio-drivers      no IOMMU; uio_pdrv_genirq, uio_dmem_genirq, and UIO devices of the lab's own
+  uio-dma-memory   an IOMMU, and a UIO core that allocates DMA memory
+The last two have kernel modules that the lab builds: that takes gcc and make, and 150 MB once.
+
 The edu device is at 0000:00:04.0, the AHCI controller at 0000:00:05.0, pci-testdev at 0000:00:06.0,
-an NVMe controller at 0000:00:08.0, an e1000 network card at 0000:00:09.0.
-All but AHCI are bound to vfio-pci. Exit status: what ran in the guest; 124: time limit; 125: the lab failed;
-69: the emulator or the kernel cannot be had on this machine.
+an NVMe controller at 0000:00:08.0, an e1000 network card at 0000:00:09.0, a second edu at 0000:00:0a.0,
+ivshmem at 0000:00:0b.0, an e1000e network card at 0000:00:0c.0. On the first two machines, edu, pci-testdev,
+NVMe and e1000 are bound to vfio-pci; on the others nothing is bound.
+
+Exit status: what ran in the guest; 124: time limit; 125: the lab failed; 69: the emulator, the kernel or what its
+modules are built with cannot be had on this machine.
 `
 
 /**
@@ -31,18 +47,18 @@ All but AHCI are bound to vfio-pci. Exit status: what ran in the guest; 124: tim
  * @property {'help' | 'suite' | 'shell' | 'run'} mode
  * @property {{ file: string, arguments: string[] } | undefined} run
  * @property {string[]} devices
- * @property {Map<string, string>} bindings driver by `vendor:device`
- * @property {boolean} interruptRemapping
+ * @property {import('./machine-kinds.mjs').MachineKind | undefined} machine undefined: none was asked for
+ * @property {Map<string, string>} bindings driver by `vendor:device`, beside those of the machine
  * @property {string[]} append
  * @property {string} memory
  * @property {number} timeoutSeconds 0: no limit
  * @property {boolean} kernelLog
- * @property {string | undefined} kernelPackage
+ * @property {string[]} kernelPackages none: Debian's
  * @property {boolean} update
  */
 
 /** The drivers a device can be bound to in the guest. */
-const drivers = ['vfio-pci', 'uio_pci_generic', 'none']
+const drivers = ['vfio-pci', 'uio_pci_generic', 'lab_edu_platform', 'none']
 
 /**
  * Reads the command line. What follows `--run FILE` belongs to the script, options included.
@@ -53,12 +69,7 @@ const drivers = ['vfio-pci', 'uio_pci_generic', 'none']
 export function parseLabArguments(argv) {
   const { own, rest } = splitAtRun(argv)
   const values = parseOwn(own)
-  const bindings = new Map([
-    ['1234:11e8', 'vfio-pci'],
-    ['1b36:0005', 'vfio-pci'],
-    ['1b36:0010', 'vfio-pci'],
-    ['8086:100e', 'vfio-pci'],
-  ])
+  const bindings = new Map()
   for (const text of values.bind ?? []) {
     const [, device, driver] = /^([0-9a-f]{4}:[0-9a-f]{4})=(\S+)$/.exec(text) ?? []
     if (!device || !driver || !drivers.includes(driver)) {
@@ -77,13 +88,13 @@ export function parseLabArguments(argv) {
     mode: values.help ? 'help' : shell ? 'shell' : rest ? 'run' : 'suite',
     run: rest,
     devices: values.device ?? [],
+    machine: values.machine === undefined ? undefined : findKind(values.machine),
     bindings,
-    interruptRemapping: true,
     append: values.append ?? [],
     memory,
     timeoutSeconds: Number(timeout),
     kernelLog: values['kernel-log'] === true,
-    kernelPackage: values.kernel,
+    kernelPackages: values.kernel ?? [],
     update: values.update === true,
   }
 }
@@ -111,8 +122,9 @@ function parseOwn(args) {
         bind: { type: 'string', multiple: true },
         device: { type: 'string', multiple: true },
         help: { type: 'boolean', short: 'h' },
-        kernel: { type: 'string' },
+        kernel: { type: 'string', multiple: true },
         'kernel-log': { type: 'boolean' },
+        machine: { type: 'string' },
         memory: { type: 'string' },
         shell: { type: 'boolean' },
         timeout: { type: 'string' },

@@ -34,11 +34,32 @@ describe('parseLabArguments', () => {
     expect(parseLabArguments(['--shell', '--timeout', '9']).timeoutSeconds).toBe(9)
   })
 
-  it('binds edu to vfio-pci unless told otherwise', () => {
-    expect(parseLabArguments([]).bindings.get('1234:11e8')).toBe('vfio-pci')
-    expect(parseLabArguments(['--bind', '1234:11e8=uio_pci_generic']).bindings.get('1234:11e8')).toBe(
-      'uio_pci_generic',
+  it('leaves it to the machine what is bound unless told otherwise', () => {
+    expect(parseLabArguments([]).bindings.size).toBe(0)
+    const { bindings } = parseLabArguments([
+      '--bind',
+      '1234:11e8=uio_pci_generic',
+      '--bind',
+      '1b36:0010=none',
+    ])
+    expect([...bindings]).toEqual([
+      ['1234:11e8', 'uio_pci_generic'],
+      ['1b36:0010', 'none'],
+    ])
+  })
+
+  it('takes the machine to boot, for every way to use it', () => {
+    expect(parseLabArguments([]).machine).toBeUndefined()
+    expect(parseLabArguments(['--machine', 'uio-drivers', '--run', 'a.mjs']).machine?.name).toBe(
+      'uio-drivers',
     )
+    expect(parseLabArguments(['--shell', '--machine=no-iommu']).machine?.name).toBe('no-iommu')
+  })
+
+  it('takes a kernel in several packages', () => {
+    const argv = ['--kernel', 'linux-image.deb', '--kernel', 'linux-headers.deb']
+    expect(parseLabArguments(argv).kernelPackages).toEqual(['linux-image.deb', 'linux-headers.deb'])
+    expect(parseLabArguments([]).kernelPackages).toEqual([])
   })
 
   it.each([
@@ -51,6 +72,8 @@ describe('parseLabArguments', () => {
     [['--memory', '2 pages']],
     [['--bind', '1234:11e8']],
     [['--bind', '1234:11e8=e1000']],
+    [['--machine', 'vfio']],
+    [['--machine']],
   ])('refuses %j with exit status 2', (argv) => {
     expect(() => parseLabArguments(argv)).toThrow(expect.objectContaining({ exitStatus: 2 }))
   })

@@ -8,9 +8,31 @@ import { run } from './processes.mjs'
  * @throws {LabError} if one is missing on this machine
  */
 export function listLibraries(file) {
-  // ldd ends with status 1 for a static program.
-  const text = run('ldd', [file], { accept: (status) => status <= 1, hint: 'install ldd (package libc-bin)' })
-  return parseLdd(text, file)
+  return parseLdd(ldd(file), file)
+}
+
+/**
+ * Lists the shared libraries a program needs and this machine does not have.
+ * @param {string} file
+ * @returns {string[]} their names
+ */
+export function missingLibraries(file) {
+  return parseMissing(ldd(file))
+}
+
+/**
+ * Reads what ldd prints of libraries that are not there.
+ * @param {string} text
+ * @returns {string[]}
+ */
+export function parseMissing(text) {
+  return [...text.matchAll(/^\s*(\S+) => not found$/gm)].map((match) => /** @type {string} */ (match[1]))
+}
+
+/** @param {string} file */
+function ldd(file) {
+  // It ends with status 1 for a static program.
+  return run('ldd', [file], { accept: (status) => status <= 1, hint: 'install ldd (package libc-bin)' })
 }
 
 /**

@@ -1,5 +1,6 @@
-import { existsSync, mkdirSync, readdirSync, statSync } from 'node:fs'
-import { basename, join, resolve } from 'node:path'
+import { createHash } from 'node:crypto'
+import { existsSync, mkdirSync, readdirSync, rmSync, statSync } from 'node:fs'
+import { join, resolve } from 'node:path'
 import { Apt, kernelSuite, unpackPackage } from './apt.mjs'
 import { cached, inScratchDirectory } from './cache.mjs'
 import { LabError } from './lab-error.mjs'
@@ -12,21 +13,32 @@ const packagePattern = '^linux-image-6[.][0-9.]+[^ ]*-cloud-amd64-unsigned$'
  * @property {string} version as in `uname -r`
  * @property {string} image the file to boot
  * @property {string} modules the directory of its modules
+ * @property {KernelHeaders | undefined} headers undefined where a kernel was given without them
+ */
+
+/**
+ * @typedef {object} KernelHeaders what modules for a kernel are built with
+ * @property {string} build the directory of its configuration
+ * @property {string} source the directory of what all of its configurations share
  */
 
 /**
  * Gives the kernel to boot: the one asked for, else the newest in the cache, else Debian's newest.
  * @param {string} cache
- * @param {{ packageFile?: string | undefined, update: boolean, say: (line: string) => void }} options
+ * @param {Pick<import('./arguments.mjs').LabOptions, 'kernelPackages' | 'update'>} options
+ * @param {(line: string) => void} say
  * @returns {Promise<GuestKernel>}
  */
-export async function findGuestKernel(cache, { packageFile, update, say }) {
+export async function findGuestKernel(cache, { kernelPackages, update }, say) {
   const directory = join(cache, 'kernels')
   mkdirSync(directory, { recursive: true })
-  if (packageFile !== undefined) return kernelFromPackage(directory, resolve(packageFile))
-  const newest = newestName(readdirSync(directory).filter((name) => name.startsWith('linux-image-')))
+  const given = kernelPackages.map((file) => resolve(file))
+  if (given.length > 0) return kernelFromPackages(directory, given)
+  const newest = newestName(readdirSync(directory).filter((name) => name.startsWith('kernel-')))
   if (newest && !update) return describe(join(directory, newest))
-  return describe(await fetchKernel(cache, directory, say))
+  const kernel = describe(await fetchKernel(cache, directory, say))
+  removeKernelsWithoutHeaders(directory)
+  return kernel
 }
 
 /** @param {string} cache @param {string} directory @param {(line: string) => void} say */
@@ -40,21 +52,47 @@ function fetchKernel(cache, directory, say) {
       throw apt.notFound(
         `linux-image-6.*-cloud-amd64-unsigned, in ${kernelSuite} or the machine's own release`,
       )
-    return cached(join(directory, name), (scratch) => {
-      say(`fetching ${name} into the cache`)
-      apt.unpack([name], join(scratch, 'entry'))
+    const version = name.replace(/^linux-image-|-unsigned$/g, '')
+    return cached(join(directory, `kernel-${version}`), (scratch) => {
+      say(`fetching ${name} and its headers into the cache`)
+      apt.unpack([name, ...headerPackages(apt, version)], join(scratch, 'entry'))
     })
   })
 }
 
-/** @param {string} directory @param {string} file */
-async function kernelFromPackage(directory, file) {
-  if (!existsSync(file)) throw new LabError(`--kernel: there is no ${file}`)
-  const { size, mtimeMs } = statSync(file)
-  // Not named linux-image-…: a kernel that was asked for once must not become everybody's newest.
-  const name = `given-${basename(file, '.deb')}-${size}-${Math.floor(mtimeMs)}`
+/**
+ * What modules for a kernel are built with. It is fetched with the kernel: a suite has it for its newest kernels only.
+ * @param {Apt} apt
+ * @param {string} version
+ */
+function headerPackages(apt, version) {
+  const name = `linux-headers-${version}`
+  if (apt.search(`^${name.replaceAll(/[.+]/g, '[$&]')}$`).length === 0) throw apt.notFound(`package ${name}`)
+  return [name, ...apt.dependencies(name).filter((other) => /^linux-(headers-.*-common|kbuild-)/.test(other))]
+}
+
+/** Where the lab kept kernels before it built modules for them. @param {string} directory */
+function removeKernelsWithoutHeaders(directory) {
+  for (const name of readdirSync(directory)) {
+    if (name.startsWith('linux-image-')) rmSync(join(directory, name), { recursive: true, force: true })
+  }
+}
+
+/** @param {string} directory @param {string[]} files */
+async function kernelFromPackages(directory, files) {
+  const missing = files.find((file) => !existsSync(file))
+  if (missing !== undefined) throw new LabError(`--kernel: there is no ${missing}`)
+  const key = createHash('sha256')
+  for (const file of files) {
+    const { size, mtimeMs } = statSync(file)
+    key.update(`${file} ${size} ${mtimeMs}\n`)
+  }
+  // Not named kernel-…: one that was asked for once must not become everybody's newest.
+  const name = `given-${key.digest('hex').slice(0, 12)}`
   return describe(
-    await cached(join(directory, name), (scratch) => unpackPackage(file, join(scratch, 'entry'))),
+    await cached(join(directory, name), (scratch) => {
+      for (const file of files) unpackPackage(file, join(scratch, 'entry'))
+    }),
   )
 }
 
@@ -64,9 +102,20 @@ function describe(root) {
   const image = existsSync(boot) ? readdirSync(boot).find((name) => name.startsWith('vmlinuz-')) : undefined
   if (!image) throw new LabError(`${root} holds no boot/vmlinuz-…`, { hint: `rm -r ${root}` })
   const version = image.slice('vmlinuz-'.length)
-  const modules = ['lib/modules', 'usr/lib/modules'].map((path) => join(root, path, version)).find(existsSync)
+  const modules = ['lib/modules', 'usr/lib/modules']
+    .map((path) => join(root, path, version, 'kernel'))
+    .find(existsSync)
   if (!modules) throw new LabError(`${root} holds no modules for ${version}`, { hint: `rm -r ${root}` })
-  return { version, image: join(boot, image), modules }
+  return { version, image: join(boot, image), modules, headers: findHeaders(root, version) }
+}
+
+/** @param {string} root @param {string} version @returns {KernelHeaders | undefined} */
+function findHeaders(root, version) {
+  const sources = join(root, 'usr/src')
+  const build = join(sources, `linux-headers-${version}`)
+  if (!existsSync(join(build, 'Module.symvers'))) return undefined
+  const common = readdirSync(sources).find((name) => /^linux-headers-.*-common$/.test(name))
+  return common === undefined ? undefined : { build, source: join(sources, common) }
 }
 
 /**

@@ -6,25 +6,14 @@ import { cached, prune } from './cache.mjs'
 import { writeArchive } from './cpio.mjs'
 import { listLibraries } from './elf-libraries.mjs'
 import { LabError } from './lab-error.mjs'
-
-/** The modules the guest loads, in the order in which they need each other. */
-export const guestModules = [
-  'irqbypass',
-  'vfio',
-  // Without allow_unsafe_interrupts: the emulated IOMMU isolates interrupts, as that of a real machine does.
-  'vfio_iommu_type1',
-  'vfio-pci-core',
-  'vfio-pci',
-  'uio',
-  'uio_pci_generic',
-]
+import { stockModules } from './machine-kinds.mjs'
 
 /** How many images of some 100 MB the cache keeps: a few versions of Node on one machine. */
 const keptImages = 3
 
 /**
  * Gives the part of the guest's first file system that changes seldom, from the cache if it is there: busybox, this
- * very node with its libraries, and the kernel's modules.
+ * very node with its libraries, and modules that come with the kernel.
  * @param {string} cache
  * @param {{ kernel: import('./guest-kernel.mjs').GuestKernel, busybox: string }} parts
  * @returns {Promise<string>} a file to which another archive may be appended
@@ -37,7 +26,7 @@ export async function baseImage(cache, { kernel, busybox }) {
     const { size, mtimeMs } = statSync(file)
     key.update(`${file} ${size} ${mtimeMs}\n`)
   }
-  key.update(`${kernel.modules}\n${guestModules.join('\n')}`)
+  key.update(`${kernel.modules}\n${stockModules.join('\n')}`)
   const name = `${kernel.version}-node-${process.versions.node}-${key.digest('hex').slice(0, 12)}.cpio`
   const path = await cached(join(directory, name), (scratch) => {
     const programs = [program('/bin/busybox', busybox), program('/bin/node', node)]
@@ -72,7 +61,7 @@ function program(path, file) {
 /** @param {string} directory @param {string} busybox @returns {import('./cpio.mjs').ArchiveEntry[]} */
 function modules(directory, busybox) {
   const files = readdirSync(directory, { recursive: true, encoding: 'utf8' })
-  return guestModules.map((name) => {
+  return stockModules.map((name) => {
     const file = files.find((path) => [`${name}.ko`, `${name}.ko.xz`].includes(basename(path)))
     if (!file)
       throw new LabError(`this kernel has no module ${name}`, { hint: 'take a Debian kernel, 6.12 or later' })

@@ -1,32 +1,144 @@
+import { LabError } from './lab-error.mjs'
+
 /**
- * @typedef {object} MachineKind one of the machines that the suites are run on
+ * @typedef {object} MachineKind one of the machines that there are to boot
  * @property {string} name as conformance names it
  * @property {boolean} interruptRemapping
- * @property {string[]} append further words of the kernel's command line
- * @property {boolean} binds whether devices are bound to drivers: without an IOMMU, vfio-pci takes none
+ * @property {readonly string[]} append further words of the kernel's command line
+ * @property {ReadonlyMap<string, string>} bindings driver by `vendor:device`, for the first such device
+ * @property {readonly string[]} modules what it loads, in that order, each with its parameters
+ * @property {boolean} builtModules whether the modules built by the lab are in it, loaded or not
  */
 
-/** The machine of every other mode of the lab: it has all that there is. */
-export const defaultKind = { name: 'iommu', interruptRemapping: true, append: [], binds: true }
+/**
+ * @typedef {object} Binding
+ * @property {string} device `vendor:device`
+ * @property {string} driver
+ * @property {'first' | 'every'} which
+ */
+
+/**
+ * @typedef {Omit<import('./arguments.mjs').LabOptions, 'bindings'>
+ *   & Pick<MachineKind, 'interruptRemapping' | 'modules' | 'builtModules'>
+ *   & { bindings: Binding[] }} GuestOptions
+ *   what is asked for on the command line, on a machine of some kind
+ */
+
+const vfio = [
+  'irqbypass',
+  'vfio',
+  // Without allow_unsafe_interrupts: the emulated IOMMU isolates interrupts, as that of a real machine does.
+  'vfio_iommu_type1',
+  'vfio-pci-core',
+  'vfio-pci',
+]
+const uio = ['uio', 'uio_pci_generic']
+
+/** The modules that come with the kernel. */
+export const stockModules = [...vfio, ...uio]
+
+const boundToVfio = new Map([
+  ['1234:11e8', 'vfio-pci'],
+  ['1b36:0005', 'vfio-pci'],
+  ['1b36:0010', 'vfio-pci'],
+  ['8086:100e', 'vfio-pci'],
+])
+
+/** @type {Omit<MachineKind, 'name'>} */
+const stock = {
+  interruptRemapping: true,
+  append: [],
+  bindings: boundToVfio,
+  modules: stockModules,
+  builtModules: false,
+}
+
+/** Programs on machines of these kinds bind devices themselves. */
+const unbound = { ...stock, bindings: new Map() }
+
+/** The machine of whatever asks for none: it has all that there is. @type {MachineKind} */
+export const defaultKind = { name: 'iommu', ...stock }
 
 /** @type {readonly MachineKind[]} */
 export const machineKinds = [
   defaultKind,
-  { name: 'no-remapping', interruptRemapping: false, append: [], binds: true },
-  { name: 'no-iommu', interruptRemapping: true, append: ['intel_iommu=off'], binds: false },
+  { name: 'no-remapping', ...stock, interruptRemapping: false },
+  // Without an IOMMU, vfio-pci takes no device.
+  { name: 'no-iommu', ...unbound, append: ['intel_iommu=off'] },
+  { name: 'pass-through', ...unbound, append: ['iommu=pt'] },
+  {
+    name: 'uio-drivers',
+    ...unbound,
+    append: ['intel_iommu=off'],
+    modules: [...uio, 'uio_pdrv_genirq', 'uio_dmem_genirq', 'lab_edu_platform', 'lab_uio'],
+    builtModules: true,
+  },
+  {
+    name: 'uio-dma-memory',
+    ...unbound,
+    // Strict: an address that was given back is at once one that the device cannot reach.
+    append: ['iommu.strict=1'],
+    modules: ['uio_dma_mem variant=magic', 'uio_pci_generic'],
+    builtModules: true,
+  },
 ]
+
+/**
+ * @param {string} name
+ * @returns {MachineKind}
+ * @throws {LabError} exit status 2 if there is none of that name
+ */
+export function findKind(name) {
+  const kind = machineKinds.find((candidate) => candidate.name === name)
+  if (kind) return kind
+  const names = machineKinds.map((candidate) => candidate.name).join(', ')
+  throw new LabError(`--machine ${name}: expected one of ${names}`, {
+    hint: 'npm run lab -- --help',
+    exitStatus: 2,
+  })
+}
+
+/**
+ * The machines that are booted.
+ * @param {Pick<import('./arguments.mjs').LabOptions, 'mode' | 'machine'>} options
+ * @returns {readonly MachineKind[]}
+ */
+export function kindsFor({ mode, machine }) {
+  if (machine) return [machine]
+  return mode === 'suite' ? machineKinds : [defaultKind]
+}
 
 /**
  * What is asked for on the command line, on a machine of this kind.
  * @param {import('./arguments.mjs').LabOptions} options
  * @param {MachineKind} kind
- * @returns {import('./arguments.mjs').LabOptions}
+ * @returns {GuestOptions}
  */
-export function optionsFor(options, { interruptRemapping, append, binds }) {
+export function optionsFor(options, { interruptRemapping, append, bindings, modules, builtModules }) {
   return {
     ...options,
     interruptRemapping,
+    modules,
+    builtModules,
     append: [...options.append, ...append],
-    bindings: binds ? options.bindings : new Map(),
+    bindings: mergeBindings(bindings, options.bindings),
   }
+}
+
+/**
+ * What a person asks for is for every such device, and in the place of what the machine would do with them.
+ * @param {ReadonlyMap<string, string>} own
+ * @param {ReadonlyMap<string, string>} asked
+ * @returns {Binding[]}
+ */
+function mergeBindings(own, asked) {
+  /** @type {Binding[]} */
+  const first = [...own]
+    .filter(([device]) => !asked.has(device))
+    .map(([device, driver]) => ({ device, driver, which: 'first' }))
+  /** @type {Binding[]} */
+  const every = [...asked]
+    .filter(([, driver]) => driver !== 'none')
+    .map(([device, driver]) => ({ device, driver, which: 'every' }))
+  return [...first, ...every]
 }

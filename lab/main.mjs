@@ -4,7 +4,9 @@ import { bundleScript } from './bundle.mjs'
 import { cacheDirectory } from './cache.mjs'
 import { findGuestKernel } from './guest-kernel.mjs'
 import { baseImage } from './initramfs.mjs'
-import { LabError } from './lab-error.mjs'
+import { buildModules } from './kernel-modules.mjs'
+import { LabError, obtain, unavailable } from './lab-error.mjs'
+import { kindsFor } from './machine-kinds.mjs'
 import { packagePayload } from './payload.mjs'
 import { runScript } from './run-script.mjs'
 import { runShell } from './run-shell.mjs'
@@ -12,9 +14,6 @@ import { runSuite } from './run-suite.mjs'
 import { makeScratchDirectory } from './scratch.mjs'
 import { findTools } from './tools.mjs'
 import { listWorkspaces, repository } from './workspace.mjs'
-
-/** Exit status where the lab cannot run on this machine, which says nothing of the packages: sysexits' EX_UNAVAILABLE. */
-const unavailable = 69
 
 /**
  * The lab's command line.
@@ -66,22 +65,20 @@ async function start(options) {
  * @param {import('./arguments.mjs').LabOptions} options
  * @returns {Promise<import('./virtual-machine.mjs').Machine>}
  */
-async function prepareMachine({ kernelPackage, update }) {
+async function prepareMachine(options) {
   const cache = cacheDirectory()
-  try {
-    const { emulator, busybox } = await findTools(cache, say)
-    const kernel = await findGuestKernel(cache, { packageFile: kernelPackage, update, say })
-    return { emulator, kernel, baseImage: await baseImage(cache, { kernel, busybox }) }
-  } catch (error) {
-    if (!(error instanceof LabError)) throw error
-    throw new LabError(`the emulator or the kernel cannot be had: ${error.message}`, {
-      hint:
-        error.hint ??
-        'apt-get install qemu-system-x86 busybox-static, or bring the network up for the first run',
-      exitStatus: unavailable,
-      cause: error,
-    })
-  }
+  const parts = await obtain(
+    'the emulator or the kernel',
+    'apt-get install qemu-system-x86 busybox-static, or bring the network up for the first run',
+    async () => {
+      const { emulator, busybox } = await findTools(cache, say)
+      const kernel = await findGuestKernel(cache, options, say)
+      return { emulator, busybox, kernel, baseImage: await baseImage(cache, { kernel, busybox }) }
+    },
+  )
+  // Most machines do without: what they take is not asked for then.
+  const builds = kindsFor(options).some((kind) => kind.builtModules)
+  return { ...parts, builtModules: builds ? await buildModules(cache, { ...parts, say }) : [] }
 }
 
 /** What the lab itself has to say goes to standard error: standard output is the guest's. @param {string} line */

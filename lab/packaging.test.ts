@@ -85,6 +85,9 @@ describe('listPrograms', () => {
       ['conformance-iommu', '/app/conformance', ['dist/real.mjs', 'iommu']],
       ['conformance-no-remapping', '/app/conformance', ['dist/real.mjs', 'no-remapping']],
       ['conformance-no-iommu', '/app/conformance', ['dist/real.mjs', 'no-iommu']],
+      ['conformance-pass-through', '/app/conformance', ['dist/real.mjs', 'pass-through']],
+      ['conformance-uio-drivers', '/app/conformance', ['dist/real.mjs', 'uio-drivers']],
+      ['conformance-uio-dma-memory', '/app/conformance', ['dist/real.mjs', 'uio-dma-memory']],
       ['examples-copy', '/app/examples/copy', ['dist/index.js', '--vfio', '0000:00:04.0']],
     ])
   })

@@ -1,6 +1,5 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { guestModules } from './initramfs.mjs'
 
 /**
  * @typedef {object} Job one command to run in the guest
@@ -17,13 +16,15 @@ const hugePages = 8
  * @param {object} plan
  * @param {string} plan.token what its markers carry
  * @param {Job[]} plan.jobs
- * @param {Map<string, string>} plan.bindings driver by `vendor:device`
+ * @param {readonly string[]} plan.modules what to load, in that order, each with its parameters
+ * @param {import('./machine-kinds.mjs').Binding[]} plan.bindings
  * @param {number} plan.timeoutSeconds
  * @param {Record<string, string>} [plan.environment]
  * @param {boolean} [plan.shell] give the console a prompt once the jobs are done
  * @returns {import('./cpio.mjs').ArchiveEntry[]}
  */
-export function planEntries({ token, jobs, bindings, timeoutSeconds, environment = {}, shell = false }) {
+export function planEntries(plan) {
+  const { token, jobs, modules, bindings, timeoutSeconds, environment = {}, shell = false } = plan
   const variables = Object.entries(environment).map(([name, value]) => `export ${name}=${quote(value)}`)
   const settings = [`TOKEN=${token}`, `HUGE_PAGES=${hugePages}`, `TIMEOUT=${timeoutSeconds}`, ...variables]
   const steps = jobs.map(
@@ -31,14 +32,13 @@ export function planEntries({ token, jobs, bindings, timeoutSeconds, environment
   )
   if (shell)
     steps.push('mark begin shell', 'cd /app; ENV=/lab/shell.sh setsid cttyhack sh', 'mark end shell 0')
-  const bound = [...bindings].filter(([, driver]) => driver !== 'none')
   return [
     { path: '/init', data: readFileSync(join(import.meta.dirname, 'guest/init.sh')), executable: true },
     textEntry('/lab/settings.sh', settings),
-    textEntry('/lab/modules', guestModules),
+    textEntry('/lab/modules', modules),
     textEntry(
       '/lab/bindings',
-      bound.map((binding) => binding.join(' ')),
+      bindings.map(({ device, driver, which }) => `${device} ${driver} ${which}`),
     ),
     textEntry('/lab/plan.sh', steps),
     // An orderly end would ask the first process, which is waiting for this very prompt.
@@ -51,7 +51,7 @@ export function planEntries({ token, jobs, bindings, timeoutSeconds, environment
   ]
 }
 
-/** @param {string} path @param {string[]} lines */
+/** @param {string} path @param {readonly string[]} lines */
 function textEntry(path, lines) {
   return { path, data: Buffer.from(lines.map((line) => `${line}\n`).join('')) }
 }

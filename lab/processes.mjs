@@ -28,16 +28,21 @@ export function findCommand(name) {
  * Runs a command to its end and returns its standard output.
  * @param {string} command
  * @param {string[]} words
- * @param {{ cwd?: string, hint?: string, accept?: (status: number) => boolean }} [options]
+ * @param {object} [options]
+ * @param {string} [options.cwd]
+ * @param {Record<string, string>} [options.environment] variables beside those of this process
+ * @param {string} [options.hint]
+ * @param {(status: number) => boolean} [options.accept]
  * @returns {string}
  * @throws {LabError} with the end of what it wrote to standard error, if it fails
  */
-export function run(command, words, { cwd, hint, accept = (status) => status === 0 } = {}) {
+export function run(command, words, options = {}) {
+  const { cwd, environment, hint, accept = (status) => status === 0 } = options
   const result = spawnSync(command, words, {
     cwd,
     encoding: 'utf8',
     maxBuffer: 64 * 1024 * 1024,
-    env: { ...process.env, LC_ALL: 'C' },
+    env: { ...process.env, ...environment, LC_ALL: 'C' },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   if (result.error) throw new LabError(`${command}: ${result.error.message}`, { hint, cause: result.error })

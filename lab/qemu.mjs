@@ -2,6 +2,8 @@
 export const eduAddress = '0000:00:04.0'
 /** Where its e1000 network card is. */
 export const e1000Address = '0000:00:09.0'
+/** Where a second edu device is, of 64 address bits, alone on its interrupt line. */
+export const secondEduAddress = '0000:00:0a.0'
 
 /** Words of the kernel's command line that every machine has. */
 const KERNEL_WORDS = ['console=ttyS0', 'quiet', 'intel_iommu=on', 'no_timer_check', 'panic=-1']
@@ -45,6 +47,11 @@ export function qemuArguments({
     ...['-device', 'nvme,serial=lab,addr=8'],
     // Connected to nothing: it hears itself in loopback. Its boot ROM is a file that QEMU may not find.
     ...['-device', 'e1000,addr=9,romfile='],
+    // Of the slots in use, only that of pci-testdev, which has no interrupt, leads to the same line.
+    ...['-device', 'edu,addr=a,dma_mask=0xffffffffffffffff'],
+    ...['-object', 'memory-backend-ram,id=ivshmem,size=1M,share=on'],
+    ...['-device', 'ivshmem-plain,memdev=ivshmem,addr=b'],
+    ...['-device', 'e1000e,addr=c,romfile='],
     ...['-device', 'virtio-serial-pci,addr=1d'],
     ...ports.flatMap((port, index) => [
       ...['-chardev', `socket,id=port${index},path=${escapeComma(socket(port))}`],

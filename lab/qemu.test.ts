@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { e1000Address, eduAddress, ports, qemuArguments } from './qemu.mjs'
+import { e1000Address, eduAddress, ports, qemuArguments, secondEduAddress } from './qemu.mjs'
 
 const machine = {
   kernel: '/cache/vmlinuz',
@@ -20,12 +20,23 @@ describe('qemuArguments', () => {
 
   it.each([
     ['edu', eduAddress],
+    ['edu', secondEduAddress],
     ['e1000', e1000Address],
   ])('has %s where everybody is told it is', (name, address) => {
     const [, , slot] = /^(0000:00):([0-9a-f]{2})\.0$/.exec(address) ?? []
-    const wanted = `${name},addr=${Number.parseInt(slot ?? '', 16)}`
+    const wanted = `${name},addr=${Number.parseInt(slot ?? '', 16).toString(16)}`
     const devices = after(qemuArguments(machine), '-device')
     expect(devices.filter((device) => `${device},`.startsWith(`${wanted},`))).toHaveLength(1)
+  })
+
+  it('gives the second edu an interrupt line that nothing else with interrupts has', () => {
+    // On this machine, slots below 25 that are four apart share a line.
+    const line = (device: string) => Number.parseInt(/addr=([0-9a-f]+)/.exec(device)?.[1] ?? '', 16) % 4
+    const devices = after(qemuArguments(machine), '-device').filter((device) =>
+      /addr=[0-9a-f](,|$)/.test(device),
+    )
+    const sharing = devices.filter((device) => line(device) === 0xa % 4)
+    expect(sharing).toEqual(['pci-testdev,addr=6', expect.stringMatching(/^edu,addr=a,/)])
   })
 
   it('connects each port to its own socket', () => {

@@ -1,4 +1,5 @@
 import { bootAndRun } from './boot.mjs'
+import { defaultKind, optionsFor } from './machine-kinds.mjs'
 import { judgeGuest, printKernelLog } from './session.mjs'
 import { nodeCommand } from './suite.mjs'
 
@@ -10,7 +11,8 @@ import { nodeCommand } from './suite.mjs'
  * @returns {Promise<number>}
  */
 export async function runScript(session, script, words) {
-  const { payload, options } = session
+  const { payload } = session
+  const options = optionsFor(session.options, session.options.machine ?? defaultKind)
   const job = { id: 'script', directory: '/app/run', command: nodeCommand(script.path, ...words) }
   const onBytes = (/** @type {'output' | 'errors'} */ stream, /** @type {Uint8Array} */ bytes) => {
     const target = stream === 'output' ? process.stdout : process.stderr

@@ -1,4 +1,5 @@
 import { LabError } from './lab-error.mjs'
+import { defaultKind, optionsFor } from './machine-kinds.mjs'
 import { printKernelLog, timeLimitError } from './session.mjs'
 import { runGuest } from './virtual-machine.mjs'
 
@@ -8,7 +9,8 @@ import { runGuest } from './virtual-machine.mjs'
  * @returns {Promise<number>}
  */
 export async function runShell(session) {
-  const { machine, payload, options, scratch, say } = session
+  const { machine, payload, scratch, say } = session
+  const options = optionsFor(session.options, session.options.machine ?? defaultKind)
   say('the packages are in /app; "poweroff" or ctrl-A x ends the guest')
   const { columns = 80, rows = 24 } = process.stdout
   const environment = {

@@ -2,7 +2,7 @@ import { bootAndRun } from './boot.mjs'
 import { compare, count } from './comparison.mjs'
 import { findCrashes, findDmaFaults } from './kernel-log.mjs'
 import { LabError } from './lab-error.mjs'
-import { machineKinds, optionsFor } from './machine-kinds.mjs'
+import { kindsFor, optionsFor } from './machine-kinds.mjs'
 import { formatOutputs, formatRows, formatTotals } from './report.mjs'
 import { describeTimes, judgeGuest, printKernelLog } from './session.mjs'
 import { listPrograms, runOnFake } from './suite.mjs'
@@ -25,7 +25,7 @@ export async function runSuite(session, workspaces) {
   const name = `Linux ${machine.kernel.version}`
   const totals = { passed: 0, failed: 0, skipped: 0 }
   let passed = true
-  for (const kind of machineKinds) {
+  for (const kind of kindsFor(session.options)) {
     const own = programs.filter((program) => program.machine === kind)
     if (own.length === 0) continue
     say(`machine '${kind.name}': running ${own.map(({ title }) => title).join(', ')} on ${name}`)

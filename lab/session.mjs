@@ -46,7 +46,7 @@ export function judgeGuest({ options, say }, outcome) {
   return timeLimitError(options)
 }
 
-/** @param {import('./arguments.mjs').LabOptions} options */
+/** @param {{ timeoutSeconds: number }} options */
 export function timeLimitError({ timeoutSeconds }) {
   return new LabError(`the guest was ended at its time limit of ${timeoutSeconds} s`, {
     hint: 'npm run lab -- --timeout SECONDS …, if it only needs longer',

@@ -25,6 +25,7 @@ const applets = [
   'mkfifo',
   'mount',
   'poweroff',
+  'rmmod',
   'setsid',
   'sh',
   'stty',
@@ -81,11 +82,13 @@ async function fetchEmulator(cache, say) {
 }
 
 /**
+ * Gives a folder with a package unpacked into it, and whatever it needs that the machine lacks.
  * @param {string} cache
- * @param {string} name a package, fetched with whatever it needs that the machine lacks
+ * @param {string} name a package
  * @param {(line: string) => void} say
+ * @returns {Promise<string>}
  */
-function fetchPackages(cache, name, say) {
+export function fetchPackages(cache, name, say) {
   return cached(join(cache, 'tools', name), async (scratch) => {
     await inScratchDirectory(join(cache, 'apt'), (directory) => {
       const apt = new Apt(directory)

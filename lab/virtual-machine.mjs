@@ -14,13 +14,14 @@ import { Recorder } from './recorder.mjs'
  * @property {import('./tools.mjs').Emulator} emulator
  * @property {import('./guest-kernel.mjs').GuestKernel} kernel
  * @property {string} baseImage
+ * @property {import('./cpio.mjs').ArchiveEntry[]} builtModules those that the lab built; none where no machine has them
  */
 
 /**
  * @typedef {object} Task what it does
  * @property {import('./plan.mjs').Job[]} jobs
  * @property {import('./cpio.mjs').ArchiveEntry[]} payload
- * @property {import('./arguments.mjs').LabOptions} options
+ * @property {import('./machine-kinds.mjs').GuestOptions} options
  * @property {Record<string, string>} [environment]
  * @property {boolean} [shell] connect the terminal to the console, for a prompt
  * @property {(stream: 'output' | 'errors', bytes: Uint8Array) => void} [onBytes] what programs write, as they do
@@ -51,7 +52,8 @@ export async function runGuest(machine, task, scratch) {
   const token = randomBytes(8).toString('hex')
   const plan = planEntries({ token, jobs, ...options, environment, shell })
   const initrd = join(scratch, 'initrd')
-  appendArchive(machine.baseImage, writeArchive([...payload, ...plan]), initrd)
+  const modules = options.builtModules ? machine.builtModules : []
+  appendArchive(machine.baseImage, writeArchive([...modules, ...payload, ...plan]), initrd)
 
   const record = new Recorder(token, onBytes)
   const listeners = await Promise.all(ports.map((port) => listen(join(scratch, port), record.reader(port))))

@@ -52,7 +52,7 @@ job() {
   mark end "$id" $?
 }
 
-# bind VENDOR:DEVICE DRIVER, for each such device
+# bind VENDOR:DEVICE DRIVER first|every
 bind() {
   for path in /sys/bus/pci/devices/*; do
     [ "$(cut -c3- "$path/vendor"):$(cut -c3- "$path/device")" = "$1" ] || continue
@@ -61,6 +61,7 @@ bind() {
     echo "$2" >"$path/driver_override"
     echo "$address" >/sys/bus/pci/drivers_probe
     [ -e "$path/driver" ] || fail "$1 at $address could not be bound to $2"
+    [ "$3" = every ] || return 0
   done
 }
 
@@ -73,11 +74,11 @@ cat /dev/kmsg >"$(port lab.kernel-log)" &
 exec 5>/tmp/.output 6>/tmp/.errors
 rm /tmp/.output /tmp/.errors
 
-while read -r module; do
-  insmod "/lib/modules/$module.ko" || fail "insmod $module failed"
+while read -r module parameters; do
+  insmod "/lib/modules/$module.ko" $parameters || fail "insmod $module failed"
 done </lab/modules
-while read -r device driver; do
-  bind "$device" "$driver"
+while read -r device driver which; do
+  bind "$device" "$driver" "$which"
 done </lab/bindings
 echo "$HUGE_PAGES" >/proc/sys/vm/nr_hugepages
 
