@@ -38,12 +38,17 @@ export function allocateOwnRegion(
   direction: TransferDirection,
   options: OwnRegionOptions,
 ): DmaRegion {
+  // That so many base pages lie in one piece is too rare to fetch and pin them all, only to see that they do not.
+  const hopeless = device.ops.physical === true && byteLength > HUGE_PAGES[0]
+  if (hopeless && options.hugePageSize === undefined) {
+    return allocateInOnePiece(device, byteLength, direction, options, 'DMA_NOT_CONTIGUOUS')
+  }
   try {
     return allocateFrom(device, byteLength, direction, options, options.hugePageSize)
   } catch (error) {
     const elsewhere = isDmaError(error, 'DMA_NOT_CONTIGUOUS') || isDmaError(error, 'DMA_ABOVE_MASK')
     if (!elsewhere || options.hugePageSize !== undefined) throw error
-    return allocateInOnePiece(device, byteLength, direction, options, error)
+    return allocateInOnePiece(device, byteLength, direction, options, error.code)
   }
 }
 
@@ -52,7 +57,7 @@ function allocateInOnePiece(
   byteLength: number,
   direction: TransferDirection,
   options: OwnRegionOptions,
-  reason: DmaError,
+  reason: string,
 ): DmaRegion {
   const hugePageSize = HUGE_PAGES.find((size) => byteLength <= size)
   if (hugePageSize === undefined) throw tooLongForOnePiece(byteLength)
@@ -61,12 +66,12 @@ function allocateInOnePiece(
   } catch (cause) {
     if (!isDmaError(cause, 'ENOMEM') && !isDmaError(cause, 'EINVAL') && !isDmaError(cause, 'ENODEV'))
       throw cause
-    const where = reason.code === 'DMA_ABOVE_MASK' ? 'below its mask' : 'in one piece'
+    const where = reason === 'DMA_ABOVE_MASK' ? 'below its mask' : 'in one piece'
     throw new DmaError(
-      reason.code,
+      reason,
       `${byteLength} bytes for ${device.name} have to lie ${where}: base pages do not, and no huge page of ${hugePageSize} is free`,
       {
-        hint: `reserve one, as root: echo 1 > /sys/kernel/mm/hugepages/hugepages-${hugePageSize / 1024}kB/nr_hugepages; or ${LESS[reason.code]}`,
+        hint: `reserve one, as root: echo 1 > /sys/kernel/mm/hugepages/hugepages-${hugePageSize / 1024}kB/nr_hugepages; or ${LESS[reason]}`,
         cause,
       },
     )

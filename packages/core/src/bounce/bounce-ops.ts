@@ -71,12 +71,16 @@ class BounceOps implements DmaOps {
     return this.#inner.mapPages(device, memory, byteOffset, byteLength, direction, mask)
   }
 
-  unmapPages(device: DmaDevice, address: DmaAddress, byteLength: number): void {
-    this.#inner.unmapPages(device, address, byteLength)
+  unmapPages(device: DmaDevice, address: DmaAddress, byteLength: number, memory: DmaMemory): void {
+    this.#inner.unmapPages(device, address, byteLength, memory)
   }
 
   allocateCoherent(device: DmaDevice, byteLength: number, mask: bigint): CoherentMemory | undefined {
     return this.#inner.allocateCoherent?.(device, byteLength, mask)
+  }
+
+  verify(): void {
+    this.#inner.verify?.()
   }
 
   syncForCpu(device: DmaDevice, address: DmaAddress, byteLength: number, direction: TransferDirection): void {

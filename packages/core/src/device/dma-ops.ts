@@ -48,8 +48,9 @@ export interface DmaOps {
   /**
    * Undoes one `mapPages`, whole. When it returns, the device can no longer reach the pages. When it throws, it
    * may still: the memory is then quarantined.
+   * @param memory what was mapped: another of the same pages may be at this address too
    */
-  unmapPages(device: DmaDevice, address: DmaAddress, byteLength: number): void
+  unmapPages(device: DmaDevice, address: DmaAddress, byteLength: number, memory: DmaMemory): void
 
   /**
    * Present where coherent memory may come from somewhere else than `mapPages`: a driver in the kernel that allocates it.
@@ -58,6 +59,13 @@ export interface DmaOps {
    * @returns undefined where it is to be allocated and mapped as all other memory
    */
   allocateCoherent?(device: DmaDevice, byteLength: number, mask: bigint): CoherentMemory | undefined
+
+  /**
+   * Looks again whether everything that is mapped still is where the device was told. Present where that can change: a
+   * physical address is good for as long as nobody moves the page.
+   * @throws DMA_FRAME_MOVED for the first mapping that is not
+   */
+  verify?(): void
 
   /** Makes what the device wrote visible to the CPU. Needed where the path is not {@link coherent}. */
   syncForCpu?(device: DmaDevice, address: DmaAddress, byteLength: number, direction: TransferDirection): void

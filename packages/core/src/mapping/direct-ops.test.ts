@@ -1,11 +1,16 @@
+import type { Kernel } from '@linux-dma/native'
 import { createFakeMachine } from '@linux-dma/testkit'
 import { describe, expect, it } from 'vitest'
 import { dmaAllocCoherent } from '../allocation/coherent'
 import { dmaAllocNoncoherent } from '../allocation/noncoherent'
+import { bounceOps } from '../bounce/bounce-ops'
 import { DmaDevice } from '../device/dma-device'
 import { dmaBitMask, dmaSetMaskAndCoherent } from '../device/masks'
 import { allocateDmaMemory } from '../memory/allocate-memory'
 import { physicalAddressAt } from '../memory/physical'
+import { exportDmaMemory, importDmaMemory } from '../memory/share-memory'
+import { toNumber } from '../vocabulary/address'
+import { DmaAttribute } from '../vocabulary/attributes'
 import { DmaDirection } from '../vocabulary/direction'
 import { createDmaRegion } from './create-region'
 import { directOps } from './direct-ops'
@@ -46,13 +51,45 @@ describe('directOps', () => {
     machine.assertQuiescent()
   })
 
-  it('takes huge pages as they are, without a pin', () => {
+  it('pins huge pages whole, where that is allowed', () => {
+    const { machine, kernel, device } = machineWithDevice({ hugePages: 2 })
+    const memory = allocateDmaMemory({ byteLength: 0x40_0000, hugePageSize: 0x20_0000, kernel })
+    const before = kernel.live().descriptors
+    const parts = [5, PAGE, 0x1f_ffff].map((start) =>
+      dmaMapSingle(device, memory.bytes.subarray(start, start + 1), DmaDirection.ToDevice),
+    )
+    expect(kernel.live().descriptors).toBe(before + 1)
+    const other = dmaMapSingle(device, memory.bytes.subarray(0x20_0000), DmaDirection.ToDevice)
+    expect(kernel.live().descriptors).toBe(before + 2)
+    for (const mapping of [...parts, other]) mapping.unmap()
+    expect(kernel.live().descriptors).toBe(before)
+    memory.close()
+    machine.assertQuiescent()
+  })
+
+  it('takes huge pages as they are, where they may not be pinned', () => {
     const { machine, kernel, device } = machineWithDevice({ hugePages: 2 })
     kernel.writeText('/proc/sys/kernel/io_uring_disabled', '2')
     const byteLength = 0x40_0000
     const region = createDmaRegion(device, { byteLength, hugePageSize: 0x20_0000 })
     expect(region.addressAt(PAGE + 5, 1)).toBe(physicalAddressAt(region.memory, PAGE + 5))
     device.close()
+    machine.assertQuiescent()
+  })
+
+  it('keeps the pins of memories that have the same pages apart', () => {
+    const { machine, kernel, device } = machineWithDevice()
+    const memory = allocateDmaMemory({ byteLength: PAGE, kernel })
+    const imported = importDmaMemory(exportDmaMemory(memory), { kernel })
+    const first = createDmaRegion(device, { memory })
+    const second = createDmaRegion(device, { memory: imported })
+    expect(second.dmaAddress).toBe(first.dmaAddress)
+    second.close()
+    imported.close()
+    expect(memory.isPinned()).toBe(true)
+    device.ops.verify?.()
+    first.close()
+    memory.close()
     machine.assertQuiescent()
   })
 
@@ -69,6 +106,56 @@ describe('directOps', () => {
     const { device } = machineWithDevice()
     expect(device.ops).toMatchObject({ name: 'direct', physical: true, pins: true, coherent: true })
     expect(device.ops.iommu).toBeUndefined()
+  })
+})
+
+describe('frames that a device was given', () => {
+  /** A kernel that has moved all memory by `pages`. */
+  function movingKernel(kernel: Kernel): { kernel: Kernel; move(pages: bigint): void } {
+    let moved = 0n
+    const readPagemap: Kernel['readPagemap'] = (address, entries) => {
+      const count = kernel.readPagemap(address, entries)
+      for (let index = 0; index < count; index++) entries[index]! += moved
+      return count
+    }
+    const moving = new Proxy(kernel, {
+      get(target, name) {
+        if (name === 'readPagemap') return readPagemap
+        const value: unknown = Reflect.get(target, name, target)
+        return typeof value === 'function' ? value.bind(target) : value
+      },
+    })
+    return {
+      kernel: moving,
+      move: (pages) => {
+        moved = pages
+      },
+    }
+  }
+
+  it('are looked at again, and named where they moved', () => {
+    const machine = createFakeMachine({ iommu: 'off', hugePages: 1 })
+    const { kernel, move } = movingKernel(machine.kernel)
+    const device = new DmaDevice(
+      'bare',
+      kernel,
+      bounceOps(directOps({ unsafePhysicalAddresses: true, kernel })),
+    )
+    dmaSetMaskAndCoherent(device, dmaBitMask(64))
+    const region = createDmaRegion(device, { byteLength: 0x20_0000, hugePageSize: 0x20_0000 })
+    const hidden = dmaAllocCoherent(device, PAGE, DmaAttribute.NoKernelMapping)
+    device.ops.verify?.()
+    move(512n)
+    const failure = outcome(() => device.ops.verify?.())
+    expect(failure.code).toBe('DMA_FRAME_MOVED')
+    expect(failure.message).toContain(toNumber(region.dmaAddress).toString(16))
+    expect(failure.hint).toMatch(/unmap this and map it again/)
+    region.close()
+    // What has no pages in this process cannot be looked at, and is pinned.
+    device.ops.verify?.()
+    expect(hidden.freed).toBe(false)
+    device.close()
+    machine.assertQuiescent()
   })
 })
 
@@ -153,11 +240,11 @@ describe('allocations on the direct path', () => {
   })
 })
 
-function outcome(action: () => unknown): { code?: string; hint?: string } {
+function outcome(action: () => unknown): { code?: string; message?: string; hint?: string } {
   try {
     action()
   } catch (error) {
-    return error as { code?: string; hint?: string }
+    return error as { code?: string; message?: string; hint?: string }
   }
   return {}
 }

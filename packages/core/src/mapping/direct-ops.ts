@@ -9,6 +9,7 @@ import { lastPhysicalAddress } from '../memory/physical-memory'
 import type { DmaPin } from '../memory/pin'
 import { type DmaAddress, dmaAddress, formatDmaAddress, toNumber } from '../vocabulary/address'
 import type { TransferDirection } from '../vocabulary/direction'
+import { assertUntranslated } from './untranslated'
 
 /** What the direct path has to be told: see {@link directOps}. */
 export interface DirectOpsOptions {
@@ -18,14 +19,23 @@ export interface DirectOpsOptions {
   kernel?: Kernel
   /** PCI address of the device, to find out that no IOMMU stands before it. Default: taken on trust. */
   pciAddress?: string
+  /** The same of any device: where sysfs has it, below /sys/devices. */
+  devicePath?: string
   /** The highest address that bridges above the device carry, normally `dmaBitMask(n)`. Default: all. */
   busLimit?: bigint
 }
 
-/** What memory is of which IOMMU type when nothing translates. */
-const UNTRANSLATED = 'identity'
 /** The kernel can always find memory below 16 MiB for a device that reaches no further. */
 const LOWEST_MASK = dmaBitMask(24)
+
+/** Pages whose physical address a device was given. */
+interface Mapped {
+  readonly memory: DmaMemory
+  readonly byteOffset: number
+  readonly byteLength: number
+  /** What holds them; undefined for huge pages that may not be pinned. */
+  readonly pin: DmaPin | undefined
+}
 
 /** A DMA path without an IOMMU: the DMA address is the physical address. Works as kernel/dma/direct.c does. */
 class DirectOps implements DmaOps {
@@ -35,8 +45,8 @@ class DirectOps implements DmaOps {
   readonly physical = true
   readonly busLimit: bigint
   readonly #kernel: Kernel
-  /** What holds the pages of each mapping, by DMA address; undefined for huge pages, which need nothing. */
-  readonly #mapped = new Map<number, { byteLength: number; pin: DmaPin | undefined }[]>()
+  /** What is mapped, by DMA address. */
+  readonly #mapped = new Map<number, Mapped[]>()
 
   constructor(kernel: Kernel, busLimit: bigint) {
     this.#kernel = kernel
@@ -55,7 +65,7 @@ class DirectOps implements DmaOps {
     try {
       const address = contiguousAddress(memory, byteOffset, byteLength)
       this.#assertReach(device, address, byteLength, mask)
-      this.#remember(address, byteLength, pin)
+      this.#remember(address, { memory, byteOffset, byteLength, pin })
       return address
     } catch (error) {
       pin?.release()
@@ -63,16 +73,23 @@ class DirectOps implements DmaOps {
     }
   }
 
-  unmapPages(_device: DmaDevice, address: DmaAddress, byteLength: number): void {
-    // Mappings of the same pages are alike: it does not matter whose pin goes first.
+  unmapPages(_device: DmaDevice, address: DmaAddress, byteLength: number, memory: DmaMemory): void {
     const mapped = this.#mapped.get(toNumber(address)) ?? []
-    const index = mapped.findIndex((one) => one.byteLength === byteLength)
+    // Mappings of the same pages of the same memory are alike: it does not matter whose pin goes first.
+    const index = mapped.findIndex((one) => one.memory === memory && one.byteLength === byteLength)
     const [entry] = index < 0 ? [] : mapped.splice(index, 1)
     if (entry === undefined) {
       throw new DmaError('DMA_NOT_MAPPED', `nothing is mapped at ${formatDmaAddress(address)}`)
     }
     if (mapped.length === 0) this.#mapped.delete(toNumber(address))
     entry.pin?.release()
+  }
+
+  /** Also what is pinned: a file whose pages somebody punches out has others in their place. */
+  verify(): void {
+    for (const [address, mapped] of this.#mapped) {
+      for (const entry of mapped) assertInPlace(address, entry)
+    }
   }
 
   supportsMask(mask: bigint): boolean {
@@ -107,8 +124,7 @@ class DirectOps implements DmaOps {
     )
   }
 
-  #remember(address: DmaAddress, byteLength: number, pin: DmaPin | undefined): void {
-    const entry = { byteLength, pin }
+  #remember(address: DmaAddress, entry: Mapped): void {
     const mapped = this.#mapped.get(toNumber(address))
     if (mapped) mapped.push(entry)
     else this.#mapped.set(toNumber(address), [entry])
@@ -122,13 +138,14 @@ class DirectOps implements DmaOps {
  * Nothing stands between a device and memory then: a wrong address, or a transfer that goes on after the program ended,
  * overwrites whatever lies there, the kernel included. Behind an IOMMU open the device with `@linux-dma/vfio` instead.
  *
- * Memory is pinned for as long as it is mapped, huge pages stay without. A pin of yours that covers it is used, and holds
+ * Memory is pinned for as long as it is mapped; huge pages also where that is not allowed, since only an administrator moves
+ * them: `verify()` of the path looks whether one did. A pin of yours that covers it is used, and holds
  * until the unmap also where you close it; else there is one for the mapping, or for more and more pages around it where
  * many parts of the memory are mapped. A single mapping has to lie in one piece: one page, or one huge page, does; a larger
  * buffer goes through a scatterlist, of which the device then sees a segment for each piece. Device and CPU are taken to be
  * coherent, as on x86.
- * @throws DMA_UNSAFE_PHYSICAL without `unsafePhysicalAddresses: true`; DMA_TRANSLATED where the device at `pciAddress` is behind an IOMMU
- *   that translates; DMA_INVALID_ARGUMENT; ENOENT where there is no such device
+ * @throws DMA_UNSAFE_PHYSICAL without `unsafePhysicalAddresses: true`; DMA_TRANSLATED where the device at `pciAddress` or `devicePath` is
+ *   behind an IOMMU that translates; DMA_INVALID_ARGUMENT; ENOENT where there is no such device
  * @throws from mapping: DMA_NOT_CONTIGUOUS, DMA_ABOVE_MASK, DMA_NO_FRAME, and what `memory.pin()` throws. Nothing stays mapped or
  *   pinned then.
  * @example
@@ -138,8 +155,14 @@ class DirectOps implements DmaOps {
  * ```
  */
 export function directOps(options: DirectOpsOptions): DmaOps {
-  assertOptions('directOps', options, ['unsafePhysicalAddresses', 'kernel', 'pciAddress', 'busLimit'])
-  const { unsafePhysicalAddresses, kernel = linuxKernel(), pciAddress, busLimit = dmaBitMask(64) } = options
+  assertOptions('directOps', options, [
+    'unsafePhysicalAddresses',
+    'kernel',
+    'pciAddress',
+    'devicePath',
+    'busLimit',
+  ])
+  const { unsafePhysicalAddresses, kernel = linuxKernel(), busLimit = dmaBitMask(64) } = options
   if (unsafePhysicalAddresses !== true) {
     throw new DmaError(
       'DMA_UNSAFE_PHYSICAL',
@@ -155,25 +178,8 @@ export function directOps(options: DirectOpsOptions): DmaOps {
       `busLimit is ${String(busLimit)}, not a bigint from 1 to 2^64 - 1`,
     )
   }
-  if (pciAddress !== undefined) assertUntranslated(kernel, pciAddress)
+  assertUntranslated(kernel, options)
   return new DirectOps(kernel, busLimit)
-}
-
-function assertUntranslated(kernel: Kernel, pciAddress: string): void {
-  if (typeof pciAddress !== 'string' || !/^[0-9a-f]{4,}:[0-9a-f]{2}:[01][0-9a-f]\.[0-7]$/.test(pciAddress)) {
-    throw new DmaError('DMA_INVALID_ARGUMENT', `pciAddress is '${String(pciAddress)}', not like 0000:00:04.0`)
-  }
-  const folder = `/sys/bus/pci/devices/${pciAddress}`
-  if (!kernel.list(folder).includes('iommu_group')) return
-  const type = kernel.readText(`${folder}/iommu_group/type`).trim()
-  if (type === UNTRANSLATED) return
-  throw new DmaError(
-    'DMA_TRANSLATED',
-    `an IOMMU translates what ${pciAddress} accesses: its domain is of type ${type}`,
-    {
-      hint: 'a physical address would be a fault there: open the device with openVfioDevice() of @linux-dma/vfio; or let devices pass, by iommu=pt on the kernel’s command line',
-    },
-  )
 }
 
 /** Where pinned pages begin in physical memory, where they follow each other. @throws DMA_NOT_CONTIGUOUS */
@@ -192,4 +198,22 @@ function contiguousAddress(memory: DmaMemory, byteOffset: number, byteLength: nu
     )
   }
   return dmaAddress(first * pageSize)
+}
+
+/** @throws DMA_FRAME_MOVED where pages that a device has at `address` are somewhere else now */
+function assertInPlace(address: number, { memory, byteOffset, byteLength }: Mapped): void {
+  // Memory for devices alone has no pages in this process to look at.
+  if (memory.hidden) return
+  const { pageSize } = memory.kernel
+  const moved = readFrames(memory, { byteOffset, byteLength }).findIndex(
+    (frame, index) => frame !== address / pageSize + index,
+  )
+  if (moved < 0) return
+  throw new DmaError(
+    'DMA_FRAME_MOVED',
+    `the kernel moved memory that a device was given at 0x${address.toString(16)}: byte ${moved * pageSize} of ${byteLength} is somewhere else now`,
+    {
+      hint: 'keep the device at rest, unmap this and map it again: it has another address now. Huge pages are moved when one is taken out of use (soft_offline_page) or by move_pages(2); they are pinned where this process may use io_uring: sudo sysctl kernel.io_uring_disabled=0, and ulimit -l',
+    },
+  )
 }

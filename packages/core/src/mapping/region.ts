@@ -258,7 +258,7 @@ export class DmaRegion implements Disposable, MappingHome {
 
   #unmap(): void {
     try {
-      this.device.ops.unmapPages(this.device, this.dmaAddress, this.byteLength)
+      this.device.ops.unmapPages(this.device, this.dmaAddress, this.byteLength, this.memory)
     } catch (error) {
       this.device.quarantine(this.memory, error)
       throw error

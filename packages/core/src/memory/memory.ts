@@ -198,8 +198,7 @@ export class DmaMemory implements Disposable {
 
   /**
    * Pins the pages that hold a part of the memory, all of it by default: they stay where they are in physical memory until
-   * the pin, or the memory, is closed. Memory that is mapped through VFIO is pinned by that, huge pages stay as they are:
-   * neither needs it.
+   * the pin, or the memory, is closed. Memory that is mapped for a device is pinned by that and does not need it.
    * @param byteLength 1 or more
    * @throws EPERM, ENOSYS where this process may have no io_uring; ENOMEM at the memory-lock limit; EMFILE; DMA_RANGE;
    *   DMA_CLOSED, DMA_QUARANTINED, DMA_NO_KERNEL_MAPPING
@@ -219,15 +218,16 @@ export class DmaMemory implements Disposable {
   /**
    * Pins the pages that hold a part for as long as they are mapped, by a pin that has them already, where there is one: each
    * is a descriptor. The caller calls `release()` of it.
-   * @returns undefined for huge pages, which need none
+   * @returns undefined for huge pages that may not be pinned: they are swapped by nobody, and moved on request only
    * @throws as {@link pin}
    * @internal
    */
   holdPinned(byteOffset: number, byteLength: number): DmaPin | undefined {
     this.assertOpen()
-    if (this.hugePageSize !== undefined) return undefined
-    const known = this.#pinOf(pageRange(byteOffset, byteLength, this.kernel.pageSize))
-    const pin = known ?? this.#pinAround(byteOffset, byteLength)
+    const range = pageRange(byteOffset, byteLength, this.hugePageSize ?? this.kernel.pageSize)
+    const known = this.#pinOf(range)
+    const pin = known ?? (this.hugePageSize ? this.#pinHuge(range) : this.#pinAround(byteOffset, byteLength))
+    if (pin === undefined) return undefined
     pin.hold()
     // One that was made here goes with the last mapping that holds it.
     if (!known) pin.close()
@@ -235,8 +235,8 @@ export class DmaMemory implements Disposable {
   }
 
   /**
-   * Whether all pages that hold a part stay where they are now: huge pages, pages that are pinned, and those that are mapped
-   * for a device through a path that pins.
+   * Whether all pages that hold a part stay where they are now: pages that are pinned, those that are mapped for a device
+   * through a path that pins, and huge pages, which nobody moves but an administrator who takes a failing one out of use.
    * @throws DMA_RANGE; DMA_CLOSED, DMA_QUARANTINED
    */
   isPinned(byteOffset = 0, byteLength = this.byteLength - byteOffset): boolean {
@@ -254,6 +254,15 @@ export class DmaMemory implements Disposable {
       ranges.push(mapped)
     }
     return covers(ranges, range)
+  }
+
+  /** Whole huge pages, where this process may have an io_uring and may lock as much. */
+  #pinHuge({ start, end }: ByteRange): DmaPin | undefined {
+    try {
+      return this.pin(start, end - start)
+    } catch {
+      return undefined
+    }
   }
 
   /** A part and what lies around it; the part alone where there are few pins yet, or no more may be locked. */
