@@ -107,6 +107,17 @@ export class VirtualClock implements FakeClock {
     await new Promise((resolve) => setImmediate(resolve))
   }
 
+  /**
+   * Moves to the next event and runs it: what waiting in the middle of a system call comes to. False where there is none, or
+   * where time does not move by itself.
+   */
+  step(): boolean {
+    const next = this.#queue[0]
+    if (next === undefined || !this.#autoAdvance) return false
+    this.#runNext(next)
+    return true
+  }
+
   /** Sets what tells one readable waiter, and says whether there was one. */
   setDelivery(deliver: () => boolean): void {
     this.#deliver = deliver

@@ -22,6 +22,7 @@ const errnos = {
   ENOSPC: [28, 'no space left on device'],
   ESPIPE: [29, 'invalid seek'],
   EPIPE: [32, 'broken pipe'],
+  ENOSYS: [38, 'function not implemented'],
   ELOOP: [40, 'too many symbolic links'],
   ENXIO: [6, 'no such device or address'],
   EBADFD: [77, 'file descriptor in bad state'],

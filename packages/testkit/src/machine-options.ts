@@ -1,6 +1,7 @@
 import { checkInteger, checkOptionNames } from './arguments'
 import { invalidArgument } from './errors'
 import type { Capability } from './process'
+import type { UioDmaMemory } from './uio/uio-class'
 
 /** What a fake machine is like. Every option has a default; a misspelled name throws. */
 export interface FakeMachineOptions {
@@ -8,8 +9,11 @@ export interface FakeMachineOptions {
   seed?: number
   /** `false`: time moves only when registers are accessed and through `machine.clock.advance()`. */
   autoAdvance?: boolean
-  /** `off`: no IOMMU groups and no VFIO devices; bus addresses are physical ones. `on` by default. */
-  iommu?: 'on' | 'off'
+  /**
+   * `off`: no IOMMU groups and no VFIO devices; bus addresses are physical ones. `passthrough`: groups and VFIO, and
+   * physical addresses for what VFIO does not have. `on` by default.
+   */
+  iommu?: 'on' | 'off' | 'passthrough'
   /** Whether the IOMMU checks interrupt messages: without it VFIO_SET_IOMMU is `EPERM`. True by default. */
   interruptRemapping?: boolean
   /** The parameter `allow_unsafe_interrupts` of vfio_iommu_type1. False by default. */
@@ -26,6 +30,13 @@ export interface FakeMachineOptions {
   openFileLimit?: number
   /** 2 MiB pages in the pool. 0 by default. */
   hugePages?: number
+  /** Release of the kernel, as uname(2) tells it. '6.12.0' by default. Below 6.9, uio_dmem_genirq shows bus addresses. */
+  kernelRelease?: string
+  /**
+   * Whether the UIO core gives out DMA memory by mmap: `magic`, as a patch of 2008 does it; `flag`, as its review wanted it.
+   * No Linux has either: `none` by default.
+   */
+  uioDmaMemory?: UioDmaMemory
 }
 
 /** The options with everything decided, except for what depends on another. */
@@ -44,6 +55,8 @@ const defaults: CheckedOptions = {
   memlockLimit: 8 * 1024 * 1024,
   openFileLimit: 1024,
   hugePages: 0,
+  kernelRelease: '6.12.0',
+  uioDmaMemory: 'none',
 }
 
 /** Fills in the defaults. @throws `DMA_INVALID_ARGUMENT` */
@@ -54,8 +67,16 @@ export function checkMachineOptions(options: FakeMachineOptions): CheckedOptions
   for (const name of ['autoAdvance', 'interruptRemapping', 'allowUnsafeInterrupts'] as const) {
     if (typeof checked[name] !== 'boolean') invalidArgument(`${name} is neither true nor false`)
   }
-  if (checked.iommu !== 'on' && checked.iommu !== 'off') invalidArgument("iommu is 'on' or 'off'")
+  checkChoice(checked.iommu, 'iommu', ['on', 'off', 'passthrough'])
+  checkChoice(checked.uioDmaMemory, 'uioDmaMemory', ['none', 'magic', 'flag'])
+  if (typeof checked.kernelRelease !== 'string' || !/^\d+\.\d+/.test(checked.kernelRelease)) {
+    invalidArgument("kernelRelease is a text such as '6.12.0'")
+  }
   checkInteger(checked.dmaEntryLimit, 'dmaEntryLimit', 0, 0xffffffff)
   checkInteger(checked.hugePages, 'hugePages', 0, 65536)
   return checked
+}
+
+function checkChoice(value: string, name: string, choices: readonly string[]): void {
+  if (!choices.includes(value)) invalidArgument(`${name} is one of ${choices.join(', ')}`)
 }

@@ -6,8 +6,11 @@ import { FakeMachineCore } from './machine-core'
 import { checkMachineOptions, type FakeMachineOptions } from './machine-options'
 import type { DeviceModel } from './models/device-model'
 import type { LogEntry } from './pci/function'
+import type { PlatformDeviceOptions } from './platform/bus'
 import type { Random } from './prng'
 import type { Capability } from './process'
+import type { UioInfo } from './uio/info'
+import type { FakeUio } from './uio/register'
 
 /** Where a device is plugged in. */
 export interface AddDeviceOptions {
@@ -15,7 +18,7 @@ export interface AddDeviceOptions {
   address?: string
   /**
    * Driver that has the device from the start; null for none. `vfio-pci` by default (none where there is no IOMMU).
-   * Any other name stands for a driver of the kernel that holds the device.
+   * `uio_pci_generic` is the other one that does anything: any other name stands for a driver that holds the device.
    */
   driver?: string | null
   /** IOMMU group: a number of 0 or more. By default one that no other device is in. */
@@ -29,7 +32,7 @@ export interface FakeMachine {
   readonly random: Random
   /** Device accesses that the IOMMU refused, oldest first. */
   readonly faults: readonly DmaFault[]
-  /** What devices complained about, oldest first. */
+  /** What devices complained about, and drivers of the kernel, oldest first. */
   readonly log: readonly LogEntry[]
   /** What the packages warned of, such as a device that was forgotten without `close()`, oldest first. */
   readonly warnings: readonly Error[]
@@ -38,6 +41,22 @@ export interface FakeMachine {
    * @throws `DMA_INVALID_ARGUMENT`; `DMA_ALREADY_ATTACHED` for a model that is plugged in already
    */
   addDevice<Model extends DeviceModel>(model: Model, options?: AddDeviceOptions): Model
+  /**
+   * Puts a device into the machine that is on no bus, as a board or a device tree describes it, and returns it.
+   * @throws `DMA_INVALID_ARGUMENT`; `DMA_ALREADY_ATTACHED`; what the driver refuses it with
+   */
+  addPlatformDevice<Model extends DeviceModel>(model: Model, options?: PlatformDeviceOptions): Model
+  /**
+   * Registers a UIO device, as a driver of the kernel does it with uio_register_device(). It belongs to a platform device
+   * that is made for it, and can be unbound and bound again in sysfs.
+   * @throws `DMA_INVALID_ARGUMENT`; `ENOMEM`
+   * @example
+   * ```ts
+   * const uio = machine.registerUio({ name: 'counter', version: '1', irq: 'custom' })
+   * uio.notify()
+   * ```
+   */
+  registerUio(info: UioInfo): FakeUio
   /** Pulls a device out without asking: registers read as ones, nothing it does has an effect. */
   removeDevice(model: DeviceModel): void
   /** Makes a coming system call fail although nothing is wrong with it. @throws `DMA_INVALID_ARGUMENT` */
@@ -64,7 +83,7 @@ export interface FakeMachine {
 }
 
 /**
- * Makes a fake Linux machine: a kernel with VFIO, a PCI bus, an IOMMU and a virtual clock. It needs no native addon
+ * Makes a fake Linux machine: a kernel with VFIO and UIO, a PCI bus, an IOMMU and a virtual clock. It needs no native addon
  * and runs on any platform. Two machines know nothing of each other.
  * @throws `DMA_INVALID_ARGUMENT`
  * @example

@@ -4,7 +4,12 @@ import type { FileSystem } from './file-system'
 import { textFile } from './nodes'
 
 /** Puts files of `/proc` in place that are made from what the process and the machine are at that moment. */
-export function mountProc(fs: FileSystem, process: FakeProcess, frames: FrameAllocator): void {
+export function mountProc(
+  fs: FileSystem,
+  process: FakeProcess,
+  frames: FrameAllocator,
+  kernelRelease: string,
+): void {
   fs.put(
     '/proc/self/status',
     textFile(() => statusText(process)),
@@ -15,7 +20,7 @@ export function mountProc(fs: FileSystem, process: FakeProcess, frames: FrameAll
   )
   fs.put(
     '/proc/sys/kernel/osrelease',
-    textFile(() => '6.12.0-fake\n'),
+    textFile(() => `${kernelRelease}\n`),
   )
   fs.put(
     '/proc/zoneinfo',
@@ -39,10 +44,13 @@ function statusText(process: FakeProcess): string {
   return fields.map(([name, value]) => `${name}:\t${value}\n`).join('')
 }
 
-/** One zone, with all the memory that the machine has given out so far and some more. */
-function zoneText({ lowestFrame, endFrame }: FrameAllocator): string {
-  const spanned = `${endFrame - lowestFrame}`
-  return `Node 0, zone   Normal\n        spanned  ${spanned}\n        present  ${spanned}\n        managed  ${spanned}\n  start_pfn:           ${lowestFrame}\n`
+/** Two zones: the memory below 4 GiB, and all that the machine has given out above so far, with some more. */
+function zoneText({ lowMemory, lowestFrame, endFrame }: FrameAllocator): string {
+  const zone = (name: string, start: number, end: number) => {
+    const spanned = `${end - start}`
+    return `Node 0, zone ${name.padStart(8)}\n        spanned  ${spanned}\n        present  ${spanned}\n        managed  ${spanned}\n  start_pfn:           ${start}\n`
+  }
+  return zone('DMA32', lowMemory.lowestFrame, lowMemory.endFrame) + zone('Normal', lowestFrame, endFrame)
 }
 
 function limitsText(process: FakeProcess): string {

@@ -4,6 +4,7 @@ import {
   type MemoryMapping,
   type MemoryPin,
   type MmapOptions,
+  O_NONBLOCK,
   POLLIN,
   POLLNVAL,
   POLLOUT,
@@ -46,9 +47,13 @@ export class FakeKernel implements Kernel {
     checkText(path, 'path')
     checkInteger(flags, 'flags', 0, 0x7fffffff)
     const access = accessModes[flags & 3]
-    return this.#call('open', path, () =>
-      this.#install(this.#parts.fs.open(path, access ?? fail('EINVAL', 'no such access mode'))),
-    )
+    return this.#call('open', path, () => {
+      // A descriptor first, as Linux does it: a driver hears of no open that fails for the want of one.
+      this.#parts.descriptors.reserve(1)
+      const file = this.#parts.fs.open(path, access ?? fail('EINVAL', 'no such access mode'))
+      file.nonBlocking = (flags & O_NONBLOCK) !== 0
+      return this.#install(file)
+    })
   }
 
   close(fd: number): void {

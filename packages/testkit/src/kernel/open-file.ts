@@ -20,6 +20,8 @@ export abstract class OpenFile {
   readonly seekable: boolean = true
   /** Whether there is anything to wait for: most files are always ready. */
   readonly waitable: boolean = false
+  /** Opened with O_NONBLOCK: what would have to wait is `EAGAIN`. */
+  nonBlocking = false
   #references = 0
 
   constructor(

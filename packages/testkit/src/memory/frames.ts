@@ -1,5 +1,6 @@
 import { fail } from '../errors'
 import type { Random } from '../prng'
+import { LowMemory } from './low-memory'
 import { type MemoryRange, pageSize, Storage, wholePages } from './storage'
 
 /** The one size of huge page that the fake machine has: 2 MiB. */
@@ -7,13 +8,16 @@ export const hugePageSize = 0x200000
 
 /**
  * The physical memory of the fake machine: gives each storage its page frames. Base pages are laid out backwards,
- * so that two neighbours in a buffer are never neighbours to a device; the frames of a huge page run forwards.
+ * so that two neighbours in a buffer are never neighbours to a device; the frames of a huge page run forwards. What the
+ * kernel's own drivers take in one piece lies below 4 GiB, in memory that programs never get.
  */
 export class FrameAllocator {
-  /** Storages in the order of their first frame. */
+  /** Every storage there is. */
   readonly #storages: Storage[] = []
   #next: number
-  /** The frame that the machine's memory begins with: at 4 GiB, out of reach of a device with 32 address bits. */
+  /** What the kernel's drivers have. */
+  readonly lowMemory = new LowMemory()
+  /** The frame that the memory of programs begins with: at 4 GiB, out of reach of a device with 32 address bits. */
   readonly lowestFrame = 0x100000
 
   constructor(random: Random) {
@@ -24,15 +28,36 @@ export class FrameAllocator {
     const pages = wholePages(byteLength) / pageSize
     const firstFrame = this.#next
     this.#next += Math.ceil(pages / 512) * 512
+    return this.#make(byteLength, firstFrame, huge, huge !== undefined, onFree)
+  }
+
+  /**
+   * Memory in one piece, below 4 GiB, for a driver of the kernel: its last byte has a physical address of `addressBits` or
+   * fewer. `ENOMEM`.
+   */
+  allocateContiguous(byteLength: number, addressBits: number): Storage {
+    const pages = wholePages(byteLength) / pageSize
+    const firstFrame = this.lowMemory.take(pages, 2 ** addressBits / pageSize)
+    return this.#make(byteLength, firstFrame, undefined, true, () => this.lowMemory.give(firstFrame))
+  }
+
+  #make(
+    byteLength: number,
+    firstFrame: number,
+    huge: number | undefined,
+    contiguous: boolean,
+    onFree: () => void,
+  ): Storage {
     const freed = (storage: Storage) => {
       this.#storages.splice(this.#storages.indexOf(storage), 1)
       onFree()
     }
     try {
-      const storage = new Storage(byteLength, firstFrame, huge, freed)
+      const storage = new Storage(byteLength, firstFrame, huge, freed, contiguous)
       this.#storages.push(storage)
       return storage
     } catch {
+      onFree()
       // The ArrayBuffer of this very host was refused.
       return fail('ENOMEM', `this host cannot give ${byteLength} bytes to the fake machine`)
     }
@@ -46,7 +71,7 @@ export class FrameAllocator {
   /** The frame number of page `page` of a storage. */
   frameOf(storage: Storage, page: number): number {
     const pages = storage.capacity / pageSize
-    return storage.firstFrame + (storage.hugePageSize === undefined ? pages - 1 - page : page)
+    return storage.firstFrame + (storage.contiguous ? page : pages - 1 - page)
   }
 
   /** The page at a physical address, from that byte on; undefined where there is no memory. */
@@ -57,7 +82,7 @@ export class FrameAllocator {
     )
     if (storage === undefined) return undefined
     const index = frame - storage.firstFrame
-    const page = storage.hugePageSize === undefined ? storage.capacity / pageSize - 1 - index : index
+    const page = storage.contiguous ? index : storage.capacity / pageSize - 1 - index
     const within = address % pageSize
     return { storage, byteOffset: page * pageSize + within, byteLength: pageSize - within, pinnable: true }
   }

@@ -34,6 +34,7 @@ export class FakeMapping implements MemoryMapping {
     this.#memory = memory
     this.#area = owner.addressSpace.add(memory, writable, huge)
     memory.storage.map(writable)
+    memory.file?.retain()
     owner.open.add(this)
   }
 
@@ -76,7 +77,8 @@ export class FakeMapping implements MemoryMapping {
   pinnable(byteOffset: number, byteLength: number): MemoryRange {
     const memory = this.#memory
     const { writable } = this.#area
-    if (!memory.pinnable) fail('EFAULT', 'a dma-buf mapping has no pages to pin', pinHint)
+    if (!memory.pinnable)
+      fail('EFAULT', 'the mapping, of a dma-buf or a driver, has no pages to pin', pinHint)
     if (!writable) fail('EFAULT', 'the memory is mapped for reading only', pinHint)
     return { ...memory, byteOffset: memory.byteOffset + byteOffset, byteLength }
   }
@@ -92,6 +94,8 @@ export class FakeMapping implements MemoryMapping {
     this.#owner.addressSpace.remove(this.#area)
     this.#owner.open.delete(this)
     memory.storage.unmap(writable, options.detach === true)
+    // The last close of a driver's file may free what was mapped.
+    memory.file?.release()
   }
 
   [Symbol.dispose](): void {
@@ -99,7 +103,9 @@ export class FakeMapping implements MemoryMapping {
   }
 
   describe(): string {
-    return `mapping of ${this.byteLength} bytes at 0x${this.address.toString(16)}, made ${this.#openedAt}`
+    const { file } = this.#memory
+    const what = file === undefined ? '' : ` of ${file.path}`
+    return `mapping of ${this.byteLength} bytes${what} at 0x${this.address.toString(16)}, made ${this.#openedAt}`
   }
 
   #assertOpen(): void {

@@ -1,3 +1,5 @@
+import type { OpenFile } from '../kernel/open-file'
+
 /** Bytes in a base page, on every fake machine. */
 export const pageSize = 4096
 
@@ -11,8 +13,10 @@ export interface MemoryRange {
   readonly storage: Storage
   readonly byteOffset: number
   readonly byteLength: number
-  /** Page-frame mappings (a dma-buf's) have no pages that the kernel could pin for VFIO. */
+  /** Page-frame mappings (a dma-buf's, a driver's) have no pages that the kernel could pin for VFIO, or show in pagemap. */
   readonly pinnable: boolean
+  /** What stays open as long as this is mapped: a file whose last close has an effect. */
+  readonly file?: OpenFile
 }
 
 /**
@@ -40,6 +44,8 @@ export class Storage {
     readonly firstFrame: number,
     readonly hugePageSize: number | undefined,
     readonly onFree: (storage: Storage) => void,
+    /** Whether the frames run forwards: the memory is one piece to a device. */
+    readonly contiguous = hugePageSize !== undefined,
   ) {
     this.byteLength = byteLength
     this.#buffer = new ArrayBuffer(wholePages(byteLength))
@@ -52,6 +58,10 @@ export class Storage {
 
   get pinned(): boolean {
     return this.#pins > 0
+  }
+
+  get mapped(): boolean {
+    return this.#mappings > 0
   }
 
   get mappedWritable(): boolean {

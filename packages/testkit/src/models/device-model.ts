@@ -21,10 +21,12 @@ export interface PciIdentity {
   readonly subsystemDevice?: number
 }
 
-/** A memory BAR. */
+/** A BAR: registers in memory space, or I/O ports. */
 export interface BarLayout {
-  /** Bytes: a power of two, 4096 or more. */
+  /** Bytes: a power of two, 4096 or more in memory space, 4 to 256 for I/O ports. */
   readonly byteLength: number
+  /** `memory` by default. */
+  readonly kind?: 'memory' | 'io'
   /** 0 to 5; by default the place in the list. A 64-bit BAR takes the next index too. */
   readonly index?: number
   /** 32 by default. */
@@ -36,6 +38,11 @@ export interface BarLayout {
 export interface InterruptLayout {
   /** Whether it has the INTA# pin; true by default. */
   readonly pin?: boolean
+  /**
+   * Whether the pin can be switched off in the command register (PCI 2.3); true by default. uio_pci_generic refuses a
+   * device where it cannot.
+   */
+  readonly pinMaskable?: boolean
   /** MSI vectors: 1, 2, 4, 8, 16 or 32; none by default. */
   readonly msi?: number
   /** MSI-X: 1 to 2048 vectors, and the BAR that holds table and pending bits. */
@@ -49,7 +56,7 @@ export interface InterruptLayout {
 
 /** What the fake machine gives to a device that is plugged in. */
 export interface DeviceSlot {
-  /** PCI address, such as `0000:00:04.0`. */
+  /** PCI address, such as `0000:00:04.0`, or the name of a platform device, such as `edu.0`. */
   readonly address: string
   readonly clock: FakeClock
   readonly random: Random
@@ -71,8 +78,8 @@ export interface DmaEngine {
 }
 
 /**
- * A fake PCI device: registers, a DMA engine and interrupts. Subclass it, say what the device is and what its
- * registers do, and plug it in with `machine.addDevice(new MyDevice())`.
+ * A fake device: registers, a DMA engine and interrupts. Subclass it, say what the device is and what its registers do,
+ * and plug it in with `machine.addDevice(new MyDevice())`, or as a platform device with `machine.addPlatformDevice()`.
  *
  * Like hardware, a model sees memory only by bus address and time only through `schedule`: it must use no timer and
  * no clock of its own, or tests stop being repeatable.
@@ -85,7 +92,7 @@ export abstract class DeviceModel {
   readonly resettable: boolean = false
   #slot: DeviceSlot | undefined
 
-  /** PCI address where it is plugged in, such as `0000:00:04.0`. @throws `DMA_NOT_ATTACHED` */
+  /** PCI address where it is plugged in, such as `0000:00:04.0`, or name of the platform device. @throws `DMA_NOT_ATTACHED` */
   get address(): string {
     return this.slot.address
   }

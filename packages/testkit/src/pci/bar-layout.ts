@@ -5,33 +5,42 @@ import type { Bar } from './config-space'
 
 const lowWindow = 0xfe00_0000
 const highWindow = 0x8_0000_0000
+/** Above the ports of the machine itself, as firmware does it. */
+const ioWindow = 0xc000
+const ioEnd = 0x1_0000
 
 /** Where the next BARs go: what the firmware of the fake machine keeps in mind. */
 export interface BusWindow {
   low: number
   high: number
+  io: number
 }
 
-/** The bus addresses that BARs get: below 4 GiB, and above 32 GiB for 64-bit prefetchable ones. */
+/** The addresses that BARs get: below 4 GiB, above 32 GiB for 64-bit prefetchable ones, and I/O ports. */
 export function busWindow(): BusWindow {
-  return { low: lowWindow, high: highWindow }
+  return { low: lowWindow, high: highWindow, io: ioWindow }
 }
 
 /** Checks a model's BARs and gives each its bus address. @throws `DMA_INVALID_ARGUMENT` */
 export function layOutBars({ bars }: DeviceModel, window: BusWindow): Bar[] {
   const taken = new Set<number>()
   return bars.map((layout, place) => {
-    const { byteLength, index = place, addressWidth = 32, prefetchable = false } = layout
-    const power = Math.log2(checkInteger(byteLength, 'byteLength of a BAR', 4096, 2 ** 40))
+    const { byteLength, index = place, addressWidth = 32, prefetchable = false, kind = 'memory' } = layout
+    const [least, most] = kind === 'io' ? [4, 256] : [4096, 2 ** 40]
+    const power = Math.log2(checkInteger(byteLength, 'byteLength of a BAR', least, most))
+    if (kind === 'io' && (addressWidth === 64 || prefetchable)) {
+      invalidArgument('a BAR of I/O ports has 32 bits, and nothing can be fetched ahead')
+    }
     if (!Number.isInteger(power)) invalidArgument(`a BAR of ${byteLength} bytes: its size is a power of two`)
     for (const used of addressWidth === 64 ? [index, index + 1] : [index]) {
       checkInteger(used, 'index of a BAR', 0, 5)
       if (taken.has(used)) invalidArgument(`two BARs use index ${used}`)
       taken.add(used)
     }
-    const space = addressWidth === 64 && prefetchable ? 'high' : 'low'
+    const space = kind === 'io' ? 'io' : addressWidth === 64 && prefetchable ? 'high' : 'low'
     const address = Math.ceil(window[space] / byteLength) * byteLength
+    if (kind === 'io' && address + byteLength > ioEnd) invalidArgument('there are no I/O ports left')
     window[space] = address + byteLength
-    return { byteLength, index, addressWidth, prefetchable, address }
+    return { byteLength, index, addressWidth, prefetchable, address, kind }
   })
 }

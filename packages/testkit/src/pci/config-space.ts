@@ -4,6 +4,7 @@ import type { BarLayout, DeviceModel } from '../models/device-model'
 export const configBytes = 256
 
 const command = 0x04
+const commandIo = 0x1
 const commandMemory = 0x2
 const commandMaster = 0x4
 const commandInterruptDisable = 0x400
@@ -11,6 +12,10 @@ const commandInterruptDisable = 0x400
 const commandAtPowerOn = 0x0103
 /** I/O, memory, bus master, parity, SERR#, INTx disable. */
 const commandWritable = 0x0547
+const status = 0x06
+/** The INTx line is up, whether or not the processor is told. */
+const statusInterrupt = 0x08
+const interruptPin = 0x3d
 const capabilitiesPointer = 0x34
 const msiCapability = 0x40
 const msixCapability = 0x50
@@ -27,12 +32,15 @@ export class ConfigSpace {
   readonly #writable = new Uint8Array(configBytes)
   readonly #view = new DataView(this.#bytes.buffer)
   readonly #mask = new DataView(this.#writable.buffer)
+  readonly #hasIo: boolean
 
   constructor({ identity, interrupts }: DeviceModel, bars: readonly Bar[]) {
     const view = this.#view
     view.setUint16(0x00, identity.vendor, true)
     view.setUint16(0x02, identity.device, true)
-    this.#field16(command, commandAtPowerOn, commandWritable)
+    const kept = interrupts.pinMaskable === false ? commandInterruptDisable : 0
+    this.#field16(command, commandAtPowerOn, commandWritable & ~kept)
+    this.#hasIo = bars.some(({ kind }) => kind === 'io')
     view.setUint32(0x08, (((identity.classCode ?? 0xff0000) << 8) | (identity.revision ?? 0)) >>> 0, true)
     this.#writable[0x0c] = 0xff // cache line size
     this.#writable[0x0d] = 0xff // latency timer
@@ -41,7 +49,7 @@ export class ConfigSpace {
     view.setUint16(0x2e, identity.subsystemDevice ?? 0, true)
     this.#bytes[0x3c] = 11
     this.#writable[0x3c] = 0xff // interrupt line
-    this.#bytes[0x3d] = interrupts.pin === false ? 0 : 1
+    this.#bytes[interruptPin] = interrupts.pin === false ? 0 : 1
     const capabilities: number[] = []
     if (interrupts.msi !== undefined) capabilities.push(this.#addMsi(interrupts.msi))
     if (interrupts.msix !== undefined) capabilities.push(this.#addMsix(interrupts.msix))
@@ -52,16 +60,42 @@ export class ConfigSpace {
     return (this.#view.getUint16(command, true) & commandMemory) !== 0
   }
 
+  get ioEnabled(): boolean {
+    return (this.#view.getUint16(command, true) & commandIo) !== 0
+  }
+
   get busMaster(): boolean {
     return (this.#view.getUint16(command, true) & commandMaster) !== 0
   }
 
   get interruptPinEnabled(): boolean {
-    return this.#bytes[0x3d] !== 0 && (this.#view.getUint16(command, true) & commandInterruptDisable) === 0
+    return this.hasInterruptPin && (this.#view.getUint16(command, true) & commandInterruptDisable) === 0
   }
 
-  enableMemory(): void {
-    this.#view.setUint16(command, this.#view.getUint16(command, true) | commandMemory, true)
+  get hasInterruptPin(): boolean {
+    return this.#bytes[interruptPin] !== 0
+  }
+
+  /** Whether the pin can be switched off in the command register, as PCI 2.3 asks for. */
+  get interruptPinMaskable(): boolean {
+    return (this.#mask.getUint16(command, true) & commandInterruptDisable) !== 0
+  }
+
+  /** Switches the pin off: what the kernel does at an interrupt that it leaves to the program. */
+  disableInterruptPin(): void {
+    this.#view.setUint16(command, this.#view.getUint16(command, true) | commandInterruptDisable, true)
+  }
+
+  /** Shows the line's level in the status register. */
+  setInterruptStatus(asserted: boolean): void {
+    if (!this.hasInterruptPin) return
+    const rest = this.#bytes[status]! & ~statusInterrupt
+    this.#bytes[status] = asserted ? rest | statusInterrupt : rest
+  }
+
+  enableDecoding(): void {
+    const bits = commandMemory | (this.#hasIo ? commandIo : 0)
+    this.#view.setUint16(command, this.#view.getUint16(command, true) | bits, true)
   }
 
   clearMaster(): void {
@@ -70,7 +104,10 @@ export class ConfigSpace {
 
   /** Puts the bytes back as they were when `save()` was called. */
   restore(saved: Uint8Array): void {
+    // What the line is at now is nothing that was saved.
+    const asserted = (this.#bytes[status]! & statusInterrupt) !== 0
     this.#bytes.set(saved)
+    this.setInterruptStatus(asserted)
   }
 
   save(): Uint8Array {
@@ -101,9 +138,9 @@ export class ConfigSpace {
     this.#mask.setUint16(byteOffset, writable, true)
   }
 
-  #addBar({ index, byteLength, addressWidth, prefetchable, address }: Bar): void {
+  #addBar({ index, byteLength, addressWidth, prefetchable, address, kind: space }: Bar): void {
     const offset = 0x10 + index * 4
-    const kind = (addressWidth === 64 ? 0x4 : 0) | (prefetchable ? 0x8 : 0)
+    const kind = space === 'io' ? 0x1 : (addressWidth === 64 ? 0x4 : 0) | (prefetchable ? 0x8 : 0)
     // Address bits below the size read as zero whatever is written: that is how a BAR tells its size.
     const addressBits = ~BigInt(byteLength - 1) & 0xffff_ffff_ffff_ffffn
     this.#view.setUint32(offset, Number(BigInt(address) & 0xffff_ffffn) + kind, true)
@@ -133,7 +170,7 @@ export class ConfigSpace {
 
   #chain(capabilities: readonly number[]): void {
     if (capabilities.length === 0) return
-    this.#bytes[0x06] = 0x10 // the status register says that there is a list
+    this.#bytes[status] = 0x10 // the status register says that there is a list
     this.#bytes[capabilitiesPointer] = capabilities[0]!
     capabilities.forEach((offset, index) => {
       this.#bytes[offset + 1] = capabilities[index + 1] ?? 0

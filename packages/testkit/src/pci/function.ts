@@ -1,17 +1,15 @@
-import type { FakeClock } from '../clock'
 import { SystemFailure } from '../errors'
-import type { DmaFault, DmaPath } from '../iommu/dma-path'
-import type { AccessWidth, DeviceModel, DeviceSlot } from '../models/device-model'
-import type { Random } from '../prng'
+import type { KernelDma } from '../iommu/kernel-dma'
+import { AttachedModel, type SlotParts } from '../models/attached-model'
+import type { DeviceModel } from '../models/device-model'
 import { type BusWindow, layOutBars } from './bar-layout'
-import { type Bar, ConfigSpace } from './config-space'
-import { accessRegisters } from './register-access'
+import { ConfigSpace } from './config-space'
 
-/** Something a device complained about. */
+/** Something a device complained about, or its driver. */
 export interface LogEntry {
   /** Virtual milliseconds. */
   readonly time: number
-  /** PCI address of the device. */
+  /** PCI address of the device, or name of the platform device. */
   readonly device: string
   readonly message: string
 }
@@ -27,145 +25,48 @@ export interface InterruptSink {
 }
 
 /** What a function needs of its machine. */
-export interface BusParts {
-  readonly clock: FakeClock
-  readonly random: Random
+export interface BusParts extends SlotParts {
   readonly window: BusWindow
-  readonly faults: DmaFault[]
-  readonly log: LogEntry[]
 }
 
-/** Time of one register access: about what a read across PCI Express costs. */
-const accessMilliseconds = 0.001
-
 /** A device model plugged into the fake PCI bus. */
-export class PciFunction implements DeviceSlot {
+export class PciFunction extends AttachedModel {
   readonly config: ConfigSpace
-  readonly bars: readonly Bar[]
-  /** Name of the driver that is bound. */
-  driver: string | undefined
-  driverOverride: string | undefined
-  /** What lies between the device and memory now. */
-  path: DmaPath
   sink: InterruptSink | undefined
-  /** Set when the device was pulled out: it answers nothing from then on. */
-  removed = false
   /** How many have enabled it, as `enable` in sysfs shows. */
   enableCount = 0
-  #lineAsserted = false
 
   constructor(
-    readonly address: string,
-    readonly model: DeviceModel,
+    address: string,
+    model: DeviceModel,
     /** IOMMU group, where there is an IOMMU. */
     readonly group: number | undefined,
-    /** Where its DMA goes while no driver has arranged anything. */
-    readonly defaultPath: DmaPath,
-    private readonly parts: BusParts,
+    /** The memory that drivers of the kernel have for it, and where its DMA goes while VFIO has not arranged anything. */
+    readonly dma: KernelDma,
+    parts: BusParts,
   ) {
-    this.bars = layOutBars(model, parts.window)
+    super(address, model, layOutBars(model, parts.window), dma, parts)
     this.config = new ConfigSpace(model, this.bars)
-    this.path = defaultPath
     model.attach(this)
   }
 
-  get clock(): FakeClock {
-    return this.parts.clock
-  }
-
-  get random(): Random {
-    return this.parts.random
-  }
-
   get lineAsserted(): boolean {
-    return this.#lineAsserted && this.config.interruptPinEnabled
+    return this.line && this.config.interruptPinEnabled
   }
 
-  bar(index: number): Bar | undefined {
-    return this.bars.find((bar) => bar.index === index)
+  protected get mastering(): boolean {
+    return this.config.busMaster
   }
 
-  /** A register is read: virtual time passes, and a device that is gone answers all ones. */
-  readRegister(bar: number, byteOffset: number, width: AccessWidth): number | bigint {
-    this.clock.advance(accessMilliseconds)
-    return this.#load(bar, byteOffset, width)
+  protected decodes(bar: number): boolean {
+    return this.bar(bar)?.kind === 'io' ? this.config.ioEnabled : this.config.memoryEnabled
   }
 
-  #load(bar: number, byteOffset: number, width: AccessWidth): number | bigint {
-    const ones = width === 64 ? 0xffff_ffff_ffff_ffffn : 2 ** width - 1
-    if (this.removed) return ones
-    const { model } = this
-    if (!model.accepts(bar, byteOffset, width)) {
-      const narrower = ([8, 16, 32] as const).some(
-        (one) => one < width && model.accepts(bar, byteOffset, one),
-      )
-      return narrower ? ones : width === 64 ? 0n : 0
-    }
-    const value = model.read(bar, byteOffset, width)
-    if (width === 64) return BigInt.asUintN(64, BigInt(value))
-    // The usual case is a number that fits.
-    return typeof value === 'number' && width === 32
-      ? value >>> 0
-      : Number(BigInt.asUintN(width, BigInt(value)))
-  }
-
-  writeRegister(bar: number, byteOffset: number, width: AccessWidth, value: number | bigint): void {
-    this.clock.advance(accessMilliseconds)
-    this.#store(bar, byteOffset, width, value)
-  }
-
-  #store(bar: number, byteOffset: number, width: AccessWidth, value: number | bigint): void {
-    if (this.removed || !this.model.accepts(bar, byteOffset, width)) return
-    this.model.write(bar, byteOffset, width, value)
-  }
-
-  /** Another device reaches the registers: no time of the program passes, and nobody answers while they do not decode. */
-  accessAsPeer(bar: number, byteOffset: number, bytes: Uint8Array, direction: 'read' | 'write'): void {
-    if (!this.config.memoryEnabled) {
-      if (direction === 'read') bytes.fill(0xff)
-      return
-    }
-    const registers = {
-      read: (at: number, width: AccessWidth) => this.#load(bar, at, width),
-      write: (at: number, width: AccessWidth, value: number) => this.#store(bar, at, width, value),
-    }
-    accessRegisters(registers, byteOffset, bytes, direction)
-  }
-
-  transfer(address: number | bigint, bytes: Uint8Array, direction: 'read' | 'write'): boolean {
-    if (this.removed || !this.config.busMaster) return false
-    const start = Number(address)
-    let done = 0
-    /** Where the stretch of refused bytes under way began. */
-    let refusedFrom: number | undefined
-    let complete = true
-    const endRefused = () => {
-      if (refusedFrom !== undefined) this.#fault(start + refusedFrom, done - refusedFrom, direction)
-      refusedFrom = undefined
-    }
-    while (done < bytes.length) {
-      const { byteLength, memory, registers } = this.path.translate(
-        start + done,
-        bytes.length - done,
-        direction,
-      )
-      const part = bytes.subarray(done, done + byteLength)
-      if (registers !== undefined) {
-        endRefused()
-        registers.peer.access(registers.byteOffset, part, direction)
-      } else if (memory === undefined) {
-        refusedFrom ??= done
-        complete = false
-        if (direction === 'read') part.fill(0)
-      } else {
-        endRefused()
-        if (direction === 'read') part.set(memory)
-        else memory.set(part)
-      }
-      done += byteLength
-    }
-    endRefused()
-    return complete
+  /** Writes to configuration space: a line that is up and was kept from the processor gets through once it may. */
+  writeConfig(byteOffset: number, bytes: Uint8Array): void {
+    const before = this.lineAsserted
+    this.config.write(byteOffset, bytes)
+    if (!before && this.lineAsserted) this.sink?.lineAsserted()
   }
 
   raiseInterrupt(vector: number): void {
@@ -181,18 +82,14 @@ export class PciFunction implements DeviceSlot {
 
   setInterruptLevel(asserted: boolean): void {
     if (this.removed) return
-    this.#lineAsserted = asserted
+    this.#setLine(asserted)
     if (this.lineAsserted) this.sink?.lineAsserted()
   }
 
-  log(message: string): void {
-    this.parts.log.push({ time: this.clock.now(), device: this.address, message })
-  }
-
-  /** pci_enable_device() of the first user: memory decoding on. */
+  /** pci_enable_device() of the first user: its BARs answer. */
   enable(): void {
     this.enableCount++
-    if (this.enableCount === 1) this.config.enableMemory()
+    if (this.enableCount === 1) this.config.enableDecoding()
   }
 
   /** pci_disable_device() of the last user: bus mastering off. */
@@ -203,18 +100,19 @@ export class PciFunction implements DeviceSlot {
 
   /** Function-level reset. The kernel saves the configuration before and restores it afterwards. */
   reset(): void {
-    this.#lineAsserted = false
+    this.#setLine(false)
     this.model.reset()
   }
 
-  /** Guards a device access that a system call makes: EIO while memory decoding is off. */
-  assertDecoding(): void {
-    if (!this.config.memoryEnabled) {
-      throw new SystemFailure('EIO', `memory decoding of ${this.address} is off (PCI_COMMAND bit 1)`)
+  /** Guards a device access that a system call makes: EIO while the BAR does not decode. */
+  assertDecoding(bar: number): void {
+    if (!this.decodes(bar)) {
+      throw new SystemFailure('EIO', `decoding of BAR ${bar} of ${this.address} is off (PCI_COMMAND)`)
     }
   }
 
-  #fault(address: number, byteLength: number, direction: 'read' | 'write'): void {
-    this.parts.faults.push({ address, byteLength, device: this.address, direction, time: this.clock.now() })
+  #setLine(asserted: boolean): void {
+    this.line = asserted
+    this.config.setInterruptStatus(asserted)
   }
 }

@@ -1,11 +1,12 @@
+import { BusSysfs } from '../drivers/bus-sysfs'
 import { fail } from '../errors'
 import type { FileSystem } from '../fs/file-system'
-import { deviceNode, directory, textFile } from '../fs/nodes'
+import { deviceNode, textFile } from '../fs/nodes'
 import { type FileAccess, OpenFile } from '../kernel/open-file'
 import type { MappingOwner } from '../memory/mapping'
 import type { FakeProcess } from '../process'
 import { configBytes } from './config-space'
-import type { DriverCore, PciDriver } from './drivers'
+import { addPciId, type PciDriver, type PciDriverCore } from './drivers'
 import type { PciFunction } from './function'
 import { ResourceFile } from './resource-file'
 
@@ -23,39 +24,25 @@ export function devicePath(address: string): string {
 /** The PCI part of sysfs: made once for each machine, and kept up to date as devices and drivers come and go. */
 export class PciSysfs {
   readonly #fs: FileSystem
-  readonly #process: FakeProcess
-  readonly #drivers: DriverCore
   readonly #owner: MappingOwner
+  readonly #drivers: PciDriverCore
+  readonly #bus: BusSysfs<PciFunction, PciDriver>
+  readonly #groupType: string
 
-  constructor(fs: FileSystem, owner: MappingOwner, drivers: DriverCore) {
+  /** `groupType`: how the IOMMU treats devices whose drivers are the kernel's own. */
+  constructor(fs: FileSystem, owner: MappingOwner, drivers: PciDriverCore, groupType: string) {
     this.#fs = fs
-    this.#process = owner.process
     this.#owner = owner
     this.#drivers = drivers
-    fs.put('/sys/bus/pci/devices', directory())
-    fs.put('/sys/bus/pci/drivers', directory())
-    fs.put(
-      '/sys/bus/pci/drivers_probe',
-      textFile(undefined, (text) => {
-        drivers.probe(text)
-        this.refresh()
-      }),
-    )
+    this.#bus = new BusSysfs(fs, 'pci', drivers, ({ address }) => devicePath(address))
+    this.#groupType = groupType
   }
 
   addDriver(driver: PciDriver): void {
-    const path = `/sys/bus/pci/drivers/${driver.name}`
-    const command = (run: (driver: PciDriver, text: string) => void) =>
-      textFile(undefined, (text) => {
-        run.call(this.#drivers, driver, text)
-        this.refresh()
-      })
-    this.#fs.put(`${path}/bind`, command(this.#drivers.bind))
-    this.#fs.put(`${path}/unbind`, command(this.#drivers.unbind))
-    this.#fs.put(`${path}/new_id`, command(this.#drivers.addId))
+    this.#bus.addDriver(driver)
+    const path = `${this.#bus.driverPath(driver.name)}/new_id`
+    this.#bus.putCommand(path, (text) => addPciId(this.#drivers, driver, text))
   }
-
-  readonly #devices: PciFunction[] = []
 
   addDevice(device: PciFunction): void {
     const path = devicePath(device.address)
@@ -69,7 +56,7 @@ export class PciSysfs {
     put('subsystem_device', () => hexadecimal(identity.subsystemDevice ?? 0, 4))
     put('resource', () => resourceText(device))
     put('numa_node', () => '-1\n')
-    put('irq', () => '11\n')
+    put('irq', () => (device.config.hasInterruptPin ? '11\n' : '0\n'))
     this.#fs.put(
       `${path}/enable`,
       textFile(
@@ -79,60 +66,36 @@ export class PciSysfs {
       ),
     )
     this.#fs.put(
-      `${path}/driver_override`,
-      textFile(
-        () => `${device.driverOverride ?? '(null)'}\n`,
-        (text) => {
-          device.driverOverride = text.replace(/\n.*$/s, '') || undefined
-        },
-        0o644,
-      ),
-    )
-    this.#fs.put(
       `${path}/config`,
-      deviceNode(0o644, (access) => new ConfigFile(`${path}/config`, access, device, this.#process)),
+      deviceNode(0o644, (access) => new ConfigFile(`${path}/config`, access, device, this.#owner.process)),
     )
-    for (const { index } of device.bars) {
-      const name = `${path}/resource${index}`
-      this.#fs.put(
-        name,
-        deviceNode(0o600, (access) => new ResourceFile(name, access, device, index, this.#owner)),
-      )
-    }
-    this.#fs.link(`${path}/subsystem`, '/sys/bus/pci')
-    this.#fs.link(`/sys/bus/pci/devices/${device.address}`, path)
+    this.#addResources(device, path)
     if (device.group !== undefined) this.#addToGroup(device, device.group)
-    this.#devices.push(device)
-    this.refresh()
+    this.#bus.addDevice(device)
   }
 
   removeDevice(device: PciFunction): void {
-    this.#devices.splice(this.#devices.indexOf(device), 1)
-    if (device.driver !== undefined) {
-      this.#fs.remove(`/sys/bus/pci/drivers/${device.driver}/${device.address}`)
-    }
-    this.#fs.remove(`/sys/bus/pci/devices/${device.address}`)
-    if (device.group !== undefined) {
-      const group = `/sys/kernel/iommu_groups/${device.group}`
-      this.#fs.remove(`${group}/devices/${device.address}`)
-      if (this.#fs.list(`${group}/devices`).length === 0) this.#fs.remove(group)
-    }
-    this.#fs.remove(devicePath(device.address))
+    this.#bus.removeDevice(device)
+    if (device.group === undefined) return
+    const group = `/sys/kernel/iommu_groups/${device.group}`
+    this.#fs.remove(`${group}/devices/${device.address}`)
+    if (this.#fs.list(`${group}/devices`).length === 0) this.#fs.remove(group)
   }
 
-  /** Makes the links between devices and drivers say what is so. */
   refresh(): void {
-    for (const name of this.#fs.list('/sys/bus/pci/drivers')) {
-      for (const device of this.#devices) {
-        const link = `/sys/bus/pci/drivers/${name}/${device.address}`
-        if (device.driver === name) this.#fs.link(link, devicePath(device.address))
-        else this.#fs.remove(link)
+    this.#bus.refresh()
+  }
+
+  /** `resourceN` of each BAR, and once more with combined writes where it is prefetchable. */
+  #addResources(device: PciFunction, path: string): void {
+    for (const bar of device.bars) {
+      for (const suffix of bar.prefetchable ? ['', '_wc'] : ['']) {
+        const name = `${path}/resource${bar.index}${suffix}`
+        this.#fs.put(
+          name,
+          deviceNode(0o600, (access) => new ResourceFile(name, access, device, bar, this.#owner)),
+        )
       }
-    }
-    for (const device of this.#devices) {
-      const link = `${devicePath(device.address)}/driver`
-      if (device.driver === undefined) this.#fs.remove(link)
-      else this.#fs.link(link, `/sys/bus/pci/drivers/${device.driver}`)
     }
   }
 
@@ -140,7 +103,7 @@ export class PciSysfs {
     const path = `/sys/kernel/iommu_groups/${group}`
     this.#fs.put(
       `${path}/type`,
-      textFile(() => 'DMA-FQ\n'),
+      textFile(() => `${this.#groupType}\n`),
     )
     this.#fs.put(
       `${path}/reserved_regions`,
@@ -167,9 +130,9 @@ function resourceText(device: PciFunction): string {
     const bar = device.bar(index)
     if (bar === undefined) return [0n, 0n, 0n]
     const start = BigInt(bar.address)
-    const memory = 0x40200n
     const kind = (bar.addressWidth === 64 ? 0x100004n : 0n) | (bar.prefetchable ? 0x2008n : 0n)
-    return [start, start + BigInt(bar.byteLength) - 1n, memory | kind]
+    const flags = bar.kind === 'io' ? 0x40101n : 0x40200n | kind
+    return [start, start + BigInt(bar.byteLength) - 1n, flags]
   })
   return lines.map((line) => `${line.map(wide).join(' ')}\n`).join('')
 }
@@ -194,7 +157,7 @@ class ConfigFile extends OpenFile {
 
   override writeAt(bytes: Uint8Array, position: number): number {
     const count = Math.max(0, Math.min(bytes.byteLength, configBytes - position))
-    if (count > 0) this.#device.config.write(position, bytes.subarray(0, count))
+    if (count > 0) this.#device.writeConfig(position, bytes.subarray(0, count))
     return count
   }
 }

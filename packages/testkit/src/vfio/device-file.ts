@@ -2,9 +2,8 @@ import type { RegisterWindow } from '@linux-dma/native'
 import { fail } from '../errors'
 import { type MapRequest, OpenFile } from '../kernel/open-file'
 import type { UserMemory } from '../kernel/user-memory'
-import type { MappingOwner } from '../memory/mapping'
 import { type MemoryRange, wholePages } from '../memory/storage'
-import { FakeRegisterWindow } from '../pci/register-window'
+import { openWindow, type WindowOwner } from '../registers/open-window'
 import {
   regionOfPosition,
   regionPosition,
@@ -29,9 +28,9 @@ import { accessRegion, writeRegionInfo } from './regions'
 export class VfioDeviceFile extends OpenFile {
   readonly #device: VfioPciDevice
   readonly #group: GroupFile
-  readonly #process: Pick<MappingOwner, 'open' | 'addressSpace'>
+  readonly #process: WindowOwner
 
-  constructor(device: VfioPciDevice, group: GroupFile, process: Pick<MappingOwner, 'open' | 'addressSpace'>) {
+  constructor(device: VfioPciDevice, group: GroupFile, process: WindowOwner) {
     super(`vfio device ${device.pci.address}`)
     this.#device = device
     this.#group = group
@@ -87,21 +86,13 @@ export class VfioDeviceFile extends OpenFile {
     const index = regionOfPosition(position)
     const bar = this.#device.pci.bar(index)
     const byteOffset = position - regionPosition(index)
-    if (bar === undefined) return fail('EINVAL', `region ${index} is no BAR that can be mapped`)
+    if (bar?.kind !== 'memory') return fail('EINVAL', `region ${index} is no BAR that can be mapped`)
     if (byteOffset + wholePages(byteLength) > bar.byteLength) {
       fail('EINVAL', `BAR ${index} has ${bar.byteLength} bytes`)
     }
-    const place = {
-      pci: this.#device.pci,
-      bar: index,
-      byteOffset,
-      byteLength,
-      writable: access === 'read-write',
-    }
-    const { open, addressSpace } = this.#process
-    const window = new FakeRegisterWindow(place, this, addressSpace, (closed) => open.delete(closed))
-    open.add(window)
-    return window
+    const registers = this.#device.pci.registers(index)
+    const place = { registers, byteOffset, byteLength, writable: access === 'read-write' }
+    return openWindow(place, this, this.#process)
   }
 
   protected override onRelease(): void {

@@ -39,7 +39,7 @@ export class VfioGroup {
 
   /** Leads the DMA of all functions through the container's address space, or back to where it was. */
   refreshPaths(): void {
-    for (const one of this.functions) one.path = this.container?.iommu?.table ?? one.defaultPath
+    for (const one of this.functions) one.path = this.container?.iommu?.table ?? one.dma
   }
 
   leaveContainer(): void {

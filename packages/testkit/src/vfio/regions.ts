@@ -2,7 +2,7 @@ import { fail } from '../errors'
 import type { UserMemory } from '../kernel/user-memory'
 import { configBytes } from '../pci/config-space'
 import type { PciFunction } from '../pci/function'
-import { accessRegisters } from '../pci/register-access'
+import { accessRegisters } from '../registers/register-access'
 import {
   regionPosition,
   VFIO_PCI_CONFIG_REGION_INDEX,
@@ -44,8 +44,10 @@ function describeRegion(device: PciFunction, index: number): { byteLength: numbe
   if (index === VFIO_PCI_CONFIG_REGION_INDEX) return { byteLength: configBytes, flags: readWrite }
   // The VGA region, and all beyond it, is refused: no fake device has one.
   if (index > VFIO_PCI_ROM_REGION_INDEX) return fail('EINVAL', `no region ${index}`)
-  const byteLength = device.bar(index)?.byteLength ?? 0
-  return { byteLength, flags: byteLength === 0 ? 0 : readWrite | VFIO_REGION_INFO_FLAG_MMAP }
+  const bar = device.bar(index)
+  if (bar === undefined) return { byteLength: 0, flags: 0 }
+  const mappable = bar.kind === 'memory' ? VFIO_REGION_INFO_FLAG_MMAP : 0
+  return { byteLength: bar.byteLength, flags: readWrite | mappable }
 }
 
 /** pread(2) or pwrite(2) of a region: returns the count of bytes. */
@@ -59,14 +61,16 @@ export function accessRegion(
   if (index === VFIO_PCI_CONFIG_REGION_INDEX) {
     if (byteOffset + bytes.byteLength > configBytes)
       fail('EFAULT', `configuration space has ${configBytes} bytes`)
-    if (!device.removed) device.config[direction](byteOffset, bytes)
-    else if (direction === 'read') bytes.fill(0xff)
+    if (device.removed) {
+      if (direction === 'read') bytes.fill(0xff)
+    } else if (direction === 'read') device.config.read(byteOffset, bytes)
+    else device.writeConfig(byteOffset, bytes)
     return bytes.byteLength
   }
   const bar = device.bar(index)
   if (bar === undefined || byteOffset >= bar.byteLength)
     return fail('EINVAL', `nothing at ${byteOffset} of region ${index}`)
-  device.assertDecoding()
+  device.assertDecoding(index)
   const count = Math.min(bytes.byteLength, bar.byteLength - byteOffset)
   accessRegisters(
     {

@@ -28,13 +28,15 @@ function widestAccess(byteOffset: number, left: number): 8 | 16 | 32 {
   return left >= 2 && byteOffset % 2 === 0 ? 16 : 8
 }
 
-function setWidth(view: DataView, at: number, width: 8 | 16 | 32, value: number): void {
+/** Puts a value of 8, 16 or 32 bits into memory, little-endian. */
+export function setWidth(view: DataView, at: number, width: 8 | 16 | 32, value: number): void {
   if (width === 32) view.setUint32(at, value, true)
   else if (width === 16) view.setUint16(at, value, true)
   else view.setUint8(at, value)
 }
 
-function getWidth(view: DataView, at: number, width: 8 | 16 | 32): number {
+/** A value of 8, 16 or 32 bits in memory, little-endian. */
+export function getWidth(view: DataView, at: number, width: 8 | 16 | 32): number {
   if (width === 32) return view.getUint32(at, true)
   return width === 16 ? view.getUint16(at, true) : view.getUint8(at)
 }

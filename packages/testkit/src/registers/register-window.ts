@@ -4,21 +4,23 @@ import { invalidArgument } from '../errors'
 import type { PeerRegisters } from '../iommu/dma-path'
 import type { OpenFile } from '../kernel/open-file'
 import type { AddressSpace } from '../memory/address-space'
+import type { MemoryRange } from '../memory/storage'
 import type { AccessWidth } from '../models/device-model'
-import type { PciFunction } from './function'
+import type { RegisterBlock } from './register-block'
 
-/** Which part of which BAR a window shows. */
+/** Which part of which registers a window shows. */
 export interface WindowPlace {
-  readonly pci: PciFunction
-  readonly bar: number
-  /** Bytes from the start of the BAR. */
+  readonly registers: RegisterBlock
+  /** Bytes from the start of the registers. */
   readonly byteOffset: number
   readonly byteLength: number
   readonly writable: boolean
+  /** Where the registers are memory: what the window keeps, and what its address leads to. */
+  readonly memory?: MemoryRange
 }
 
 /**
- * A mapped BAR: each access goes to the device model, in its exact width, and takes a microsecond of virtual time.
+ * Mapped registers: each access goes to the device model, in its exact width, and takes a microsecond of virtual time.
  * Where the real window would end the process with a signal (beyond its end, memory decoding off, a write to a
  * read-only mapping), this one throws.
  */
@@ -39,11 +41,15 @@ export class FakeRegisterWindow implements RegisterWindow {
     addressSpace: AddressSpace,
     onClose: (window: FakeRegisterWindow) => void,
   ) {
-    const { pci, bar, byteOffset: start, byteLength, writable } = place
+    const { registers, byteOffset: start, byteLength, writable, memory } = place
     const peer: PeerRegisters = {
-      access: (byteOffset, bytes, direction) => pci.accessAsPeer(bar, start + byteOffset, bytes, direction),
+      access: (byteOffset, bytes, direction) => registers.access(start + byteOffset, bytes, direction),
     }
-    const area = addressSpace.addRegisters(peer, byteLength, writable)
+    const area =
+      memory === undefined
+        ? addressSpace.addRegisters(peer, byteLength, writable)
+        : addressSpace.add(memory, writable)
+    memory?.storage.map(writable)
     this.byteLength = byteLength
     this.address = area.address
     this.#place = place
@@ -51,6 +57,7 @@ export class FakeRegisterWindow implements RegisterWindow {
     this.#onClose = (window) => {
       addressSpace.remove(area)
       onClose(window)
+      memory?.storage.unmap(writable, false)
       file.release()
     }
   }
@@ -108,25 +115,24 @@ export class FakeRegisterWindow implements RegisterWindow {
   }
 
   describe(): string {
-    const { pci, bar } = this.#place
-    return `register window on BAR ${bar} of ${pci.address}, ${this.byteLength} bytes, made ${this.#openedAt}`
+    return `register window on ${this.#place.registers.name}, ${this.byteLength} bytes, made ${this.#openedAt}`
   }
 
   #read(byteOffset: number, width: AccessWidth): number | bigint {
     this.#check(byteOffset, width)
-    const { pci, bar, byteOffset: start } = this.#place
-    return pci.readRegister(bar, start + byteOffset, width)
+    const { registers, byteOffset: start } = this.#place
+    return registers.read(start + byteOffset, width)
   }
 
   #write(byteOffset: number, width: AccessWidth, value: number | bigint): void {
     this.#check(byteOffset, width)
-    const { pci, bar, byteOffset: start, writable } = this.#place
+    const { registers, byteOffset: start, writable } = this.#place
     if (!writable) {
       throw new DmaError('DMA_READ_ONLY', 'the registers are mapped for reading: Linux would raise SIGSEGV', {
         hint: "map them with access: 'read-write'",
       })
     }
-    pci.writeRegister(bar, start + byteOffset, width, value)
+    registers.write(start + byteOffset, width, value)
   }
 
   #check(byteOffset: number, width: AccessWidth): void {
@@ -136,7 +142,7 @@ export class FakeRegisterWindow implements RegisterWindow {
       throw new DmaError('DMA_RANGE', `no register at ${byteOffset}: the window has ${this.byteLength} bytes`)
     }
     if (byteOffset % bytes !== 0) invalidArgument(`a ${width}-bit register at ${byteOffset} is not aligned`)
-    if (!this.#place.pci.config.memoryEnabled) {
+    if (!this.#place.registers.decodes) {
       throw new DmaError('DMA_BUS_ERROR', 'memory decoding of the device is off: Linux would raise SIGBUS', {
         hint: 'set bit 1 of PCI_COMMAND in the configuration space',
       })

@@ -2,12 +2,7 @@ import type { FrameAllocator } from '../memory/frames'
 import { pageSize } from '../memory/storage'
 import type { DmaPath } from './dma-path'
 
-/** An IOMMU without a single mapping: where a device ends up that no one has put into a VFIO container. */
-export const blockedPath: DmaPath = {
-  translate: (address, byteLength) => ({ byteLength: Math.min(byteLength, pageSize - (address % pageSize)) }),
-}
-
-/** No IOMMU: bus addresses are physical addresses. */
+/** No IOMMU, or one that lets everything pass: bus addresses are physical addresses. */
 export function physicalPath(frames: FrameAllocator): DmaPath {
   return {
     translate(address, byteLength) {

@@ -1,0 +1,134 @@
+import { VirtualClock } from './clock'
+import { FaultPlan } from './fault-plan'
+import { FileSystem } from './fs/file-system'
+import { mountIomem } from './fs/iomem'
+import { deviceNode } from './fs/nodes'
+import { mountProc } from './fs/proc'
+import { mountDescriptors } from './fs/proc-descriptors'
+import { mountPorts } from './io/port-file'
+import { PortSpace } from './io/port-space'
+import { directDma, translatedDma } from './iommu/kernel-dma'
+import { DescriptorTable } from './kernel/descriptor-table'
+import { FakeKernel } from './kernel/fake-kernel'
+import type { KernelParts } from './kernel/kernel-parts'
+import { IoUringSwitch } from './kernel/pinned-pages'
+import { Waiters } from './kernel/waiters'
+import type { CheckedOptions } from './machine-options'
+import { AddressSpace } from './memory/address-space'
+import { FrameAllocator } from './memory/frames'
+import { HugePages, mountHugePages } from './memory/huge-pages'
+import type { SlotParts } from './models/attached-model'
+import { busWindow } from './pci/bar-layout'
+import { PciBus } from './pci/bus'
+import { PlatformBus } from './platform/bus'
+import { createRandom } from './prng'
+import { FakeProcess } from './process'
+import { UdmabufFile } from './udmabuf/udmabuf'
+import { UioPciGeneric } from './uio/pci-generic'
+import { UioDmemGenirq, UioPdrvGenirq } from './uio/platform-drivers'
+import type { RegisterParts } from './uio/register'
+import { UioClass } from './uio/uio-class'
+import { mountType1Parameters, VfioPciDriver } from './vfio/driver'
+
+/** The release from which on uio_dmem_genirq shows the kernel's pointers in place of bus addresses. */
+const pointersShown = [6, 9] as const
+
+/** Makes the parts of a machine and puts them together. */
+export function assembleMachine(options: CheckedOptions) {
+  const kernelParts = makeKernelParts(options)
+  const { fs, process, frames, clock, waiters, descriptors, warnings } = kernelParts
+  const random = kernelParts.random
+  const slots: SlotParts = { clock, random, faults: [], log: [] }
+  mountProc(fs, process, frames, options.kernelRelease)
+  mountDescriptors(fs, descriptors)
+  mountHugePages(fs, kernelParts.hugePages)
+  const udmabuf = () => new UdmabufFile(descriptors)
+  fs.put('/dev/udmabuf', deviceNode(0o600, udmabuf))
+  const ports = new PortSpace()
+  mountPorts(fs, process, ports)
+  const vfio = makeVfio(options, kernelParts)
+  const buses = makeBuses(options, kernelParts, slots, vfio, ports)
+  const registerParts = makeUio(options, kernelParts, buses, vfio, ports)
+  mountIomem(fs, process, frames, () => [...buses.pci.ranges(), ...buses.platform.ranges()])
+  const { open, faultPlan } = kernelParts
+  const kernel = new FakeKernel(kernelParts)
+  const { faults, log } = slots
+  return {
+    ...{ kernel, clock, random, waiters, descriptors, fs, process, open, faultPlan },
+    ...{ faults, log, warnings, vfio, ...buses, registerParts },
+  }
+}
+
+/** What the kernel's own verbs work with. */
+function makeKernelParts(options: CheckedOptions) {
+  const process = new FakeProcess()
+  process.setUid(options.uid)
+  process.setCapabilities(options.capabilities)
+  process.setMemlockLimit(options.memlockLimit)
+  process.setOpenFileLimit(options.openFileLimit)
+  const random = createRandom(options.seed)
+  const clock = new VirtualClock(options.autoAdvance)
+  const fs = new FileSystem(process)
+  return {
+    random,
+    process,
+    clock,
+    fs,
+    waiters: new Waiters(clock),
+    descriptors: new DescriptorTable(process),
+    addressSpace: new AddressSpace(),
+    frames: new FrameAllocator(random),
+    hugePages: new HugePages(options.hugePages),
+    open: new Set(),
+    faultPlan: new FaultPlan(),
+    ioUring: new IoUringSwitch(fs),
+    warnings: [],
+  } satisfies KernelParts & { random: unknown }
+}
+
+type MadeParts = ReturnType<typeof makeKernelParts>
+
+function makeVfio(options: CheckedOptions, made: MadeParts): VfioPciDriver {
+  const { allowUnsafeInterrupts, dmaEntryLimit, interruptRemapping } = options
+  const parameters = { allowUnsafeInterrupts, dmaEntryLimit }
+  mountType1Parameters(made.fs, parameters)
+  return new VfioPciDriver({
+    ...made,
+    dmaEntryLimit: () => parameters.dmaEntryLimit,
+    interruptsAreSafe: () => interruptRemapping || parameters.allowUnsafeInterrupts,
+  })
+}
+
+function makeBuses(
+  { iommu }: CheckedOptions,
+  made: MadeParts,
+  slots: SlotParts,
+  vfio: VfioPciDriver,
+  ports: PortSpace,
+) {
+  const makeDma = () => (iommu === 'on' ? translatedDma(made) : directDma(made))
+  const parts = { ...slots, fs: made.fs, owner: made, window: busWindow(), makeDma }
+  const pci = new PciBus({ ...parts, vfio, ports, iommu })
+  pci.registerDriver(vfio)
+  return { pci, platform: new PlatformBus(parts) }
+}
+
+function makeUio(
+  { kernelRelease, uioDmaMemory }: CheckedOptions,
+  made: MadeParts,
+  { pci, platform }: ReturnType<typeof makeBuses>,
+  vfio: VfioPciDriver,
+  ports: PortSpace,
+): RegisterParts {
+  const uio = new UioClass(made, uioDmaMemory)
+  pci.registerDriver(new UioPciGeneric(uio, (device) => vfio.owns(device)))
+  platform.registerDriver(new UioPdrvGenirq(uio))
+  platform.registerDriver(new UioDmemGenirq(uio, isBefore(kernelRelease, pointersShown)))
+  return { uio, fs: made.fs, frames: made.frames, ports, platform, dmaMemory: uioDmaMemory }
+}
+
+/** Whether a release such as `6.8.12-1` is older than a version. */
+function isBefore(release: string, [major, minor]: readonly [number, number]): boolean {
+  const [ownMajor = 0, ownMinor = 0] = release.split('.').map((part) => Number.parseInt(part, 10))
+  return ownMajor < major || (ownMajor === major && ownMinor < minor)
+}

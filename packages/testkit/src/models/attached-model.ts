@@ -1,0 +1,145 @@
+import type { FakeClock } from '../clock'
+import type { PhysicalRange } from '../fs/iomem'
+import type { DmaFault, DmaPath } from '../iommu/dma-path'
+import { transferThrough } from '../iommu/transfer'
+import type { Bar } from '../pci/config-space'
+import type { LogEntry } from '../pci/function'
+import type { Random } from '../prng'
+import { accessMilliseconds } from '../registers/access-time'
+import { accessRegisters } from '../registers/register-access'
+import type { RegisterBlock } from '../registers/register-block'
+import type { AccessWidth, DeviceModel, DeviceSlot } from './device-model'
+
+/** What a device needs of its machine. */
+export interface SlotParts {
+  readonly clock: FakeClock
+  readonly random: Random
+  readonly faults: DmaFault[]
+  readonly log: LogEntry[]
+}
+
+/** A device model in its place in the machine, whatever bus that is on: its registers, and its way to memory. */
+export abstract class AttachedModel implements DeviceSlot {
+  /** Name of the driver that is bound. */
+  driver: string | undefined
+  driverOverride: string | undefined
+  /** Set when the device was pulled out: it answers nothing from then on. */
+  removed = false
+  protected line = false
+  readonly #parts: SlotParts
+
+  constructor(
+    readonly address: string,
+    readonly model: DeviceModel,
+    readonly bars: readonly Bar[],
+    /** What lies between the device and memory now. */
+    public path: DmaPath,
+    parts: SlotParts,
+  ) {
+    this.#parts = parts
+  }
+
+  /** Whether the device may reach memory. */
+  protected abstract readonly mastering: boolean
+  /** Whether a BAR is answered. */
+  protected abstract decodes(bar: number): boolean
+  abstract raiseInterrupt(vector: number): void
+  abstract setInterruptLevel(asserted: boolean): void
+
+  get clock(): FakeClock {
+    return this.#parts.clock
+  }
+
+  get random(): Random {
+    return this.#parts.random
+  }
+
+  bar(index: number): Bar | undefined {
+    return this.bars.find((bar) => bar.index === index)
+  }
+
+  /** A BAR as windows reach it. */
+  registers(bar: number): RegisterBlock {
+    const decodes = () => this.decodes(bar)
+    return {
+      name: `BAR ${bar} of ${this.address}`,
+      get decodes() {
+        return decodes()
+      },
+      read: (byteOffset, width) => this.readRegister(bar, byteOffset, width),
+      write: (byteOffset, width, value) => this.writeRegister(bar, byteOffset, width, value),
+      access: (byteOffset, bytes, direction) => this.#accessAsPeer(bar, byteOffset, bytes, direction),
+    }
+  }
+
+  /** A register is read: virtual time passes, and a device that is gone answers all ones. */
+  readRegister(bar: number, byteOffset: number, width: AccessWidth): number | bigint {
+    this.clock.advance(accessMilliseconds)
+    return this.#load(bar, byteOffset, width)
+  }
+
+  #load(bar: number, byteOffset: number, width: AccessWidth): number | bigint {
+    const ones = width === 64 ? 0xffff_ffff_ffff_ffffn : 2 ** width - 1
+    if (this.removed) return ones
+    const { model } = this
+    if (!model.accepts(bar, byteOffset, width)) {
+      const narrower = ([8, 16, 32] as const).some(
+        (one) => one < width && model.accepts(bar, byteOffset, one),
+      )
+      return narrower ? ones : width === 64 ? 0n : 0
+    }
+    const value = model.read(bar, byteOffset, width)
+    if (width === 64) return BigInt.asUintN(64, BigInt(value))
+    // The usual case is a number that fits.
+    return typeof value === 'number' && width === 32
+      ? value >>> 0
+      : Number(BigInt.asUintN(width, BigInt(value)))
+  }
+
+  writeRegister(bar: number, byteOffset: number, width: AccessWidth, value: number | bigint): void {
+    this.clock.advance(accessMilliseconds)
+    this.#store(bar, byteOffset, width, value)
+  }
+
+  #store(bar: number, byteOffset: number, width: AccessWidth, value: number | bigint): void {
+    if (this.removed || !this.model.accepts(bar, byteOffset, width)) return
+    this.model.write(bar, byteOffset, width, value)
+  }
+
+  /** Another device reaches the registers: no time of the program passes, and nobody answers while they do not decode. */
+  #accessAsPeer(bar: number, byteOffset: number, bytes: Uint8Array, direction: 'read' | 'write'): void {
+    if (!this.decodes(bar)) {
+      if (direction === 'read') bytes.fill(0xff)
+      return
+    }
+    const registers = {
+      read: (at: number, width: AccessWidth) => this.#load(bar, at, width),
+      write: (at: number, width: AccessWidth, value: number) => this.#store(bar, at, width, value),
+    }
+    accessRegisters(registers, byteOffset, bytes, direction)
+  }
+
+  transfer(address: number | bigint, bytes: Uint8Array, direction: 'read' | 'write'): boolean {
+    if (this.removed || !this.mastering) return false
+    return transferThrough(this.path, Number(address), bytes, direction, (refused, byteLength) =>
+      this.#parts.faults.push({
+        address: refused,
+        byteLength,
+        device: this.address,
+        direction,
+        time: this.clock.now(),
+      }),
+    )
+  }
+
+  log(message: string): void {
+    this.#parts.log.push({ time: this.clock.now(), device: this.address, message })
+  }
+}
+
+/** The physical addresses of a device's registers. */
+export function rangesOf({ address: name, bars }: AttachedModel): PhysicalRange[] {
+  return bars
+    .filter(({ kind }) => kind === 'memory')
+    .map(({ address: start, byteLength }) => ({ start, byteLength, name }))
+}
