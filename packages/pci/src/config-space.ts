@@ -8,6 +8,8 @@ export interface ConfigWatcher {
   hasMappedRegisters(): boolean
   /** Bus mastering may have changed. */
   onBusMaster(on: boolean): void
+  /** Refuses an access, by what it throws, where the device is no longer this owner's. */
+  assertOwned?(writes: boolean): void
 }
 
 /**
@@ -34,6 +36,7 @@ export class PciConfigSpace {
     this.window = new FileRegisterWindow(kernel, fd, {
       ...place,
       name: `${name} configuration space`,
+      beforeAccess: (writes) => watcher.assertOwned?.(writes),
       beforeWrite: (byteOffset, bytes) => this.#refuseWhatFaults(byteOffset, bytes),
       onWrite: (byteOffset) => {
         if (byteOffset <= pci.PCI_COMMAND + 1) watcher.onBusMaster(this.busMaster)
@@ -52,9 +55,10 @@ export class PciConfigSpace {
   set busMaster(on: boolean) {
     // Not to be relied upon from here until it has been read back.
     this.#watcher.onBusMaster(false)
-    const command = this.window.read16(pci.PCI_COMMAND)
+    // One byte only: in the other one the kernel masks the pin interrupt at any time.
+    const command = this.window.read8(pci.PCI_COMMAND)
     const bit = pci.PCI_COMMAND_MASTER
-    this.window.write16(pci.PCI_COMMAND, on ? command | bit : command & ~bit)
+    this.window.write8(pci.PCI_COMMAND, on ? command | bit : command & ~bit)
   }
 
   /** @throws DMA_BAR_DISABLED while the device does not answer accesses to its memory BARs */
@@ -79,6 +83,7 @@ export class PciConfigSpace {
 
   /** Mirrors `pci_intx()`, the other way round. */
   set intxDisabled(disabled: boolean) {
+    // Both bytes: an emulated device may look at its line only where the lower one is written.
     const command = this.window.read16(pci.PCI_COMMAND)
     const bit = pci.PCI_COMMAND_INTX_DISABLE
     this.window.write16(pci.PCI_COMMAND, disabled ? command | bit : command & ~bit)

@@ -6,15 +6,20 @@ import {
   type RegisterWindow,
 } from '@linux-dma/native'
 
+/** Bits that one access moves. */
+type Width = 8 | 16 | 32
+
 /**
- * Registers reached by one pread or pwrite each, at a position of a descriptor: PCI configuration space, I/O-port BARs,
- * and BARs that cannot be mapped. Accesses are 8, 16 or 32 bits wide, as these buses have them.
+ * Registers reached by one pread or pwrite each, at a position of a descriptor: PCI configuration space, I/O ports, and
+ * BARs that cannot be mapped. Accesses are 8, 16 or 32 bits wide, as these buses have them.
  */
 export class FileRegisterWindow implements RegisterWindow {
   readonly byteLength: number
   readonly #kernel: Kernel
   readonly #fd: FileDescriptor
   readonly #position: number
+  readonly #widths: readonly Width[]
+  readonly #beforeAccess: (writes: boolean) => void
   readonly #beforeWrite: (byteOffset: number, bytes: Uint8Array) => void
   readonly #onWrite: (byteOffset: number, byteLength: number) => void
   readonly #name: string
@@ -25,6 +30,8 @@ export class FileRegisterWindow implements RegisterWindow {
 
   /**
    * @param options.name what errors call the registers
+   * @param options.widths the accesses that the file passes on as one; default: 8, 16 and 32 bits
+   * @param options.beforeAccess told of each access before it is made; what it throws refuses it
    * @param options.beforeWrite shown each write before it is made; what it throws refuses the write
    * @param options.onWrite told of each write after it was made
    */
@@ -35,6 +42,8 @@ export class FileRegisterWindow implements RegisterWindow {
       name: string
       position: number
       byteLength: number
+      widths?: readonly Width[]
+      beforeAccess?: (writes: boolean) => void
       beforeWrite?: (byteOffset: number, bytes: Uint8Array) => void
       onWrite?: (byteOffset: number, byteLength: number) => void
     },
@@ -44,6 +53,8 @@ export class FileRegisterWindow implements RegisterWindow {
     this.#position = options.position
     this.byteLength = options.byteLength
     this.#name = options.name
+    this.#widths = options.widths ?? [8, 16, 32]
+    this.#beforeAccess = options.beforeAccess ?? (() => {})
     this.#beforeWrite = options.beforeWrite ?? (() => {})
     this.#onWrite = options.onWrite ?? (() => {})
   }
@@ -88,7 +99,8 @@ export class FileRegisterWindow implements RegisterWindow {
     throw this.#tooWide()
   }
 
-  bind(byteOffset: number, width: 8 | 16 | 32): BoundRegister {
+  bind(byteOffset: number, width: Width): BoundRegister {
+    this.#assertWidth(width)
     switch (width) {
       case 8:
         return { read: () => this.read8(byteOffset), write: (value) => this.write8(byteOffset, value) }
@@ -106,6 +118,8 @@ export class FileRegisterWindow implements RegisterWindow {
 
   #load(byteOffset: number, byteLength: number): DataView {
     this.#assertOpen()
+    this.#assertWidth((byteLength * 8) as Width)
+    this.#beforeAccess(false)
     const bytes = new Uint8Array(this.#loaded.buffer, 0, byteLength)
     this.#assertWhole(
       'read',
@@ -118,6 +132,8 @@ export class FileRegisterWindow implements RegisterWindow {
 
   #store(byteOffset: number, byteLength: number): void {
     this.#assertOpen()
+    this.#assertWidth((byteLength * 8) as Width)
+    this.#beforeAccess(true)
     const bytes = new Uint8Array(this.#stored.buffer, 0, byteLength)
     this.#beforeWrite(byteOffset, bytes)
     this.#assertWhole(
@@ -143,6 +159,14 @@ export class FileRegisterWindow implements RegisterWindow {
         hint: 'the device may be gone: look for it with lspci',
       },
     )
+  }
+
+  /** A wider access would be cut into narrower ones on its way, which devices take for something else. */
+  #assertWidth(width: Width): void {
+    if (this.#widths.includes(width)) return
+    throw new DmaError('DMA_UNSUPPORTED', `${this.#name} has no ${width}-bit accesses`, {
+      hint: `those that arrive whole are ${this.#widths.join(', ')} bits wide`,
+    })
   }
 
   #tooWide(): DmaError {
