@@ -1,0 +1,68 @@
+import { DmaError, isDmaError } from '@linux-dma/core'
+import type { UioConnection } from '../device/connection'
+
+/** What lets a device's interrupts through, and holds them back. */
+export interface InterruptGate {
+  open(): void
+  shut(): void
+}
+
+/** The driver that masks the pin at each interrupt, and leaves it to user space to unmask it in configuration space. */
+const PIN_MASKING_DRIVER = 'uio_pci_generic'
+
+/** Whether a device's interrupts are those of its pin, held back in the device itself. */
+export function hasPinGate({ info }: UioConnection): boolean {
+  return info.driver === PIN_MASKING_DRIVER && info.pci !== undefined
+}
+
+/**
+ * Opens whatever holds a device's interrupts back, since whoever used it before may have left it shut: bit 10 of PCI_COMMAND
+ * for uio_pci_generic, else the driver's irqcontrol().
+ * @returns undefined for a driver that holds none back
+ * @throws EACCES where configuration space may not be written; DMA_DEVICE_GONE; what the driver answers
+ */
+export function openGate(connection: UioConnection): InterruptGate | undefined {
+  const gate = hasPinGate(connection) ? pinGate(connection) : irqcontrolGate(connection)
+  try {
+    gate.open()
+  } catch (error) {
+    if (isDmaError(error, 'ENOSYS')) return undefined
+    throw error
+  }
+  return gate
+}
+
+function pinGate(connection: UioConnection): InterruptGate {
+  const { config } = connection
+  return {
+    open() {
+      config.intxDisabled = false
+    },
+    shut() {
+      config.intxDisabled = true
+    },
+  }
+}
+
+/** Mirrors write(2) of a UIO node, which calls the driver's irqcontrol(). */
+function irqcontrolGate(connection: UioConnection): InterruptGate {
+  const write = (on: number) => {
+    const { kernel, fd } = connection
+    try {
+      kernel.write(fd, new Uint8Array(new Int32Array([on]).buffer))
+    } catch (error) {
+      // The errno of a device that is gone is another one's too.
+      connection.assertPresent()
+      throw error
+    }
+  }
+  return { open: () => write(1), shut: () => write(0) }
+}
+
+/** @throws DMA_UNSUPPORTED where the driver has no irqcontrol() */
+export function assertGate(gate: InterruptGate | undefined, name: string): asserts gate is InterruptGate {
+  if (gate !== undefined) return
+  throw new DmaError('DMA_UNSUPPORTED', `the driver ${name} has no way to hold interrupts back`, {
+    hint: 'mask them in the device’s own registers',
+  })
+}
