@@ -19,3 +19,6 @@ export const IORESOURCE_IO = 0x100
 export const IORESOURCE_MEM = 0x200
 export const IORESOURCE_PREFETCH = 0x2000
 export const IORESOURCE_MEM_64 = 0x10_0000
+/** Without a place, or switched off: the kernel found no room for it. */
+export const IORESOURCE_DISABLED = 0x1000_0000
+export const IORESOURCE_UNSET = 0x2000_0000

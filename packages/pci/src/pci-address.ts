@@ -10,7 +10,7 @@ export const PCI_DEVICES = '/sys/bus/pci/devices'
  * @throws DMA_INVALID_ARGUMENT
  * @example
  * ```ts
- * parsePciAddress('04:1F.0') // '0000:04:1f.0'
+ * console.log(parsePciAddress('04:1F.0')) // 0000:04:1f.0
  * ```
  */
 export function parsePciAddress(text: string): string {
@@ -20,6 +20,8 @@ export function parsePciAddress(text: string): string {
       hint: "write domain:bus:device.function in hexadecimal, for example '0000:00:04.0'; 'lspci -D' lists them",
     })
   }
-  const [, domain = '0000', bus, device, fn] = match
-  return `${domain}:${bus}:${device}.${fn}`.toLowerCase()
+  const [, domain = '0', bus, device, fn] = match
+  // Some tools write eight digits; sysfs writes four, and more only where they are needed.
+  const digits = Number.parseInt(domain, 16).toString(16).padStart(4, '0')
+  return `${digits}:${bus}:${device}.${fn}`.toLowerCase()
 }

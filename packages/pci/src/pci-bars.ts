@@ -1,5 +1,5 @@
 import type { Kernel } from '@linux-dma/core'
-import { IORESOURCE_IO, IORESOURCE_MEM, IORESOURCE_MEM_64, IORESOURCE_PREFETCH } from './constants'
+import * as flag from './constants'
 import { PCI_DEVICES } from './pci-address'
 
 /** A base address register, as the kernel has laid it out. */
@@ -21,7 +21,7 @@ export interface PciBar {
 const BARS = 6
 
 /**
- * Reads which BARs a device has. Needs no privileges.
+ * Reads which BARs a device has, of those that have a place. Needs no privileges. Mirrors `pci_resource_start()` and its kin.
  * @param address as sysfs has it: {@link parsePciAddress}
  * @throws ENOENT where there is no such device
  * @example
@@ -34,16 +34,18 @@ export function readPciBars(kernel: Kernel, address: string): PciBar[] {
   return lines.slice(0, BARS).flatMap((line, index) => {
     const [start = 0n, end = 0n, flags = 0n] = line.trim().split(/\s+/).map(BigInt)
     const bits = Number(flags)
-    const kind = bits & IORESOURCE_MEM ? 'memory' : 'io'
-    if ((bits & (IORESOURCE_MEM | IORESOURCE_IO)) === 0 || end < start) return []
+    const kind = bits & flag.IORESOURCE_MEM ? 'memory' : 'io'
+    if ((bits & (flag.IORESOURCE_MEM | flag.IORESOURCE_IO)) === 0 || end < start) return []
+    // One that found no room has a size and no place: what is at its address is something else.
+    if ((bits & (flag.IORESOURCE_UNSET | flag.IORESOURCE_DISABLED)) !== 0) return []
     return [
       {
         index,
         address: start,
         byteLength: Number(end - start) + 1,
         kind,
-        is64Bit: (bits & IORESOURCE_MEM_64) !== 0,
-        prefetchable: (bits & IORESOURCE_PREFETCH) !== 0,
+        is64Bit: (bits & flag.IORESOURCE_MEM_64) !== 0,
+        prefetchable: (bits & flag.IORESOURCE_PREFETCH) !== 0,
       } as const,
     ]
   })

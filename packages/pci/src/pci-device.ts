@@ -1,4 +1,4 @@
-import { DmaError, type Kernel } from '@linux-dma/core'
+import { DmaError, isDmaError, type Kernel } from '@linux-dma/core'
 import { PCI_DEVICES } from './pci-address'
 
 /** What sysfs tells everybody of a PCI device. */
@@ -19,7 +19,11 @@ export interface PciDeviceInfo {
 /**
  * Reads what sysfs knows of a device. Needs no privileges.
  * @param address as sysfs has it: {@link parsePciAddress}
- * @throws DMA_NO_DEVICE where there is none at the address
+ * @throws DMA_NO_DEVICE where there is none at the address; ENOENT where it goes away meanwhile
+ * @example
+ * ```ts
+ * const { driver, iommuType } = readPciDevice(kernel, '0000:00:04.0')
+ * ```
  */
 export function readPciDevice(kernel: Kernel, address: string): PciDeviceInfo {
   const folder = `${PCI_DEVICES}/${address}`
@@ -38,7 +42,17 @@ export function readPciDevice(kernel: Kernel, address: string): PciDeviceInfo {
     classCode: number('class'),
     driver: linkName(kernel, `${folder}/driver`),
     iommuGroup,
-    iommuType: iommuGroup === undefined ? undefined : kernel.readText(`${folder}/iommu_group/type`).trim(),
+    iommuType: iommuGroup === undefined ? undefined : readType(kernel, folder),
+  }
+}
+
+/** Kernels before 4.19 do not tell. */
+function readType(kernel: Kernel, folder: string): string | undefined {
+  try {
+    return kernel.readText(`${folder}/iommu_group/type`).trim()
+  } catch (error) {
+    if (isDmaError(error, 'ENOENT')) return undefined
+    throw error
   }
 }
 
