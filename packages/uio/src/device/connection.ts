@@ -23,6 +23,8 @@ export class UioConnection {
   readonly fd: number
   /** As it was read after the device was opened: some drivers allocate memory only then. */
   readonly info: UioDeviceInfo
+  /** As it was found, before this process opened it. */
+  readonly before: UioDeviceInfo
   /** Who may do DMA. */
   readonly dma: DmaClaim
   /** Registers that were mapped into this process: while one is open, the device has to go on to answer. */
@@ -45,6 +47,7 @@ export class UioConnection {
    */
   constructor(kernel: Kernel, found: UioDeviceInfo, onClose: () => void) {
     this.kernel = kernel
+    this.before = found
     this.#onClose = onClose
     this.fd = openNode(kernel, found)
     const undo = [() => kernel.close(this.fd)]
