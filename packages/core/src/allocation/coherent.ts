@@ -87,6 +87,8 @@ export class CoherentAllocation implements Disposable {
 
   #assertOpen(): void {
     if (!this.#backing.closed) return
+    // A device that is closed, or gone, took it along.
+    this.device.assertOpen()
     throw new DmaError(
       'DMA_CLOSED',
       `the ${this.byteLength}-byte coherent allocation of ${this.device.name} is freed`,

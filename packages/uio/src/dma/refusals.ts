@@ -1,0 +1,47 @@
+import { DmaError, isDmaError } from '@linux-dma/core'
+
+/** One way to coherent memory, and why it led nowhere. */
+export interface Refusal {
+  readonly way: string
+  readonly error: DmaError
+}
+
+/** What a way that is not there is refused with: it says less than why one that is there could not be taken. */
+export const NOT_OFFERED = 'DMA_UNSUPPORTED'
+
+/**
+ * The first way's memory that there is.
+ * @throws one error that says of each way why it was none: with the code of the first that is offered at all, else of the last
+ */
+export function firstOf<Memory>(
+  what: string,
+  ways: readonly { readonly name: string; allocate(): Memory }[],
+): Memory {
+  const refusals: Refusal[] = []
+  for (const { name, allocate } of ways) {
+    try {
+      return allocate()
+    } catch (error) {
+      if (!isDmaError(error) || error.code === 'DMA_DEVICE_GONE') throw error
+      refusals.push({ way: name, error })
+    }
+  }
+  throw noneOf(what, refusals)
+}
+
+function noneOf(what: string, refusals: readonly Refusal[]): DmaError {
+  const telling = refusals.find(({ error }) => error.code !== NOT_OFFERED) ?? refusals.at(-1)
+  const cause = telling?.error
+  const lines = refusals.map(({ way, error }) => `\n  ${way}: ${reasonOf(error)}`)
+  const hints = refusals.flatMap(({ error }) => (error.hint === undefined ? [] : [error.hint]))
+  return new DmaError(cause?.code ?? NOT_OFFERED, `${what} could not be had${lines.join('')}`, {
+    hint: hints.join('; or '),
+    cause,
+  })
+}
+
+/** An error's message without its code and hint. */
+function reasonOf({ code, message, hint }: DmaError): string {
+  const end = hint === undefined ? message.length : message.length - `\n  hint: ${hint}`.length
+  return message.slice(`${code}: `.length, end)
+}
