@@ -1,5 +1,6 @@
 import { dmaBitMask } from '@linux-dma/core'
 import { createFakeMachine, EduDevice } from '@linux-dma/testkit'
+import { fakeUio } from './fake-uio'
 import type { Host } from './host'
 import { NvmeController } from './nvme-controller'
 import { groupPath } from './raw-vfio'
@@ -7,24 +8,29 @@ import { runScenario } from './scenarios'
 import type { MachineKind } from './suite'
 
 const EDU = '0000:00:04.0'
+const WIDE_EDU = '0000:00:0a.0'
 const NVME = '0000:00:08.0'
+
+/** What the fake machine's IOMMU is like, where there is one that is not simply on. */
+const iommus: Partial<Record<MachineKind, 'off' | 'passthrough'>> = {
+  'no-iommu': 'off',
+  'uio-drivers': 'off',
+  'pass-through': 'passthrough',
+}
 
 /** A fake machine with what the suites need. */
 export function fakeHost(kind: MachineKind): Host {
   // Without an IOMMU the device has to reach the machine's memory, which begins at 4 GiB.
   const bits = kind === 'no-iommu' ? 40 : 28
-  const machine = eduMachine(
-    {
-      iommu: kind === 'no-iommu' ? 'off' : 'on',
-      interruptRemapping: kind === 'iommu',
-    },
-    bits,
-  )
+  const iommu = iommus[kind] ?? 'on'
+  const machine = eduMachine({ iommu, interruptRemapping: kind !== 'no-remapping' }, bits)
   return {
     name: 'fake',
     kernel: machine.kernel,
     edu: EDU,
     eduAddressBits: bits,
+    wideEdu: WIDE_EDU,
+    uio: fakeUio(machine),
     nvme: NVME,
     shared: { first: '0000:00:1f.2', second: '0000:00:1f.3', otherDriver: 'uio_pci_generic' },
     async unbind(address) {
@@ -53,6 +59,7 @@ function eduMachine(
   const machine = createFakeMachine({ seed: 1, hugePages: 8, ...options })
   // Bound to vfio-pci, where there is an IOMMU: without one that driver takes no device.
   machine.addDevice(new EduDevice({ dmaMask: dmaBitMask(addressBits) }), { address: EDU })
+  machine.addDevice(new EduDevice({ dmaMask: dmaBitMask(64) }), { address: WIDE_EDU, driver: null })
   machine.addDevice(new NvmeController(), { address: NVME })
   for (const address of ['0000:00:1f.2', '0000:00:1f.3']) {
     machine.addDevice(new EduDevice(), { address, driver: null, group: 3 })

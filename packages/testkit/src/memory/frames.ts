@@ -6,15 +6,20 @@ import { type MemoryRange, pageSize, Storage, wholePages } from './storage'
 /** The one size of huge page that the fake machine has: 2 MiB. */
 export const hugePageSize = 0x200000
 
+/** Huge pages that lie low at all lie below this frame, at 256 MiB: a device with 28 address bits reaches them. */
+const lowHugePages = 0x1_0000
+
 /**
  * The physical memory of the fake machine: gives each storage its page frames. Base pages are laid out backwards,
- * so that two neighbours in a buffer are never neighbours to a device; the frames of a huge page run forwards. What the
- * kernel's own drivers take in one piece lies below 4 GiB, in memory that programs never get.
+ * so that two neighbours in a buffer are never neighbours to a device; the frames of a huge page run forwards. Below 4 GiB lies
+ * what the kernel's own drivers take in one piece, and some huge pages; base pages of programs never do.
  */
 export class FrameAllocator {
   /** Every storage there is. */
   readonly #storages: Storage[] = []
   #next: number
+  /** How many single huge pages were ever taken. */
+  #singleHugePages = 0
   /** What the kernel's drivers have. */
   readonly lowMemory = new LowMemory()
   /** The frame that the memory of programs begins with: at 4 GiB, out of reach of a device with 32 address bits. */
@@ -26,9 +31,22 @@ export class FrameAllocator {
 
   allocate(byteLength: number, huge: number | undefined, onFree: () => void): Storage {
     const pages = wholePages(byteLength) / pageSize
+    if (huge !== undefined && this.#isLow(pages)) {
+      const firstFrame = this.lowMemory.take(pages, lowHugePages)
+      const free = () => {
+        this.lowMemory.give(firstFrame)
+        onFree()
+      }
+      return this.#make(byteLength, firstFrame, huge, true, free)
+    }
     const firstFrame = this.#next
     this.#next += Math.ceil(pages / 512) * 512
     return this.#make(byteLength, firstFrame, huge, huge !== undefined, onFree)
+  }
+
+  /** Of single huge pages every fourth: a device with few address bits finds one only by trying several. */
+  #isLow(pages: number): boolean {
+    return pages * pageSize === hugePageSize && ++this.#singleHugePages % 4 === 0
   }
 
   /**
