@@ -1,7 +1,8 @@
 import type { Kernel } from '@linux-dma/core'
+import { O_RDWR } from '@linux-dma/native'
 import { createFakeMachine, EduDevice, type FakeMachine, type FakeMachineOptions } from '@linux-dma/testkit'
-import { openVfioDevice } from '@linux-dma/vfio'
 import { describe, expect, it } from 'vitest'
+import { alteredKernel } from '../test-support/altered-kernel'
 import { bindDriver } from './bind-driver'
 
 const address = '0000:00:04.0'
@@ -20,18 +21,6 @@ function state(kernel: Kernel): { driver: string | undefined; override: string }
     driver = kernel.readLink(`${folder}/driver`).split('/').pop()
   } catch {}
   return { driver, override: kernel.readText(`${folder}/driver_override`).trim() }
-}
-
-/** The same kernel, of which some calls answer differently. */
-function altered(kernel: Kernel, verbs: Partial<Kernel>): Kernel {
-  return new Proxy(kernel, {
-    get(target, verb) {
-      const own = verbs[verb as keyof Kernel]
-      if (own !== undefined) return own
-      const value = target[verb as keyof Kernel]
-      return typeof value === 'function' ? value.bind(target) : value
-    },
-  })
 }
 
 describe('bindDriver', () => {
@@ -93,7 +82,7 @@ describe('bindDriver', () => {
 
   it('believes what the device says, not the write', () => {
     const machine = machineWith('nic')
-    const deaf = altered(machine.kernel, {
+    const deaf = alteredKernel(machine.kernel, {
       writeText(path, text) {
         if (path !== '/sys/bus/pci/drivers/uio_pci_generic/bind') machine.kernel.writeText(path, text)
       },
@@ -107,7 +96,7 @@ describe('bindDriver', () => {
   it('says who has the device where another was faster, or where the old driver does not take it back', () => {
     const machine = machineWith('nic')
     const { kernel } = machine
-    const raced = altered(kernel, {
+    const raced = alteredKernel(kernel, {
       writeText(path, text) {
         if (path === '/sys/bus/pci/drivers/uio_pci_generic/bind') {
           kernel.writeText(`/sys/bus/pci/devices/${address}/driver_override`, 'vfio-pci')
@@ -137,7 +126,7 @@ describe('bindDriver', () => {
     const machine = machineWith('nic')
     const { kernel } = machine
     const bind = '/sys/bus/pci/drivers/uio_pci_generic/bind'
-    const helped = altered(kernel, {
+    const helped = alteredKernel(kernel, {
       writeText(path, text) {
         if (path.endsWith('/unbind')) kernel.writeText(path, text)
         if (path === bind) {
@@ -155,7 +144,7 @@ describe('bindDriver', () => {
     const machine = createFakeMachine()
     const edu = machine.addDevice(new EduDevice(), { address, driver: 'nic' })
     const { kernel } = machine
-    const pulled = altered(kernel, {
+    const pulled = alteredKernel(kernel, {
       writeText(path, text) {
         if (path.endsWith('/bind')) machine.removeDevice(edu)
         kernel.writeText(path, text)
@@ -186,13 +175,12 @@ describe('bindDriver', () => {
   it('refuses to wait for a device that this very process has open', () => {
     const machine = machineWith('vfio-pci')
     const { kernel } = machine
-    {
-      using _device = openVfioDevice(address, { kernel })
-      expect(() => bindDriver(address, 'uio_pci_generic', { kernel })).toThrow(
-        expect.objectContaining({ code: 'DMA_ALREADY_OPEN', path: machine.groupNode(address) }),
-      )
-      expect(state(kernel)).toEqual({ driver: 'vfio-pci', override: 'vfio-pci' })
-    }
+    const group = kernel.open(machine.groupNode(address), O_RDWR)
+    expect(() => bindDriver(address, 'uio_pci_generic', { kernel })).toThrow(
+      expect.objectContaining({ code: 'DMA_ALREADY_OPEN', path: machine.groupNode(address) }),
+    )
+    expect(state(kernel)).toEqual({ driver: 'vfio-pci', override: 'vfio-pci' })
+    kernel.close(group)
     expect(bindDriver(address, 'uio_pci_generic', { kernel })).toBe('vfio-pci')
   })
 
