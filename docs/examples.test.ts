@@ -6,7 +6,7 @@ import ts from 'typescript'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
-const packages = ['core', 'sg', 'vfio']
+const packages = ['core', 'pci', 'sg', 'vfio']
 const readmes = ['README.md', ...packages.map((name) => `packages/${name}/README.md`)]
 const documents = [
   ...readmes,
