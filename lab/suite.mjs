@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process'
-import { defaultKind, machineKinds } from './machine-kinds.mjs'
+import { defaultKind, findKind, machineKinds } from './machine-kinds.mjs'
 import { e1000Address, eduAddress } from './qemu.mjs'
 import { findProgram } from './workspace.mjs'
 
@@ -38,17 +38,26 @@ function conformance({ path, directory }) {
   })
 }
 
-/** The device that an example drives, if it is not the edu device. @type {Map<string, string>} */
-const devices = new Map([['examples/rx-ring', e1000Address]])
+/**
+ * How an example finds its device on the real machine, and which machine that is, if not the edu device through VFIO.
+ * @type {Map<string, { words: string[], machine?: string }>}
+ */
+const examplesApart = new Map([
+  ['examples/rx-ring', { words: ['--vfio', e1000Address] }],
+  ['examples/uio-edu', { words: ['--uio', eduAddress], machine: 'pass-through' }],
+])
 
 /** @param {import('./workspace.mjs').Workspace} workspace @returns {Program[]} */
 function example({ path, directory }) {
   const program = findProgram(directory, ['main', 'index'])
   if (!program) return []
   const id = path.replaceAll(/[^A-Za-z0-9]+/g, '-')
-  const device = devices.get(path) ?? eduAddress
-  const job = { id, directory: `/app/${path}`, command: nodeCommand(program, '--vfio', device) }
-  return [{ id, title: path, kind: 'example', directory, fake: [program], real: job, machine: defaultKind }]
+  const { words, machine: name = defaultKind.name } = examplesApart.get(path) ?? {
+    words: ['--vfio', eduAddress],
+  }
+  const job = { id, directory: `/app/${path}`, command: nodeCommand(program, ...words) }
+  const machine = findKind(name)
+  return [{ id, title: path, kind: 'example', directory, fake: [program], real: job, machine }]
 }
 
 /**

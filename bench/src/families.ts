@@ -13,6 +13,7 @@ import { registerRows } from './rows/registers'
 import { ringRows } from './rows/ring'
 import { scatterlistRows } from './rows/scatterlist'
 import { detachedRows, jitlessRows } from './rows/special-states'
+import { uioRows } from './rows/uio'
 
 /** Rows that share a process, so that what the engine learns from others does not colour them. */
 export interface Family {
@@ -35,6 +36,7 @@ export const families: readonly Family[] = [
   { name: 'buffers', flags: [], rows: bufferRows },
   { name: 'copybreak', flags: [], rows: copybreakRows },
   { name: 'interrupts', flags: [], rows: interruptRows },
+  { name: 'uio', flags: [], rows: uioRows },
   { name: 'process', flags: [], rows: processRows },
   { name: 'detached', flags: [], rows: detachedRows },
   { name: 'jitless', flags: ['--jitless'], rows: jitlessRows },

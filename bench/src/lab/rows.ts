@@ -6,24 +6,20 @@ import {
   dmaMapSingle,
   dmaSetMask,
   dmaUnmapSingle,
-  type Kernel,
   toNumber,
 } from '@linux-dma/core'
 import { openVfioDevice, type VfioDevice } from '@linux-dma/vfio'
 import { nanosecondsPerOperation, pair, type Sample } from '../pair'
 import type { Reference } from '../reference'
 import type { Row } from '../row'
+import { ACKNOWLEDGE_INTERRUPT, findEdus, RAISE_INTERRUPT } from './edu'
 import { type Recorded, recordingKernel } from './recording-kernel'
+import { uioRow } from './uio-row'
 
-/** Of QEMU's edu device: what raises an interrupt, and what ends it. */
-const RAISE_INTERRUPT = 0x60
-const ACKNOWLEDGE_INTERRUPT = 0x64
 const ADDRESS_BITS = 28
 
 /** In each sample: enough for the engine to have compiled the path before the first one counts. */
 const MAPPINGS = 500
-const PCI_DEVICES = '/sys/bus/pci/devices'
-const EDU = { vendor: '0x1234', device: '0x11e8' }
 
 /**
  * Rows that need VFIO and an edu device. The device stays open until the process ends.
@@ -31,7 +27,10 @@ const EDU = { vendor: '0x1234', device: '0x11e8' }
  */
 export function labRows(reference: Reference, address?: string): Row[] {
   const { kernel, recorded } = recordingKernel()
-  const device = openVfioDevice(address ?? findEdu(kernel), { kernel })
+  const [first, second] = findEdus(kernel)
+  const edu = address ?? first
+  if (edu === undefined) throw new Error('there is no edu device here: npm run lab -- --run bench/lab.mjs')
+  const device = openVfioDevice(edu, { kernel })
   dmaSetMask(device, dmaBitMask(ADDRESS_BITS))
   device.setMaster()
   return [
@@ -41,17 +40,8 @@ export function labRows(reference: Reference, address?: string): Row[] {
     singleRow(device, recorded, reference),
     registerRow(device, recorded, reference),
     interruptRow(device, recorded, reference),
+    ...(second === undefined ? [] : [uioRow(kernel, recorded, reference, second)]),
   ]
-}
-
-function findEdu(kernel: Kernel): string {
-  const address = kernel.list(PCI_DEVICES).find((name) => {
-    const identity = (file: string) => kernel.readText(`${PCI_DEVICES}/${name}/${file}`).trim()
-    return identity('vendor') === EDU.vendor && identity('device') === EDU.device
-  })
-  if (address === undefined)
-    throw new Error('there is no edu device here: npm run lab -- --run bench/lab.mjs')
-  return address
 }
 
 /** VFIO_IOMMU_MAP_DMA and VFIO_IOMMU_UNMAP_DMA of memory that is there already: a region made and closed. */

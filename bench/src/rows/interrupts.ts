@@ -74,7 +74,7 @@ function watchInto(reference: Reference, fd: number): { close(): void } {
 }
 
 /** Waits until all signals have arrived; half a second after the last one was given, what is missing is lost. */
-async function arrival(reference: Reference, signals: number): Promise<number> {
+export async function arrival(reference: Reference, signals: number): Promise<number> {
   for (let patience = 25; patience > 0; ) {
     await setTimeout(20)
     const state = reference.signalState()
