@@ -20,6 +20,7 @@ import type { Capability } from './process'
 import { leakReport } from './quiescence'
 import type { UioInfo } from './uio/info'
 import { type FakeUio, registerUio } from './uio/register'
+import type { UioDmaMemory } from './uio/uio-class'
 import type { VfioPciDriver } from './vfio/driver'
 
 /** What can be done with a machine from outside; see {@link FakeMachine} for each method. */
@@ -95,6 +96,14 @@ export class FakeMachineCore implements FakeMachine {
 
   setOpenFileLimit(count: number): void {
     this.#parts.process.setOpenFileLimit(count)
+  }
+
+  setKernelRelease(release: string): void {
+    this.#parts.setKernelRelease(release)
+  }
+
+  setUioDmaMemory(variant: UioDmaMemory): void {
+    this.#parts.setUioDmaMemory(variant)
   }
 
   groupNode(address: string): string {

@@ -68,13 +68,23 @@ export function checkMachineOptions(options: FakeMachineOptions): CheckedOptions
     if (typeof checked[name] !== 'boolean') invalidArgument(`${name} is neither true nor false`)
   }
   checkChoice(checked.iommu, 'iommu', ['on', 'off', 'passthrough'])
-  checkChoice(checked.uioDmaMemory, 'uioDmaMemory', ['none', 'magic', 'flag'])
-  if (typeof checked.kernelRelease !== 'string' || !/^\d+\.\d+/.test(checked.kernelRelease)) {
-    invalidArgument("kernelRelease is a text such as '6.12.0'")
-  }
+  checkUioDmaMemory(checked.uioDmaMemory)
+  checkKernelRelease(checked.kernelRelease)
   checkInteger(checked.dmaEntryLimit, 'dmaEntryLimit', 0, 0xffffffff)
   checkInteger(checked.hugePages, 'hugePages', 0, 65536)
   return checked
+}
+
+/** @throws `DMA_INVALID_ARGUMENT` */
+export function checkUioDmaMemory(variant: UioDmaMemory): UioDmaMemory {
+  checkChoice(variant, 'uioDmaMemory', ['none', 'magic', 'flag'])
+  return variant
+}
+
+/** @throws `DMA_INVALID_ARGUMENT` */
+export function checkKernelRelease(release: string): string {
+  if (typeof release === 'string' && /^\d+\.\d+/.test(release)) return release
+  return invalidArgument("kernelRelease is a text such as '6.12.0'")
 }
 
 function checkChoice(value: string, name: string, choices: readonly string[]): void {

@@ -7,13 +7,14 @@ import { mountProc } from './fs/proc'
 import { mountDescriptors } from './fs/proc-descriptors'
 import { mountPorts } from './io/port-file'
 import { PortSpace } from './io/port-space'
+import { IommuGroups } from './iommu/groups'
 import { directDma, translatedDma } from './iommu/kernel-dma'
 import { DescriptorTable } from './kernel/descriptor-table'
 import { FakeKernel } from './kernel/fake-kernel'
 import type { KernelParts } from './kernel/kernel-parts'
 import { IoUringSwitch } from './kernel/pinned-pages'
 import { Waiters } from './kernel/waiters'
-import type { CheckedOptions } from './machine-options'
+import { type CheckedOptions, checkKernelRelease, checkUioDmaMemory } from './machine-options'
 import { AddressSpace } from './memory/address-space'
 import { FrameAllocator } from './memory/frames'
 import { HugePages, mountHugePages } from './memory/huge-pages'
@@ -27,7 +28,7 @@ import { UdmabufFile } from './udmabuf/udmabuf'
 import { UioPciGeneric } from './uio/pci-generic'
 import { UioDmemGenirq, UioPdrvGenirq } from './uio/platform-drivers'
 import type { RegisterParts } from './uio/register'
-import { UioClass } from './uio/uio-class'
+import { UioClass, type UioDmaMemory } from './uio/uio-class'
 import { mountType1Parameters, VfioPciDriver } from './vfio/driver'
 
 /** The release from which on uio_dmem_genirq shows the kernel's pointers in place of bus addresses. */
@@ -39,7 +40,7 @@ export function assembleMachine(options: CheckedOptions) {
   const { fs, process, frames, clock, waiters, descriptors, warnings } = kernelParts
   const random = kernelParts.random
   const slots: SlotParts = { clock, random, faults: [], log: [] }
-  mountProc(fs, process, frames, options.kernelRelease)
+  mountProc(fs, process, frames, () => kernelParts.kernelRelease)
   mountDescriptors(fs, descriptors)
   mountHugePages(fs, kernelParts.hugePages)
   const udmabuf = () => new UdmabufFile(descriptors)
@@ -56,6 +57,12 @@ export function assembleMachine(options: CheckedOptions) {
   return {
     ...{ kernel, clock, random, waiters, descriptors, fs, process, open, faultPlan },
     ...{ faults, log, warnings, vfio, ...buses, registerParts },
+    setKernelRelease: (release: string) => {
+      kernelParts.kernelRelease = checkKernelRelease(release)
+    },
+    setUioDmaMemory: (variant: UioDmaMemory) => {
+      registerParts.uio.dmaMemory = checkUioDmaMemory(variant)
+    },
   }
 }
 
@@ -70,6 +77,7 @@ function makeKernelParts(options: CheckedOptions) {
   const clock = new VirtualClock(options.autoAdvance)
   const fs = new FileSystem(process)
   return {
+    kernelRelease: options.kernelRelease,
     random,
     process,
     clock,
@@ -83,7 +91,7 @@ function makeKernelParts(options: CheckedOptions) {
     faultPlan: new FaultPlan(),
     ioUring: new IoUringSwitch(fs),
     warnings: [],
-  } satisfies KernelParts & { random: unknown }
+  } satisfies KernelParts & { random: unknown; kernelRelease: string }
 }
 
 type MadeParts = ReturnType<typeof makeKernelParts>
@@ -107,14 +115,16 @@ function makeBuses(
   ports: PortSpace,
 ) {
   const makeDma = () => (iommu === 'on' ? translatedDma(made) : directDma(made))
-  const parts = { ...slots, fs: made.fs, owner: made, window: busWindow(), makeDma }
-  const pci = new PciBus({ ...parts, vfio, ports, iommu })
+  const type = iommu === 'on' ? 'DMA-FQ' : 'identity'
+  const groups = iommu === 'off' ? undefined : new IommuGroups(made.fs, type, makeDma)
+  const parts = { ...slots, fs: made.fs, owner: made, window: busWindow(), groups, makeDma }
+  const pci = new PciBus({ ...parts, vfio, ports })
   pci.registerDriver(vfio)
   return { pci, platform: new PlatformBus(parts) }
 }
 
 function makeUio(
-  { kernelRelease, uioDmaMemory }: CheckedOptions,
+  { uioDmaMemory }: CheckedOptions,
   made: MadeParts,
   { pci, platform }: ReturnType<typeof makeBuses>,
   vfio: VfioPciDriver,
@@ -123,8 +133,8 @@ function makeUio(
   const uio = new UioClass(made, uioDmaMemory)
   pci.registerDriver(new UioPciGeneric(uio, (device) => vfio.owns(device)))
   platform.registerDriver(new UioPdrvGenirq(uio))
-  platform.registerDriver(new UioDmemGenirq(uio, isBefore(kernelRelease, pointersShown)))
-  return { uio, fs: made.fs, frames: made.frames, ports, platform, dmaMemory: uioDmaMemory }
+  platform.registerDriver(new UioDmemGenirq(uio, () => isBefore(made.kernelRelease, pointersShown)))
+  return { uio, fs: made.fs, frames: made.frames, ports, platform }
 }
 
 /** Whether a release such as `6.8.12-1` is older than a version. */

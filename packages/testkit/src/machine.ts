@@ -11,6 +11,7 @@ import type { Random } from './prng'
 import type { Capability } from './process'
 import type { UioInfo } from './uio/info'
 import type { FakeUio } from './uio/register'
+import type { UioDmaMemory } from './uio/uio-class'
 
 /** Where a device is plugged in. */
 export interface AddDeviceOptions {
@@ -69,6 +70,10 @@ export interface FakeMachine {
   setMemlockLimit(bytes: number): void
   /** Changes RLIMIT_NOFILE. What is open stays open. */
   setOpenFileLimit(count: number): void
+  /** Boots, as it were, another kernel: what `kernelRelease` of the options says, for drivers that are bound from now on. */
+  setKernelRelease(release: string): void
+  /** Loads another UIO core: what `uioDmaMemory` of the options says, for UIO devices that are registered from now on. */
+  setUioDmaMemory(variant: UioDmaMemory): void
   /** Path of the VFIO node of a device's IOMMU group, such as `/dev/vfio/1`. @throws `DMA_INVALID_ARGUMENT` */
   groupNode(address: string): string
   /** chown(1), as a udev rule or an administrator does it. @throws `ENOENT` */

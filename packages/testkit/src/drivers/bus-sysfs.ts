@@ -8,6 +8,8 @@ export class BusSysfs<Device extends BusDevice, Driver extends BusDriver<Device>
   readonly #bus: string
   readonly #core: DriverCore<Device, Driver>
   readonly #pathOf: (device: Device) => string
+  /** The driver that each device's links name. */
+  readonly #linked = new Map<Device, string>()
 
   /** `pathOf`: the directory of a device, which the bus itself makes. */
   constructor(
@@ -60,25 +62,28 @@ export class BusSysfs<Device extends BusDevice, Driver extends BusDriver<Device>
   }
 
   removeDevice(device: Device): void {
-    for (const name of this.#fs.list(`/sys/bus/${this.#bus}/drivers`)) {
-      this.#fs.remove(`${this.driverPath(name)}/${device.address}`)
-    }
+    this.#link(device, undefined)
     this.#fs.remove(`/sys/bus/${this.#bus}/devices/${device.address}`)
     this.#fs.remove(this.#pathOf(device))
   }
 
   /** Makes the links between devices and drivers say what is so. */
   refresh(): void {
-    const drivers = this.#fs.list(`/sys/bus/${this.#bus}/drivers`)
-    for (const device of this.#core.devices) {
-      const path = this.#pathOf(device)
-      for (const name of drivers) {
-        const link = `${this.driverPath(name)}/${device.address}`
-        if (device.driver === name) this.#fs.link(link, path)
-        else this.#fs.remove(link)
-      }
-      if (device.driver === undefined) this.#fs.remove(`${path}/driver`)
-      else this.#fs.link(`${path}/driver`, this.driverPath(device.driver))
+    for (const device of this.#core.devices) this.#link(device, device.driver)
+  }
+
+  #link(device: Device, driver: string | undefined): void {
+    const before = this.#linked.get(device)
+    if (before === driver) return
+    const path = this.#pathOf(device)
+    if (before !== undefined) {
+      this.#fs.remove(`${this.driverPath(before)}/${device.address}`)
+      this.#fs.remove(`${path}/driver`)
+      this.#linked.delete(device)
     }
+    if (driver === undefined) return
+    this.#fs.link(`${this.driverPath(driver)}/${device.address}`, path)
+    this.#fs.link(`${path}/driver`, this.driverPath(driver))
+    this.#linked.set(device, driver)
   }
 }

@@ -41,7 +41,8 @@ export class FileSystem {
     const from = split(path).slice(0, -1)
     const to = split(target)
     let common = 0
-    while (common < from.length && common < to.length && from[common] === to[common]) common++
+    // The last name is always written out, also where the link lies below its target.
+    while (common < from.length && common < to.length - 1 && from[common] === to[common]) common++
     this.put(path, symbolicLink([...from.slice(common).map(() => '..'), ...to.slice(common)].join('/')))
   }
 

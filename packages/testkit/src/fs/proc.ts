@@ -8,7 +8,7 @@ export function mountProc(
   fs: FileSystem,
   process: FakeProcess,
   frames: FrameAllocator,
-  kernelRelease: string,
+  kernelRelease: () => string,
 ): void {
   fs.put(
     '/proc/self/status',
@@ -20,7 +20,11 @@ export function mountProc(
   )
   fs.put(
     '/proc/sys/kernel/osrelease',
-    textFile(() => `${kernelRelease}\n`),
+    textFile(() => `${kernelRelease()}\n`),
+  )
+  fs.put(
+    '/proc/sys/kernel/arch',
+    textFile(() => 'x86_64\n'),
   )
   fs.put(
     '/proc/zoneinfo',

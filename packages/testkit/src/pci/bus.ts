@@ -4,6 +4,7 @@ import { invalidArgument } from '../errors'
 import type { FileSystem } from '../fs/file-system'
 import type { PhysicalRange } from '../fs/iomem'
 import type { PortSpace } from '../io/port-space'
+import type { IommuGroups } from '../iommu/groups'
 import type { KernelDma } from '../iommu/kernel-dma'
 import type { MappingOwner } from '../memory/mapping'
 import { rangesOf } from '../models/attached-model'
@@ -12,7 +13,7 @@ import { ordinaryDriver, type VfioPciDriver } from '../vfio/driver'
 import { knowsPciDevice, type PciDriver, type PciDriverCore } from './drivers'
 import { type BusParts, PciFunction } from './function'
 import { IoBar } from './io-bar'
-import { PciSysfs } from './sysfs'
+import { devicePath, PciSysfs } from './sysfs'
 
 const addressForm = /^[0-9a-f]{4}:[0-9a-f]{2}:[01][0-9a-f]\.[0-7]$/
 /** Drivers that take only what they are told to take, by driver_override. */
@@ -31,8 +32,9 @@ export interface PciBusParts extends BusParts {
   readonly owner: MappingOwner
   readonly vfio: VfioPciDriver
   readonly ports: PortSpace
-  readonly iommu: 'on' | 'off' | 'passthrough'
-  /** The DMA of a group of devices that is new, or of a device in none. */
+  /** Absent where there is no IOMMU. */
+  readonly groups: IommuGroups | undefined
+  /** The DMA of a device that is in no group. */
   readonly makeDma: () => KernelDma
 }
 
@@ -42,13 +44,11 @@ export class PciBus {
   readonly #functions = new Map<string, PciFunction>()
   readonly #drivers: PciDriverCore
   readonly #sysfs: PciSysfs
-  readonly #groupDma = new Map<number, KernelDma>()
 
   constructor(parts: PciBusParts) {
     this.#parts = parts
     this.#drivers = new DriverCore(this.#functions, knowsPciDevice)
-    const groupType = parts.iommu === 'passthrough' ? 'identity' : 'DMA-FQ'
-    this.#sysfs = new PciSysfs(parts.fs, parts.owner, this.#drivers, groupType)
+    this.#sysfs = new PciSysfs(parts.fs, parts.owner, this.#drivers)
   }
 
   find(address: string): PciFunction | undefined {
@@ -67,7 +67,8 @@ export class PciBus {
 
   /** @throws `DMA_INVALID_ARGUMENT`, and what the driver's probe fails with */
   add(model: DeviceModel, place: PciPlace): void {
-    const hasIommu = this.#parts.iommu !== 'off'
+    const { groups } = this.#parts
+    const hasIommu = groups !== undefined
     const { address = this.#freeAddress(), driver = hasIommu ? 'vfio-pci' : null } = place
     if (!addressForm.test(address)) {
       invalidArgument(`'${address}' is no PCI address`, "write it in full, in lower case: '0000:00:04.0'")
@@ -76,9 +77,11 @@ export class PciBus {
     if (driver === 'vfio-pci' && !hasIommu)
       invalidArgument('vfio-pci takes no device where there is no IOMMU')
     if (place.group !== undefined) checkInteger(place.group, 'group', 0, 0xffff)
-    const group = hasIommu ? (place.group ?? this.#freeGroup()) : undefined
-    const device = new PciFunction(address, model, group, this.#dmaOf(group), this.#parts)
+    const group = place.group ?? groups?.free()
+    const dma = groups?.dmaOf(group!) ?? this.#parts.makeDma()
+    const device = new PciFunction(address, model, hasIommu ? group : undefined, dma, this.#parts)
     this.#functions.set(address, device)
+    groups?.join(group!, dma, address, devicePath(address))
     for (const bar of device.bars)
       if (bar.kind === 'io') this.#parts.ports.add(new IoBar(device, bar), device)
     this.#parts.vfio.join(device)
@@ -97,6 +100,7 @@ export class PciBus {
     this.#functions.delete(device.address)
     this.#parts.ports.removeOf(device)
     this.#sysfs.removeDevice(device)
+    if (device.group !== undefined) this.#parts.groups?.leave(device.group, device.address)
     this.#parts.vfio.leave(device)
     return true
   }
@@ -113,25 +117,11 @@ export class PciBus {
     this.#sysfs.refresh()
   }
 
-  #dmaOf(group: number | undefined): KernelDma {
-    if (group === undefined) return this.#parts.makeDma()
-    const dma = this.#groupDma.get(group) ?? this.#parts.makeDma()
-    this.#groupDma.set(group, dma)
-    return dma
-  }
-
   #freeAddress(): string {
     for (let slot = 4; slot < 32; slot++) {
       const address = `0000:00:${slot.toString(16).padStart(2, '0')}.0`
       if (!this.#functions.has(address)) return address
     }
     return invalidArgument('the bus is full', 'give addresses on another bus: 0000:01:00.0')
-  }
-
-  #freeGroup(): number {
-    const used = new Set([...this.#functions.values()].map(({ group }) => group))
-    let group = 1
-    while (used.has(group)) group++
-    return group
   }
 }

@@ -104,10 +104,10 @@ export class PciFunction extends AttachedModel {
     this.model.reset()
   }
 
-  /** Guards a device access that a system call makes: EIO while the BAR does not decode. */
-  assertDecoding(bar: number): void {
-    if (!this.decodes(bar)) {
-      throw new SystemFailure('EIO', `decoding of BAR ${bar} of ${this.address} is off (PCI_COMMAND)`)
+  /** Guards a device access that a system call makes: EIO while memory decoding is off. */
+  assertDecoding(): void {
+    if (!this.config.memoryEnabled) {
+      throw new SystemFailure('EIO', `memory decoding of ${this.address} is off (PCI_COMMAND bit 1)`)
     }
   }
 

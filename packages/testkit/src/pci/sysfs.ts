@@ -27,15 +27,12 @@ export class PciSysfs {
   readonly #owner: MappingOwner
   readonly #drivers: PciDriverCore
   readonly #bus: BusSysfs<PciFunction, PciDriver>
-  readonly #groupType: string
 
-  /** `groupType`: how the IOMMU treats devices whose drivers are the kernel's own. */
-  constructor(fs: FileSystem, owner: MappingOwner, drivers: PciDriverCore, groupType: string) {
+  constructor(fs: FileSystem, owner: MappingOwner, drivers: PciDriverCore) {
     this.#fs = fs
     this.#owner = owner
     this.#drivers = drivers
     this.#bus = new BusSysfs(fs, 'pci', drivers, ({ address }) => devicePath(address))
-    this.#groupType = groupType
   }
 
   addDriver(driver: PciDriver): void {
@@ -70,16 +67,11 @@ export class PciSysfs {
       deviceNode(0o644, (access) => new ConfigFile(`${path}/config`, access, device, this.#owner.process)),
     )
     this.#addResources(device, path)
-    if (device.group !== undefined) this.#addToGroup(device, device.group)
     this.#bus.addDevice(device)
   }
 
   removeDevice(device: PciFunction): void {
     this.#bus.removeDevice(device)
-    if (device.group === undefined) return
-    const group = `/sys/kernel/iommu_groups/${device.group}`
-    this.#fs.remove(`${group}/devices/${device.address}`)
-    if (this.#fs.list(`${group}/devices`).length === 0) this.#fs.remove(group)
   }
 
   refresh(): void {
@@ -97,20 +89,6 @@ export class PciSysfs {
         )
       }
     }
-  }
-
-  #addToGroup(device: PciFunction, group: number): void {
-    const path = `/sys/kernel/iommu_groups/${group}`
-    this.#fs.put(
-      `${path}/type`,
-      textFile(() => `${this.#groupType}\n`),
-    )
-    this.#fs.put(
-      `${path}/reserved_regions`,
-      textFile(() => '0x00000000fee00000 0x00000000feefffff msi\n'),
-    )
-    this.#fs.link(`${path}/devices/${device.address}`, devicePath(device.address))
-    this.#fs.link(`${devicePath(device.address)}/iommu_group`, path)
   }
 }
 

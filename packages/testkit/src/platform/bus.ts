@@ -5,6 +5,7 @@ import { invalidArgument } from '../errors'
 import type { FileSystem } from '../fs/file-system'
 import type { PhysicalRange } from '../fs/iomem'
 import { textFile } from '../fs/nodes'
+import type { IommuGroups } from '../iommu/groups'
 import type { KernelDma } from '../iommu/kernel-dma'
 import { rangesOf } from '../models/attached-model'
 import type { DeviceModel } from '../models/device-model'
@@ -28,7 +29,9 @@ export interface PlatformDeviceOptions {
 /** What the platform bus needs of its machine. */
 export interface PlatformBusParts extends BusParts {
   readonly fs: FileSystem
-  /** The DMA of a new device. */
+  /** Absent where there is no IOMMU. */
+  readonly groups: IommuGroups | undefined
+  /** The DMA of a device that is in no group. */
   readonly makeDma: () => KernelDma
 }
 
@@ -36,6 +39,7 @@ export interface PlatformBusParts extends BusParts {
 export class PlatformBus {
   readonly parts: PlatformBusParts
   readonly #devices = new Map<string, PlatformDevice>()
+  readonly #groups = new Map<PlatformDevice, number>()
   readonly #drivers: DriverCore<PlatformDevice, PlatformDriver>
   readonly #sysfs: BusSysfs<PlatformDevice, PlatformDriver>
 
@@ -86,8 +90,13 @@ export class PlatformBus {
     interrupt: boolean,
     data: PlatformData | undefined,
   ): PlatformDevice {
-    const device = new PlatformDevice(name, model, this.parts.makeDma(), interrupt, data, this.parts)
+    const { groups, makeDma } = this.parts
+    const group = groups?.free()
+    const dma = groups?.dmaOf(group!) ?? makeDma()
+    const device = new PlatformDevice(name, model, dma, interrupt, data, this.parts)
     this.#devices.set(name, device)
+    groups?.join(group!, dma, name, platformPath(name))
+    if (group !== undefined) this.#groups.set(device, group)
     this.parts.fs.put(
       `${platformPath(name)}/modalias`,
       textFile(() => `platform:${baseName(name)}\n`),
@@ -117,6 +126,9 @@ export class PlatformBus {
     this.#drivers.detach(device)
     this.#devices.delete(device.address)
     this.#sysfs.removeDevice(device)
+    const group = this.#groups.get(device)
+    if (group !== undefined) this.parts.groups?.leave(group, device.address)
+    this.#groups.delete(device)
     return true
   }
 

@@ -101,13 +101,8 @@ export class CustomUioDriver implements PlatformDriver {
     if (this.#uio === undefined) return
     this.#parts.uio.unregister(this.#uio)
     this.#uio = undefined
-    this.#maps.forEach(({ map, storage, coherent }, index) => {
+    this.#maps.forEach(({ map, coherent }, index) => {
       if (coherent !== undefined) loseMapped(coherent, `map ${index} '${map.name}'`, uioParent(device))
-      else if (storage?.mapped && (map.kind === 'logical' || map.kind === 'virtual')) {
-        device.log(
-          `map ${index} '${map.name}' is mapped by a program: pages not touched yet raise SIGBUS on Linux`,
-        )
-      }
     })
     this.#freeMaps()
   }

@@ -68,11 +68,11 @@ export class UioPdrvGenirq extends GenericPlatformDriver {
 /** uio_dmem_genirq: besides, memory that is there while somebody has the device open. */
 export class UioDmemGenirq extends GenericPlatformDriver {
   readonly name = 'uio_dmem_genirq'
-  readonly #showsBusAddress: boolean
+  readonly #showsBusAddress: () => boolean
   readonly #regions = new Map<PlatformDevice, DynamicRegions>()
 
   /** `showsBusAddress`: whether `addr` of a region is its bus address, as before Linux 6.9. */
-  constructor(uio: UioClass, showsBusAddress: boolean) {
+  constructor(uio: UioClass, showsBusAddress: () => boolean) {
     super(uio)
     this.#showsBusAddress = showsBusAddress
   }
@@ -85,7 +85,7 @@ export class UioDmemGenirq extends GenericPlatformDriver {
     if (!device.hasInterrupt) fail('ENXIO', 'the device has no interrupt')
     const own = resourceMaps(device, '')
     const sizes = data.dynamicRegions.slice(0, mapLimit - own.length)
-    const regions = new DynamicRegions(device, sizes, this.#showsBusAddress)
+    const regions = new DynamicRegions(device, sizes, this.#showsBusAddress())
     this.#regions.set(device, regions)
     return {
       maps: [...own, ...regions.maps],

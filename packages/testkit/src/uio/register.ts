@@ -6,7 +6,6 @@ import type { PlatformBus } from '../platform/bus'
 import { PlatformDevice } from '../platform/device'
 import { type CustomDriverParts, CustomUioDriver } from './custom-driver'
 import { checkUioInfo, type UioInfo } from './info'
-import type { UioDmaMemory } from './uio-class'
 
 /** A UIO device of a driver that a test wrote, as the driver has it. */
 export interface FakeUio {
@@ -28,7 +27,6 @@ export interface FakeUio {
 /** What registering needs of the machine. */
 export interface RegisterParts extends CustomDriverParts {
   readonly platform: PlatformBus
-  readonly dmaMemory: UioDmaMemory
 }
 
 /** A device that is nothing but its driver. */
@@ -44,7 +42,7 @@ class NoHardware extends DeviceModel {
 
 /** What `machine.registerUio()` does. @throws `DMA_INVALID_ARGUMENT`, and what fails in the kernel */
 export function registerUio(given: UioInfo, parts: RegisterParts): FakeUio {
-  checkUioInfo(given, parts.dmaMemory)
+  checkUioInfo(given, parts.uio.dmaMemory)
   const info = { ...given }
   const { platform } = parts
   const name = info.parent ?? info.name

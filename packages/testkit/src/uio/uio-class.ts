@@ -14,11 +14,12 @@ export type UioDmaMemory = 'none' | 'magic' | 'flag'
 export class UioClass {
   readonly #devices = new Map<number, UioDevice>()
   readonly #parts: UioParts
-  readonly #dmaMemory: UioDmaMemory
+  /** What devices get that are registered from now on. */
+  dmaMemory: UioDmaMemory
 
   constructor(parts: UioParts, dmaMemory: UioDmaMemory) {
     this.#parts = parts
-    this.#dmaMemory = dmaMemory
+    this.dmaMemory = dmaMemory
     putUioClass(parts.fs)
   }
 
@@ -49,7 +50,7 @@ export class UioClass {
     { maps }: UioDriverInfo,
     onRegion: ConstructorParameters<typeof MagicOffset>[1],
   ): DmaMemoryAbi | undefined {
-    if (this.#dmaMemory === 'magic') return new MagicOffset(parent, onRegion)
-    return this.#dmaMemory === 'flag' ? new FlaggedOffset(parent, maps) : undefined
+    if (this.dmaMemory === 'magic') return new MagicOffset(parent, onRegion)
+    return this.dmaMemory === 'flag' ? new FlaggedOffset(parent, maps) : undefined
   }
 }

@@ -2,7 +2,8 @@ import { fail } from '../errors'
 import type { UserMemory } from '../kernel/user-memory'
 import { configBytes } from '../pci/config-space'
 import type { PciFunction } from '../pci/function'
-import { accessRegisters } from '../registers/register-access'
+import { IoBar } from '../pci/io-bar'
+import { accessRegisters, type RegisterAccess } from '../registers/register-access'
 import {
   regionPosition,
   VFIO_PCI_CONFIG_REGION_INDEX,
@@ -70,16 +71,15 @@ export function accessRegion(
   const bar = device.bar(index)
   if (bar === undefined || byteOffset >= bar.byteLength)
     return fail('EINVAL', `nothing at ${byteOffset} of region ${index}`)
-  device.assertDecoding(index)
+  if (bar.kind === 'memory') device.assertDecoding()
   const count = Math.min(bytes.byteLength, bar.byteLength - byteOffset)
-  accessRegisters(
-    {
-      read: (at, width) => device.readRegister(index, at, width),
-      write: (at, width, value) => device.writeRegister(index, at, width, value),
-    },
-    byteOffset,
-    bytes.subarray(0, count),
-    direction,
-  )
+  const registers: RegisterAccess =
+    bar.kind === 'io'
+      ? new IoBar(device, bar)
+      : {
+          read: (at, width) => device.readRegister(index, at, width),
+          write: (at, width, value) => device.writeRegister(index, at, width, value),
+        }
+  accessRegisters(registers, byteOffset, bytes.subarray(0, count), direction)
   return count
 }
