@@ -21,7 +21,8 @@ export class AllocatedRegions implements DriverWay {
   readonly name = 'DMA memory of the UIO core'
   readonly #connection: UioConnection
   readonly #pool = new RegionPool()
-  #offered = true
+  /** Why no more is asked for. */
+  #refusal: DmaError | undefined
 
   constructor(connection: UioConnection) {
     this.#connection = connection
@@ -64,13 +65,13 @@ export class AllocatedRegions implements DriverWay {
   /** A core without the patch refuses the offset, as it does every one that is no map's. */
   #mapNew(byteLength: number): MemoryMapping {
     const { kernel, fd } = this.#connection
-    if (!this.#offered) throw notOffered()
+    if (this.#refusal) throw this.#refusal
     try {
       return kernel.mmap(fd, { position: NEW_REGION_PAGE * kernel.pageSize, byteLength })
     } catch (error) {
       if (!isDmaError(error, 'EINVAL')) throw error
-      this.#offered = false
-      throw notOffered()
+      this.#refusal = new DmaError(NOT_OFFERED, 'this kernel’s UIO core allocates none')
+      throw this.#refusal
     }
   }
 
@@ -79,15 +80,11 @@ export class AllocatedRegions implements DriverWay {
     const isIndex = Number.isSafeInteger(index) && index >= FIRST_INDEX
     const address = isIndex ? readMapAddress(this.#connection, index) : undefined
     if (address === busAddress && readMapLength(this.#connection, index) === byteLength) return
-    this.#offered = false
-    throw new DmaError(
+    this.#refusal = new DmaError(
       'DMA_UNTRUSTED_ADDRESS',
       `what the kernel mapped says that it is map${index} at 0x${busAddress.toString(16)}, and sysfs does not`,
       { hint: 'this is another interface than the UIO patch of 2008: no address of it is used' },
     )
+    throw this.#refusal
   }
-}
-
-function notOffered(): DmaError {
-  return new DmaError(NOT_OFFERED, 'this kernel’s UIO core allocates none')
 }
