@@ -6,7 +6,7 @@ import ts from 'typescript'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
-const packages = ['core', 'pci', 'sg', 'vfio']
+const packages = ['core', 'pci', 'sg', 'vfio', 'uio']
 const readmes = ['README.md', ...packages.map((name) => `packages/${name}/README.md`)]
 const documents = [
   ...readmes,
@@ -16,6 +16,7 @@ const documents = [
   'conformance/README.md',
   'examples/edu-driver/README.md',
   'examples/rx-ring/README.md',
+  'examples/uio-edu/README.md',
 ]
 
 /** One ```ts block, and the file that it becomes. */
