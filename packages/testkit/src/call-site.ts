@@ -1,6 +1,6 @@
 /** Frames of the packages themselves: a leak is the fault of the first frame that is not one of these. */
 const ownFrame =
-  /[\\/](?:@linux-dma|packages)[\\/](?:testkit|native|core|vfio)[\\/](?:src|dist)[\\/](?!.*\.test\.)/
+  /[\\/](?:@linux-dma|packages)[\\/](?:testkit|native|core|pci|sg|uio|vfio)[\\/](?:src|dist)[\\/](?!.*\.test\.)/
 
 /** Where the program called into the packages: remembered cheaply, and worked out only when a report needs it. */
 export class CallSite {
