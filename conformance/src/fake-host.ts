@@ -3,6 +3,7 @@ import { createFakeMachine, EduDevice } from '@linux-dma/testkit'
 import { fakeUio } from './fake-uio'
 import type { Host } from './host'
 import { NvmeController } from './nvme-controller'
+import { AhciController, E1000e, IvshmemPlain } from './pci-models'
 import { groupPath } from './raw-vfio'
 import { runScenario } from './scenarios'
 import type { MachineKind } from './suite'
@@ -20,8 +21,8 @@ const iommus: Partial<Record<MachineKind, 'off' | 'passthrough'>> = {
 
 /** A fake machine with what the suites need. */
 export function fakeHost(kind: MachineKind): Host {
-  // Without an IOMMU the device has to reach the machine's memory, which begins at 4 GiB.
-  const bits = kind === 'no-iommu' ? 40 : 28
+  // By physical address the device has to reach the machine's memory, which begins at 4 GiB.
+  const bits = kind === 'no-iommu' || kind === 'pass-through' ? 40 : 28
   const iommu = iommus[kind] ?? 'on'
   const machine = eduMachine({ iommu, interruptRemapping: kind !== 'no-remapping' }, bits)
   return {
@@ -61,6 +62,9 @@ function eduMachine(
   machine.addDevice(new EduDevice({ dmaMask: dmaBitMask(addressBits) }), { address: EDU })
   machine.addDevice(new EduDevice({ dmaMask: dmaBitMask(64) }), { address: WIDE_EDU, driver: null })
   machine.addDevice(new NvmeController(), { address: NVME })
+  machine.addDevice(new AhciController(), { address: '0000:00:05.0', driver: null })
+  machine.addDevice(new IvshmemPlain(), { address: '0000:00:0b.0', driver: null })
+  machine.addDevice(new E1000e(), { address: '0000:00:0c.0', driver: null })
   for (const address of ['0000:00:1f.2', '0000:00:1f.3']) {
     machine.addDevice(new EduDevice(), { address, driver: null, group: 3 })
   }

@@ -6,6 +6,7 @@ import {
   type Kernel,
   readFrames,
 } from '@linux-dma/core'
+import { bindDriver, readPciDevice } from '@linux-dma/pci'
 import { dmaMapSgtable, SgTable } from '@linux-dma/sg'
 import { openVfioDevice } from '@linux-dma/vfio'
 
@@ -76,7 +77,21 @@ function readFrameNumbers(kernel: Kernel, _edu: string, succeeded: () => void): 
   succeeded()
 }
 
-const scenarios = { pinUntilRefused, pinTooMuch, mapTableTooLarge, openAndIdentify, readFrameNumbers }
+/** Reads what a device is, which anybody may, and gives it to another driver. */
+function bindToUio(kernel: Kernel, edu: string, succeeded: () => void): void {
+  if (readPciDevice(kernel, edu).driver !== undefined) succeeded()
+  bindDriver(edu, 'uio_pci_generic', { kernel })
+  succeeded()
+}
+
+const scenarios = {
+  pinUntilRefused,
+  pinTooMuch,
+  mapTableTooLarge,
+  openAndIdentify,
+  readFrameNumbers,
+  bindToUio,
+}
 
 export type ScenarioName = keyof typeof scenarios
 

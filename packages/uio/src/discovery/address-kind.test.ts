@@ -7,7 +7,9 @@ const IOMEM = `00000000-00000fff : Reserved
 00001000-0009fbff : System RAM
 00100000-3fffffff : System RAM
   01000000-01ffffff : Kernel code
+70000000-7fffffff : Reserved
 80000000-febfffff : PCI Bus 0000:00
+  fea00000-feafffff : 0000:00:04.0
 100000000-17fffffff : System RAM
 `
 
@@ -91,8 +93,11 @@ describe('the number in addr of a map', () => {
   })
 
   it('of uio_dmem_genirq may lie in memory that is set aside', () => {
-    expect(kindOf('0x0000000090000000', { driver: 'uio_dmem_genirq', release: '6.1.0' })).toBe('unknown')
-    expect(kindOf('0x0000000000200000', { driver: 'uio_dmem_genirq', release: '6.1.0' })).toBe('memory')
+    const dmem = { driver: 'uio_dmem_genirq', release: '6.1.0' }
+    expect(kindOf('0x0000000070000000', dmem)).toBe('unknown')
+    expect(kindOf('0x0000000060000000', dmem)).toBe('unknown')
+    expect(kindOf('0x0000000090000000', dmem)).toBe('registers')
+    expect(kindOf('0x0000000000200000', dmem)).toBe('memory')
   })
 
   it('may be a pointer that looks like an address', () => {

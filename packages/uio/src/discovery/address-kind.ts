@@ -44,10 +44,17 @@ export function addressKind(
   }
   // Zero is what a driver leaves there that has nothing to say.
   if (address === 0n || translated) return 'unknown'
-  const inMemory = memory.has(address)
-  if (inMemory === true) return 'memory'
-  // Memory that a driver set aside is not listed as the machine's.
-  return inMemory === undefined || driver === DMEM ? 'unknown' : 'registers'
+  switch (memory.at(address)) {
+    case 'memory':
+      return 'memory'
+    case 'device':
+      return 'registers'
+    case 'nothing':
+      // Memory that was set aside for a device is not listed as the machine's.
+      return driver === DMEM ? 'unknown' : 'registers'
+    case 'hidden':
+      return 'unknown'
+  }
 }
 
 /** Kernels of 32 bits, and those of s390, have pointers as small as addresses. */

@@ -1,12 +1,19 @@
 import type { Kernel } from '@linux-dma/core'
 
-/** Physical addresses, both ends included. */
+/** Physical addresses, both ends included, and what is there. */
 interface AddressRange {
   readonly first: bigint
   readonly last: bigint
+  readonly name: string
 }
 
-/** Where in physical address space the machine's memory is: what `/proc/iomem` says, which is read when it is first asked for. */
+/** What is at a physical address: the machine's memory, a device, nothing that is known, or what this process may not know. */
+export type Inhabitant = 'memory' | 'device' | 'nothing' | 'hidden'
+
+/** Memory that is none of the machine's own, for one: set aside by firmware or a device tree. */
+const NO_DEVICE = /reserved|\bram\b|memory|ACPI/i
+
+/** What is where in physical address space: `/proc/iomem`, which is read when it is first asked for. */
 export class SystemMemory {
   readonly #kernel: Kernel
   #ranges: readonly AddressRange[] | undefined
@@ -15,21 +22,22 @@ export class SystemMemory {
     this.#kernel = kernel
   }
 
-  /** Whether memory is at an address; undefined where this process may not know it: addresses are shown to root. */
-  has(address: bigint): boolean | undefined {
+  at(address: bigint): Inhabitant {
     this.#ranges ??= readRanges(this.#kernel)
-    if (this.#ranges.length === 0) return undefined
-    return this.#ranges.some(({ first, last }) => address >= first && address <= last)
+    if (this.#ranges.length === 0) return 'hidden'
+    const there = this.#ranges.filter(({ first, last }) => address >= first && address <= last)
+    if (there.some(({ name }) => name.startsWith('System RAM'))) return 'memory'
+    return there.some(({ name }) => !NO_DEVICE.test(name)) ? 'device' : 'nothing'
   }
 }
 
-/** None where there is no such file, or its addresses read as zeros. */
+/** None where there is no such file, or its addresses read as zeros, as they do but for root. */
 function readRanges(kernel: Kernel): AddressRange[] {
-  const lines = linesOf(kernel).map((line) => /^([0-9a-f]+)-([0-9a-f]+) : System RAM\b/i.exec(line))
+  const lines = linesOf(kernel).map((line) => /^ *([0-9a-f]+)-([0-9a-f]+) : (.*)$/i.exec(line))
   return lines.flatMap((match) => {
     if (!match) return []
     const [first, last] = [BigInt(`0x${match[1]}`), BigInt(`0x${match[2]}`)]
-    return last > 0n ? [{ first, last }] : []
+    return last > 0n ? [{ first, last, name: match[3]! }] : []
   })
 }
 
