@@ -18,6 +18,9 @@ describe('createFakeMachine', () => {
       { hugePages: 0.5 },
       { dmaEntryLimit: -1 },
       { capabilities: ['CAP_FLY'] },
+      { iommu: 'strict' },
+      { kernelRelease: 'new' },
+      { uioDmaMemory: true },
     ]) {
       expect(outcome(() => createFakeMachine(options as never))).toBe('DMA_INVALID_ARGUMENT')
     }
@@ -107,6 +110,48 @@ describe('addDevice', () => {
     expect(outcome(() => without.addDevice(new PlainDevice(), { driver: 'vfio-pci' }))).toBe(
       'DMA_INVALID_ARGUMENT',
     )
+  })
+})
+
+describe('an IOMMU that lets everything pass', () => {
+  it('has groups for VFIO, and physical addresses for devices that VFIO does not have', () => {
+    const machine = createFakeMachine({ iommu: 'passthrough' })
+    const device = machine.addDevice(new PlainDevice(), { driver: null })
+    const { kernel } = machine
+    expect(kernel.readText('/sys/kernel/iommu_groups/1/type')).toBe('identity\n')
+    const folder = `/sys/bus/pci/devices/${device.address}`
+    const config = kernel.open(`${folder}/config`, O_RDWR)
+    kernel.write(config, new Uint8Array([0x06, 0x01]), 4)
+    kernel.close(config)
+    const mapping = kernel.mmap(kernel.memfd('x', { byteLength: 4096 }), { byteLength: 4096 })
+    const entries = new BigUint64Array(1)
+    kernel.readPagemap(mapping.address, entries)
+    const physical = (entries[0]! & ((1n << 55n) - 1n)) * 4096n
+    expect(device.writeMemory(physical, [1, 2])).toBe(true)
+    expect([...mapping.bytes.subarray(0, 2)]).toEqual([1, 2])
+    kernel.writeText(`${folder}/driver_override`, 'vfio-pci')
+    kernel.writeText('/sys/bus/pci/drivers_probe', device.address)
+    const session = openByHand(machine, device.address)
+    expect(device.writeMemory(physical, [3])).toBe(false)
+    closeByHand(session)
+  })
+})
+
+describe('what the kernel says of itself', () => {
+  it('is its release, and where memory and registers are, for those who may know', () => {
+    const machine = createFakeMachine({ kernelRelease: '6.1.0-25-amd64' })
+    const { kernel } = machine
+    machine.addDevice(new PlainDevice(), { driver: null })
+    expect(kernel.readText('/proc/sys/kernel/osrelease')).toBe('6.1.0-25-amd64\n')
+    expect(kernel.readText('/proc/iomem').split('\n').slice(0, 2)).toEqual([
+      '01000000-7fffffff : System RAM',
+      'fe000000-fe000fff : 0000:00:04.0',
+    ])
+    expect(kernel.readText('/proc/iomem')).toMatch(/^100000000-[0-9a-f]{9,} : System RAM$/m)
+    machine.setUid(1000)
+    expect(kernel.readText('/proc/iomem')).toMatch(/^(00000000-00000000 : .+\n){3}$/)
+    expect(outcome(() => machine.setKernelRelease('x'))).toBe('DMA_INVALID_ARGUMENT')
+    expect(outcome(() => machine.setUioDmaMemory('on' as never))).toBe('DMA_INVALID_ARGUMENT')
   })
 })
 
