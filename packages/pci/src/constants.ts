@@ -5,10 +5,8 @@ export const PCI_COMMAND_MEMORY = 0x2
 export const PCI_COMMAND_MASTER = 0x4
 export const PCI_COMMAND_INTX_DISABLE = 0x400
 export const PCI_STATUS = 0x06
-export const PCI_STATUS_INTERRUPT = 0x08
 export const PCI_STATUS_CAP_LIST = 0x10
 export const PCI_CAPABILITY_LIST = 0x34
-export const PCI_INTERRUPT_PIN = 0x3d
 export const PCI_CAP_ID_PM = 0x01
 /** Offset of the control and status register in the power management capability, and its power state. */
 export const PCI_PM_CTRL = 4

@@ -1,5 +1,6 @@
 import type { Kernel } from '@linux-dma/core'
 import { DmaError } from '@linux-dma/core'
+import { createFakeMachine, EduDevice } from '@linux-dma/testkit'
 import { describe, expect, it } from 'vitest'
 import { recordedKernel } from '../../test-support/recorded-kernel'
 import { recordedMachine } from '../../test-support/recordings'
@@ -26,6 +27,20 @@ function call(args: string, kernel: () => Kernel = () => recordedKernel(recorded
 }
 
 describe('lsuio', () => {
+  it('lists the devices of a fake machine, to anybody', () => {
+    const machine = createFakeMachine({ uid: 1000, iommu: 'off' })
+    const edu = machine.addDevice(new EduDevice(), { driver: 'uio_pci_generic' })
+    machine.registerUio({ name: 'counter', version: '7', irq: 'custom' }).notify(3)
+    const { status, stdout } = call('lsuio', () => machine.kernel)
+    expect(status).toBe(0)
+    expect(stdout).toMatch(
+      new RegExp(`^uio0 +uio_pci_generic +0\\.01\\.0 +${edu.address} +1234:11e8 .* 1 +0$`, 'm'),
+    )
+    expect(stdout).toMatch(/^uio1 +counter +7 +counter +- .* 0 +3$/m)
+    expect(call('lsuio -v 0', () => machine.kernel).stdout).toContain('unsafePhysicalAddresses')
+    machine.assertQuiescent()
+  })
+
   it('prints a line for each device, in columns, with nothing but text', () => {
     expect(call('lsuio')).toEqual({
       status: 0,
