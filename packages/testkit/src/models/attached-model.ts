@@ -41,8 +41,8 @@ export abstract class AttachedModel implements DeviceSlot {
 
   /** Whether the device may reach memory. */
   protected abstract readonly mastering: boolean
-  /** Whether a BAR is answered. */
-  protected abstract decodes(bar: number): boolean
+  /** Whether a BAR is answered now. */
+  abstract decodes(bar: Bar): boolean
   abstract raiseInterrupt(vector: number): void
   abstract setInterruptLevel(asserted: boolean): void
 
@@ -58,18 +58,9 @@ export abstract class AttachedModel implements DeviceSlot {
     return this.bars.find((bar) => bar.index === index)
   }
 
-  /** A BAR as windows reach it. */
-  registers(bar: number): RegisterBlock {
-    const decodes = () => this.decodes(bar)
-    return {
-      name: `BAR ${bar} of ${this.address}`,
-      get decodes() {
-        return decodes()
-      },
-      read: (byteOffset, width) => this.readRegister(bar, byteOffset, width),
-      write: (byteOffset, width, value) => this.writeRegister(bar, byteOffset, width, value),
-      access: (byteOffset, bytes, direction) => this.#accessAsPeer(bar, byteOffset, bytes, direction),
-    }
+  /** A BAR that the device has, as windows reach it. */
+  registers(index: number): RegisterBlock {
+    return new BarRegisters(this, this.bar(index)!)
   }
 
   /** A register is read: virtual time passes, and a device that is gone answers all ones. */
@@ -107,14 +98,14 @@ export abstract class AttachedModel implements DeviceSlot {
   }
 
   /** Another device reaches the registers: no time of the program passes, and nobody answers while they do not decode. */
-  #accessAsPeer(bar: number, byteOffset: number, bytes: Uint8Array, direction: 'read' | 'write'): void {
+  accessAsPeer(bar: Bar, byteOffset: number, bytes: Uint8Array, direction: 'read' | 'write'): void {
     if (!this.decodes(bar)) {
       if (direction === 'read') bytes.fill(0xff)
       return
     }
     const registers = {
-      read: (at: number, width: AccessWidth) => this.#load(bar, at, width),
-      write: (at: number, width: AccessWidth, value: number) => this.#store(bar, at, width, value),
+      read: (at: number, width: AccessWidth) => this.#load(bar.index, at, width),
+      write: (at: number, width: AccessWidth, value: number) => this.#store(bar.index, at, width, value),
     }
     accessRegisters(registers, byteOffset, bytes, direction)
   }
@@ -134,6 +125,39 @@ export abstract class AttachedModel implements DeviceSlot {
 
   log(message: string): void {
     this.#parts.log.push({ time: this.clock.now(), device: this.address, message })
+  }
+}
+
+/** A BAR of a device: a class of its own, since what each access goes through has to be quick. */
+class BarRegisters implements RegisterBlock {
+  readonly #device: AttachedModel
+  readonly #bar: Bar
+  readonly #index: number
+
+  constructor(device: AttachedModel, bar: Bar) {
+    this.#device = device
+    this.#bar = bar
+    this.#index = bar.index
+  }
+
+  get name(): string {
+    return `BAR ${this.#index} of ${this.#device.address}`
+  }
+
+  get decodes(): boolean {
+    return this.#device.decodes(this.#bar)
+  }
+
+  read(byteOffset: number, width: AccessWidth): number | bigint {
+    return this.#device.readRegister(this.#index, byteOffset, width)
+  }
+
+  write(byteOffset: number, width: AccessWidth, value: number | bigint): void {
+    this.#device.writeRegister(this.#index, byteOffset, width, value)
+  }
+
+  access(byteOffset: number, bytes: Uint8Array, direction: 'read' | 'write'): void {
+    this.#device.accessAsPeer(this.#bar, byteOffset, bytes, direction)
   }
 }
 

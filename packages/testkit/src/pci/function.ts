@@ -3,7 +3,7 @@ import type { KernelDma } from '../iommu/kernel-dma'
 import { AttachedModel, type SlotParts } from '../models/attached-model'
 import type { DeviceModel } from '../models/device-model'
 import { type BusWindow, layOutBars } from './bar-layout'
-import { ConfigSpace } from './config-space'
+import { type Bar, ConfigSpace } from './config-space'
 
 /** Something a device complained about, or its driver. */
 export interface LogEntry {
@@ -58,8 +58,8 @@ export class PciFunction extends AttachedModel {
     return this.config.busMaster
   }
 
-  protected decodes(bar: number): boolean {
-    return this.bar(bar)?.kind === 'io' ? this.config.ioEnabled : this.config.memoryEnabled
+  decodes({ kind }: Bar): boolean {
+    return kind === 'io' ? this.config.ioEnabled : this.config.memoryEnabled
   }
 
   /** Writes to configuration space: a line that is up and was kept from the processor gets through once it may. */

@@ -52,7 +52,7 @@ export class PlatformDevice extends AttachedModel {
     return this.line && this.hasInterrupt
   }
 
-  protected decodes(): boolean {
+  decodes(): boolean {
     return true
   }
 

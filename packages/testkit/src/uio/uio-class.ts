@@ -1,7 +1,9 @@
 import { fail } from '../errors'
 import { UioDevice, type UioParts } from './device'
-import { type DmaMemoryAbi, FlaggedOffset, MagicOffset } from './dma-memory'
+import type { DmaMemoryAbi } from './dma-memory'
 import type { UioDriverInfo, UioParent } from './driver-info'
+import { FlaggedOffset } from './flagged-offset'
+import { MagicOffset } from './magic-offset'
 import { putMap, putUio, putUioClass, removeUio } from './sysfs'
 
 /** Most UIO devices that there can be. */
