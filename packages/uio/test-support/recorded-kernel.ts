@@ -29,8 +29,9 @@ export function recordedKernel(
     readLink(path: string): string {
       const all = filesAt(path)
       const target = linkOf(all, follow(all, path, false))
-      if (target === undefined) throw failure('ENOENT', path)
-      return target
+      if (target !== undefined) return target
+      const there = Object.keys(all).some((file) => `${file}/`.startsWith(`${follow(all, path, false)}/`))
+      throw failure(there ? 'EINVAL' : 'ENOENT', path)
     },
     open(path: string): number {
       const content = contentOf(filesAt(path), path)

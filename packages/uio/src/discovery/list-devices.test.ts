@@ -79,6 +79,20 @@ describe('listUioDevices', () => {
     expect(listUioDevices({ kernel: recordedKernel({ '/sys/class/net/lo': '' }) })).toEqual([])
   })
 
+  it('reads a class that has directories in place of links', () => {
+    const own = '/sys/devices/pci0000:00/0000:00:04.0/uio/uio0'
+    const moved = Object.entries(recordedMachine()).flatMap(
+      ([path, content]): [string, string | Uint8Array][] => {
+        if (path === '/sys/class/uio/uio0') return []
+        if (path === `${own}/device`)
+          return [['/sys/class/uio/uio0/device', '-> ../../../devices/pci0000:00/0000:00:04.0']]
+        return [[path.replace(own, '/sys/class/uio/uio0'), content]]
+      },
+    )
+    const [edu] = listUioDevices({ kernel: recordedKernel(Object.fromEntries(moved)) })
+    expect([edu?.node, edu?.pci?.address, edu?.maps[0]?.bar]).toEqual(['uio0', '0000:00:04.0', 0])
+  })
+
   it('leaves a device out that goes away while it is read, at whichever file', () => {
     const whole = recordedMachine()
     const asked: string[] = []

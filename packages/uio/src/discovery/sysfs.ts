@@ -23,9 +23,9 @@ export function numbersIn(kernel: Kernel, folder: string, prefix: string): numbe
     .sort((a, b) => a - b)
 }
 
-/** Where a link leads, as an absolute path; undefined where there is no such link. */
+/** Where a link leads, as an absolute path; undefined where there is none, or no link: old kernels have directories there. */
 export function resolveLink(kernel: Kernel, path: string): string | undefined {
-  const target = orAbsent(() => kernel.readLink(path))
+  const target = orAbsent(() => kernel.readLink(path), ['ENOENT', 'EINVAL'])
   if (target === undefined || target.startsWith('/')) return target
   const parts = path.split('/').slice(0, -1)
   for (const part of target.split('/')) {
@@ -35,11 +35,11 @@ export function resolveLink(kernel: Kernel, path: string): string | undefined {
   return parts.join('/')
 }
 
-function orAbsent<Value>(read: () => Value): Value | undefined {
+function orAbsent<Value>(read: () => Value, codes = ['ENOENT']): Value | undefined {
   try {
     return read()
   } catch (error) {
-    if (isDmaError(error, 'ENOENT')) return undefined
+    if (codes.some((code) => isDmaError(error, code))) return undefined
     throw error
   }
 }
