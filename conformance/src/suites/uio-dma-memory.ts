@@ -131,7 +131,9 @@ export function uioDmaMemory({ describe, it }: Runner, host: Host): void {
     const memory = device.allocateCoherent(page)
     const { bytes } = memory
     bytes.fill(0x5a)
-    const removed = new Promise((resolve) => device.removed.addEventListener('abort', resolve))
+    const removed = assert.rejects(kernel.clock.sleep(60_000, { signal: device.removed }), {
+      code: 'DMA_DEVICE_GONE',
+    })
     await host.unbind(wideEdu)
     await removed
     assert.equal(bytes[0], 0)

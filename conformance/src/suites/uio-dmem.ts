@@ -55,7 +55,7 @@ export function uioDmem({ describe, it }: Runner, host: Host): void {
         refusal(() => device.allocateCoherent(65_537), 'ENOMEM', /allocate less/)
       }))
 
-    it('is used without privileges on physical addresses, and before these where there are some', () =>
+    it('comes before physical addresses, which are taken once it is in use', () =>
       withDmem('old', { unsafePhysicalAddresses: true }, async (device) => {
         dmaSetMaskAndCoherent(device, dmaBitMask(32))
         assert.equal(await throughDevice(device, page), 'uio_dmem_genirq map1')

@@ -121,6 +121,28 @@ describe('dynamic regions', () => {
     machine.assertQuiescent()
   })
 
+  it('are refused physical addresses there, too', () => {
+    const { machine, kernel } = dmem('6.12.0', { iommu: 'on' })
+    const error = refusal(() => openUio(0, { kernel, unsafePhysicalAddresses: true }))
+    expect(error.code).toBe('DMA_TRANSLATED')
+    expect(error.message).toContain('edu.0')
+    machine.assertQuiescent()
+  })
+
+  it('say that the kernel could not allocate them', () => {
+    const { machine, kernel } = dmem('6.1.0')
+    const none = ['map1', 'map2'].reduce(
+      (changed, map) => withFile(changed, `${map}/addr`, '0xffffffffffffffff'),
+      kernel,
+    )
+    const device = openUio(0, { kernel: none })
+    const error = refusal(() => device.allocateCoherent(PAGE))
+    expect(error.code).toBe('ENOMEM')
+    expect(error.message).toContain('could not allocate map1, map2 when uio0 was opened')
+    device.close()
+    machine.assertQuiescent()
+  })
+
   it('are refused above the mask', () => {
     const { machine, open } = dmem('6.1.0')
     const device = open()
@@ -299,6 +321,20 @@ describe('slots behind a flag', () => {
     expect(device.allocateCoherent(1).origin).toBe('uio dma memory map2')
     expect(refusal(() => device.allocateCoherent(1)).code).toBe('ENOMEM')
     device.close()
+    machine.assertQuiescent()
+  })
+
+  it('are tried again where memory was short, and not believed against sysfs', () => {
+    const { machine, kernel, device } = patched('flag')
+    // The first is the magic offset.
+    machine.failCall({ syscall: 'mmap', nth: 2, code: 'ENOMEM' })
+    expect(refusal(() => device.allocateCoherent(PAGE)).code).toBe('ENOMEM')
+    expect(device.allocateCoherent(PAGE).origin).toBe('uio dma memory map1')
+    device.close()
+    const lying = openUio(0, { kernel: withFile(kernel, 'map2/addr', '0x0000000000000000') })
+    lying.setMaster()
+    expect(refusal(() => lying.allocateCoherent(0x2_0000)).code).toBe('DMA_UNTRUSTED_ADDRESS')
+    lying.close()
     machine.assertQuiescent()
   })
 

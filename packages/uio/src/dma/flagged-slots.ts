@@ -48,7 +48,6 @@ export class FlaggedSlots implements DriverWay {
   #lookFor(byteLength: number, mask: bigint): void {
     for (const map of this.#candidates.filter((candidate) => candidate.byteLength >= byteLength)) {
       if (this.#pool.find(byteLength, mask)) return
-      this.#candidates = this.#candidates.filter((candidate) => candidate !== map)
       this.#try(map)
     }
   }
@@ -58,6 +57,8 @@ export class FlaggedSlots implements DriverWay {
     const { index, byteLength } = map
     const position = (FLAG + index) * kernel.pageSize
     const mapping = this.#mapFlagged(position, byteLength)
+    // Told by now whether it is one, unless memory was short.
+    this.#candidates = this.#candidates.filter((candidate) => candidate !== map)
     if (mapping === undefined) return
     try {
       const busAddress = this.#addressOf(map, mapping)
