@@ -22,7 +22,14 @@ export function hasPinGate({ info }: UioConnection): boolean {
  * @throws EACCES where configuration space may not be written; DMA_DEVICE_GONE; what the driver answers
  */
 export function openGate(connection: UioConnection): InterruptGate | undefined {
-  const gate = hasPinGate(connection) ? pinGate(connection) : irqcontrolGate(connection)
+  if (hasPinGate(connection)) {
+    const gate = pinGate(connection)
+    // Shut first: a pin that has been asserted since before its driver was bound is seen only when it is let through anew.
+    gate.shut()
+    gate.open()
+    return gate
+  }
+  const gate = irqcontrolGate(connection)
   try {
     gate.open()
   } catch (error) {
