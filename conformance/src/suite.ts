@@ -12,8 +12,19 @@ import { kernelFiles } from './suites/kernel-files'
 import { kernelMemory } from './suites/kernel-memory'
 import { kernelMessages } from './suites/kernel-messages'
 import { kernelPin } from './suites/kernel-pin'
+import { pciDrivers, pciDriversWithoutIommu } from './suites/pci-drivers'
 import { sgChunks } from './suites/sg-chunks'
 import { sgMapping } from './suites/sg-mapping'
+import { uioDiscovery, uioDiscoveryDrivers } from './suites/uio-discovery'
+import { uioDmaDirect } from './suites/uio-dma-direct'
+import { uioDmaMemory } from './suites/uio-dma-memory'
+import { uioDmaRefused } from './suites/uio-dma-refused'
+import { uioDmem } from './suites/uio-dmem'
+import { uioDrivers } from './suites/uio-drivers'
+import { uioErrnos } from './suites/uio-errnos'
+import { uioInterrupts } from './suites/uio-interrupts'
+import { uioOpen } from './suites/uio-open'
+import { uioUnbind } from './suites/uio-unbind'
 import { vfioDma } from './suites/vfio-dma'
 import { vfioErrnos } from './suites/vfio-errnos'
 import { vfioExit } from './suites/vfio-exit'
@@ -54,16 +65,23 @@ const suites = {
     sgChunks,
     vfioLimits,
     dmaBounce,
+    pciDrivers,
+    uioDiscovery,
+    uioErrnos,
+    uioOpen,
+    uioInterrupts,
+    uioUnbind,
+    uioDmaRefused,
     vfioExit,
   ],
   'no-remapping': [vfioWithoutRemapping],
-  'no-iommu': [vfioWithoutIommu, dmaDirect, dmaBounceDirect],
+  'no-iommu': [vfioWithoutIommu, pciDriversWithoutIommu, dmaDirect, dmaBounceDirect, uioDmaDirect],
   /** An IOMMU that lets every device pass. */
-  'pass-through': [],
+  'pass-through': [uioDmaDirect],
   /** No IOMMU; the drivers of UIO devices that are not PCI devices. */
-  'uio-drivers': [],
+  'uio-drivers': [uioDiscoveryDrivers, uioDrivers, uioDmem],
   /** An IOMMU, and a UIO core that allocates DMA memory, as the patch of 2008 has it. */
-  'uio-dma-memory': [],
+  'uio-dma-memory': [uioDmaMemory],
 } satisfies Record<string, readonly Suite[]>
 
 export type MachineKind = keyof typeof suites

@@ -62,6 +62,12 @@ export function writeCommand(host: Host, value: number, address = host.edu): voi
   }
 }
 
+/** Lets time pass until something holds that has to come about by itself. */
+export async function until(kernel: Kernel, holds: () => boolean): Promise<void> {
+  for (let i = 0; i < 1000 && !holds(); i++) await kernel.clock.sleep(5)
+  assert.ok(holds(), 'it never came about')
+}
+
 /** What a system call answers: its result, or the name of the errno. */
 export function outcome<Result>(call: () => Result): Result | string {
   try {
