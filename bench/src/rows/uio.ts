@@ -1,5 +1,4 @@
 import { DmaError, type Kernel } from '@linux-dma/core'
-import { O_RDWR } from '@linux-dma/native'
 import { createFakeMachine } from '@linux-dma/testkit'
 import { openUio, type UioDevice } from '@linux-dma/uio'
 import { kernel as real } from '../fixtures'
@@ -101,26 +100,24 @@ async function withInterrupts(use: (device: UioDevice, fd: number) => Promise<vo
   machine.registerUio({ name: 'bench', version: '1', irq: 'custom' })
   const fake = machine.kernel
   const fd = real.eventfd()
-  const node = fake.open(NODE, O_RDWR)
-  const isNode = (descriptor: number) => descriptor === node
+  let node = -1
   let total = 0
   const overrides: Partial<Kernel> = {
     clock: real.clock,
-    open: (path, flags) => (path === NODE ? node : fake.open(path, flags)),
-    close: (descriptor) => {
-      if (!isNode(descriptor)) fake.close(descriptor)
+    open(path, flags) {
+      const opened = fake.open(path, flags)
+      if (path === NODE) node = opened
+      return opened
     },
     read(descriptor, bytes, position) {
-      if (!isNode(descriptor)) return fake.read(descriptor, bytes, position)
+      if (descriptor !== node) return fake.read(descriptor, bytes, position)
       throw new DmaError('EAGAIN', 'nothing came', { errno: -11, syscall: 'read' })
     },
-    watch: (descriptor, byteLength, listener) =>
-      isNode(descriptor)
-        ? real.watch(fd, 8, {
-            onCount: (count) => listener.onCount((total = (total + count) >>> 0)),
-            onError: (error) => listener.onError(error),
-          })
-        : fake.watch(descriptor, byteLength, listener),
+    watch: (_node, _byteLength, listener) =>
+      real.watch(fd, 8, {
+        onCount: (count) => listener.onCount((total = (total + count) >>> 0)),
+        onError: (error) => listener.onError(error),
+      }),
   }
   const kernel = new Proxy(fake, {
     get(target, name) {
@@ -134,7 +131,6 @@ async function withInterrupts(use: (device: UioDevice, fd: number) => Promise<vo
     using device = openUio('uio0', { kernel })
     await use(device, fd)
   } finally {
-    fake.close(node)
     real.close(fd)
   }
 }
