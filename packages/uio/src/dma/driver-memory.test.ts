@@ -1,6 +1,8 @@
 import {
   DmaAttribute,
+  DmaDevice,
   type DmaError,
+  type DmaOps,
   dmaAllocCoherent,
   dmaBitMask,
   dmaSetCoherentMask,
@@ -10,9 +12,12 @@ import {
 } from '@linux-dma/core'
 import { createFakeMachine, EduDevice, type FakeMachineOptions } from '@linux-dma/testkit'
 import { describe, expect, it } from 'vitest'
+import type { UioConnection } from '../device/connection'
 import { openUio } from '../device/open-uio'
 import type { UioDevice } from '../device/uio-device'
 import { readUioDevice } from '../discovery/list-devices'
+import { DriverMemory } from './driver-memory'
+import { RegionPool } from './region-pool'
 
 const EDU = '0000:00:04.0'
 const PAGE = 4096
@@ -24,6 +29,18 @@ function refusal(action: () => unknown): DmaError {
     return error as DmaError
   }
   throw new Error('it went through')
+}
+
+/** The collector, which a test run has only where it was asked for: a process can ask for it late. */
+async function collectGarbage(): Promise<void> {
+  const { setFlagsFromString } = await import('node:v8')
+  const { runInNewContext } = await import('node:vm')
+  setFlagsFromString('--expose-gc')
+  const gc = runInNewContext('gc') as () => void
+  for (let i = 0; i < 10; i++) {
+    gc()
+    await new Promise((resolve) => setImmediate(resolve))
+  }
 }
 
 /** A kernel that has another text in a file. */
@@ -285,8 +302,8 @@ describe('memory at the magic offset', () => {
     expect(bytes[0]).toBe(0)
     expect(refusal(() => memory.bytes).code).toBe('DMA_DEVICE_GONE')
     expect(refusal(() => device.allocateCoherent(PAGE)).code).toBe('DMA_DEVICE_GONE')
-    expect(device.children.size).toBe(0)
     device.close()
+    expect(device.children.size).toBe(0)
     machine.assertQuiescent()
   })
 
@@ -347,5 +364,34 @@ describe('slots behind a flag', () => {
     expect(await roundTrip(again, PAGE)).toBe('uio dma memory map1: to and fro')
     again.close()
     machine.assertQuiescent()
+  })
+})
+
+describe('driver memory', () => {
+  it('of a device that is forgotten leaves the process with its driver, and does not keep the device', async () => {
+    const callbacks = new Set<() => void>()
+    // By hand: a fake machine remembers who called mmap().
+    const mapping = {
+      bytes: new Uint8Array(PAGE),
+      closed: false,
+      close() {
+        this.closed = true
+      },
+    }
+    const connection = {
+      kernel: { mmap: () => mapping },
+      onGone: (callback: () => void) => void callbacks.add(callback),
+    } as unknown as UioConnection
+    const region = { origin: 'map1', busAddress: 0x1000n, byteLength: PAGE, position: PAGE }
+    const forget = () => {
+      const device = new DmaDevice('forgotten', {} as Kernel, {} as DmaOps)
+      new DriverMemory(device, connection, region, new RegionPool())
+      return new WeakRef(device)
+    }
+    const device = forget()
+    await collectGarbage()
+    expect(device.deref()).toBeUndefined()
+    for (const callback of callbacks) callback()
+    expect(mapping.closed).toBe(true)
   })
 })

@@ -26,7 +26,7 @@ export class DriverMemory implements CoherentMemory, DeviceChild {
   readonly #pool: RegionPool
   readonly #mapping: MemoryMapping
   readonly #stopWaiting: () => void
-  #closed = false
+  #released = false
 
   /**
    * Maps the region, zeroes it, and has `device` own it.
@@ -59,20 +59,21 @@ export class DriverMemory implements CoherentMemory, DeviceChild {
       throw error
     }
     pool.take(region)
-    this.#stopWaiting = connection.onGone(() => this.close())
+    // The mapping alone: a device that is forgotten is to be told of, and not kept.
+    this.#stopWaiting = connection.onGone(() => mapping.close())
   }
 
   get closed(): boolean {
-    return this.#closed
+    return this.#mapping.closed
   }
 
   /** Takes the memory out of the process, and gives the region to the next one who asks. Idempotent. */
   close(): void {
-    if (this.#closed) return
-    this.#closed = true
+    if (this.#released) return
+    this.#mapping.close()
+    this.#released = true
     this.#stopWaiting()
     this.#device.disown(this)
-    this.#mapping.close()
     if (this.#isQuiet()) this.#pool.giveBack(this.#region)
   }
 
