@@ -1,3 +1,4 @@
+import type { Kernel } from '@linux-dma/core'
 import { createFakeMachine, type UioInfo } from '@linux-dma/testkit'
 import { describe, expect, it } from 'vitest'
 import { openUio } from '../device/open-uio'
@@ -61,12 +62,35 @@ describe('UioInterruptStream', () => {
     machine.assertQuiescent()
   })
 
-  it('lets the process end while nobody asks for interrupts', () => {
+  it('lets the process end except while somebody takes interrupts', () => {
     const { machine, kernel } = counter()
+    let keeps = true
+    const watching = Object.create(kernel, {
+      watch: {
+        value: (...of: Parameters<Kernel['watch']>) => {
+          const watch = kernel.watch(...of)
+          return {
+            close: () => watch.close(),
+            ref: () => {
+              keeps = true
+            },
+            unref: () => {
+              keeps = false
+            },
+          }
+        },
+      },
+    })
+    for (const name of ['open', 'close', 'read', 'write', 'list', 'readLink', 'readText', 'live'] as const) {
+      watching[name] = (kernel[name] as (...of: never[]) => unknown).bind(kernel)
+    }
     {
-      using _device = openUio(0, { kernel })
-      // A watch that is on its own keeps nobody, and the descriptor has one all the time.
-      expect(kernel.live().watches).toBe(1)
+      using device = openUio(0, { kernel: watching })
+      expect([kernel.live().watches, keeps]).toEqual([1, false])
+      const stream = device.interrupts()
+      expect(keeps).toBe(true)
+      stream.close()
+      expect(keeps).toBe(false)
     }
     machine.assertQuiescent()
   })
