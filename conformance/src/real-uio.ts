@@ -20,8 +20,7 @@ export function realUio(kernel: Kernel, edu: string): UioHost {
       const [last, calls] = kernel.readText(`${LAB_UIO}/irqcontrol`).trim().split(' ').map(Number)
       return { last: last!, calls: calls! }
     },
-    unbindPlatform: (device) =>
-      kernel.writeText(`/sys/bus/platform/devices/${device}/driver/unbind`, device),
+    unbindPlatform: (device) => kernel.writeText(`/sys/bus/platform/devices/${device}/driver/unbind`, device),
     bindPlatform: (device, driver) => kernel.writeText(`${PLATFORM_DRIVERS}/${driver}/bind`, device),
     addPdrv: () => addPlatformEdu('uio_pdrv_genirq'),
     addDmem(behaviour) {
