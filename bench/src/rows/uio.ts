@@ -115,7 +115,10 @@ async function withInterrupts(use: (device: UioDevice, fd: number) => Promise<vo
     },
     watch: (_node, _byteLength, listener) =>
       real.watch(fd, 8, {
-        onCount: (count) => listener.onCount((total = (total + count) >>> 0)),
+        onCount(count) {
+          total = (total + count) >>> 0
+          listener.onCount(total)
+        },
         onError: (error) => listener.onError(error),
       }),
   }
