@@ -2,7 +2,13 @@
 const start = performance.now()
 const { createDmaRegion, DmaDevice, DmaDirection, dmaAddress } = await import('@linux-dma/core')
 const { linuxKernel } = await import('@linux-dma/native')
-await Promise.all([import('@linux-dma/sg'), import('@linux-dma/vfio'), import('@linux-dma/testkit')])
+await Promise.all([
+  import('@linux-dma/pci'),
+  import('@linux-dma/sg'),
+  import('@linux-dma/vfio'),
+  import('@linux-dma/uio'),
+  import('@linux-dma/testkit'),
+])
 const device = new DmaDevice('bench', linuxKernel(), {
   name: 'bench',
   coherent: true,

@@ -33,7 +33,9 @@ export function uioRow(kernel: Kernel, recorded: Recorded, reference: Reference,
         await rounds()
         return Number(process.hrtime.bigint() - start) / 1000 / ROUNDS
       }
-      const inC = () =>
+      const inC = () => {
+        // The last of our rounds left the line held back: the next one would have let it through.
+        interrupts.enable()
         reference.uioRounds(
           node,
           config,
@@ -41,6 +43,7 @@ export function uioRow(kernel: Kernel, recorded: Recorded, reference: Reference,
           registers + ACKNOWLEDGE_INTERRUPT,
           ROUNDS,
         )
+      }
       const ours = async () => {
         for (let round = 0; round < ROUNDS; round++) {
           raise.write(1)

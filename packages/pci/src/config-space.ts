@@ -21,6 +21,11 @@ export class PciConfigSpace {
   readonly window: FileRegisterWindow
   readonly #name: string
   readonly #watcher: ConfigWatcher
+  readonly #kernel: Kernel
+  readonly #fd: number
+  readonly #commandPosition: number
+  /** PCI_COMMAND on its way. */
+  readonly #command = new Uint8Array(2)
   /** Where the power management registers are: undefined for a device that has none. */
   readonly #powerControl: number | undefined
 
@@ -33,6 +38,9 @@ export class PciConfigSpace {
   ) {
     this.#name = name
     this.#watcher = watcher
+    this.#kernel = kernel
+    this.#fd = fd
+    this.#commandPosition = place.position + pci.PCI_COMMAND
     this.window = new FileRegisterWindow(kernel, fd, {
       ...place,
       name: `${name} configuration space`,
@@ -81,12 +89,19 @@ export class PciConfigSpace {
     return (this.window.read16(pci.PCI_COMMAND) & pci.PCI_COMMAND_INTX_DISABLE) !== 0
   }
 
-  /** Mirrors `pci_intx()`, the other way round. */
+  /**
+   * Mirrors `pci_intx()`, the other way round. Two system calls and nothing else, since a driver does it for each interrupt: the
+   * bit decides neither bus mastering nor whether registers answer.
+   */
   set intxDisabled(disabled: boolean) {
+    this.#watcher.assertOwned?.(false)
+    if (this.window.closed) throw new DmaError('DMA_CLOSED', `${this.#name} is closed`)
     // Both bytes: an emulated device may look at its line only where the lower one is written.
-    const command = this.window.read16(pci.PCI_COMMAND)
-    const bit = pci.PCI_COMMAND_INTX_DISABLE
-    this.window.write16(pci.PCI_COMMAND, disabled ? command | bit : command & ~bit)
+    const command = this.#command
+    this.#kernel.read(this.#fd, command, this.#commandPosition)
+    const bit = pci.PCI_COMMAND_INTX_DISABLE >>> 8
+    command[1] = disabled ? command[1]! | bit : command[1]! & ~bit
+    this.#kernel.write(this.#fd, command, this.#commandPosition)
   }
 
   get #decodes(): boolean {

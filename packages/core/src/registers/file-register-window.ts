@@ -111,6 +111,10 @@ export class FileRegisterWindow implements RegisterWindow {
     }
   }
 
+  get closed(): boolean {
+    return this.#closed
+  }
+
   /** Ends all access, also through bound registers. The descriptor belongs to whoever opened it. */
   close(): void {
     this.#closed = true
