@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
+import { bindDriver } from '@linux-dma/pci'
 import { openVfioDevice } from '@linux-dma/vfio'
-import { bindDriver } from '../bind-driver'
 import type { Host, Runner } from '../host'
 import { refusal, withoutLeaks } from '../with-device'
 
@@ -44,7 +44,7 @@ export function vfioOpen({ describe, it }: Runner, host: Host): void {
 
     it('says how to bind a device that another driver has, or none', () =>
       withoutLeaks(host, () => {
-        bindDriver(kernel, shared.second, shared.otherDriver)
+        bindDriver(shared.second, shared.otherDriver, { kernel })
         try {
           const error = refusal(
             open(shared.second),
@@ -53,22 +53,22 @@ export function vfioOpen({ describe, it }: Runner, host: Host): void {
           )
           assert.match(error.message, new RegExp(shared.otherDriver))
         } finally {
-          bindDriver(kernel, shared.second, null)
+          bindDriver(shared.second, null, { kernel })
         }
         refusal(open(shared.second), 'DMA_NOT_BOUND', /driver_override.*drivers_probe/)
       }))
 
     it('names the devices that keep a group from being used, and their drivers', () =>
       withoutLeaks(host, () => {
-        bindDriver(kernel, shared.first, 'vfio-pci')
-        bindDriver(kernel, shared.second, shared.otherDriver)
+        bindDriver(shared.first, 'vfio-pci', { kernel })
+        bindDriver(shared.second, shared.otherDriver, { kernel })
         try {
           const error = refusal(open(shared.first), 'DMA_GROUP_NOT_VIABLE', /bind every device/)
           assert.match(error.message, new RegExp(`${shared.first} \\(vfio-pci\\)`))
           assert.match(error.message, new RegExp(`${shared.second} \\(${shared.otherDriver}\\)`))
         } finally {
-          bindDriver(kernel, shared.first, null)
-          bindDriver(kernel, shared.second, null)
+          bindDriver(shared.first, null, { kernel })
+          bindDriver(shared.second, null, { kernel })
         }
       }))
 
@@ -83,7 +83,7 @@ export function vfioOpen({ describe, it }: Runner, host: Host): void {
         device.close()
         await unbound
         refusal(open(edu), 'DMA_NOT_BOUND')
-        bindDriver(kernel, edu, 'vfio-pci')
+        bindDriver(edu, 'vfio-pci', { kernel })
         open(edu)().close()
       }))
 
