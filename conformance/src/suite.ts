@@ -24,6 +24,7 @@ import { uioDrivers } from './suites/uio-drivers'
 import { uioErrnos } from './suites/uio-errnos'
 import { uioInterrupts } from './suites/uio-interrupts'
 import { uioOpen } from './suites/uio-open'
+import { uioProcesses } from './suites/uio-processes'
 import { uioUnbind } from './suites/uio-unbind'
 import { vfioDma } from './suites/vfio-dma'
 import { vfioErrnos } from './suites/vfio-errnos'
@@ -71,6 +72,7 @@ const suites = {
     uioOpen,
     uioInterrupts,
     uioUnbind,
+    uioProcesses,
     uioDmaRefused,
     vfioExit,
   ],
