@@ -62,6 +62,7 @@ const goals: Record<string, Goal> = {
   'maps leaked': { ours: 0 },
   'locked KiB leaked': { ours: 0 },
   'map and unmap through VFIO': { ratio: 1.15 },
+  'UIO interrupt raised, delivered, acknowledged, re-armed': { ratio: 2.2 },
 }
 
 /** The limit of a row on this engine; undefined where there is none. A major that is not listed counts as the newest. */
