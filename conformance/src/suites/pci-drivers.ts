@@ -14,17 +14,37 @@ export function pciDrivers({ describe, it }: Runner, host: Host): void {
     it('gives a device from one to the next and back', () =>
       withoutLeaks(host, () => {
         const found = state(edu)
+        const { override } = found
         assert.equal(found.driver, 'vfio-pci')
         assert.equal(bindDriver(edu, 'uio_pci_generic', { kernel }), 'vfio-pci')
-        assert.deepEqual(state(edu), { driver: 'uio_pci_generic', override: 'uio_pci_generic', uio: 1 })
+        assert.deepEqual(state(edu), { driver: 'uio_pci_generic', override, uio: 1 })
         assert.equal(bindDriver(edu, 'uio_pci_generic', { kernel }), 'uio_pci_generic')
         assert.equal(bindDriver(edu, 'vfio-pci', { kernel }), 'uio_pci_generic')
-        assert.deepEqual(state(edu), { driver: 'vfio-pci', override: 'vfio-pci', uio: 0 })
+        assert.deepEqual(state(edu), found)
         assert.equal(bindDriver(edu, null, { kernel }), 'vfio-pci')
-        assert.deepEqual(state(edu), { driver: undefined, override: '(null)', uio: 0 })
+        assert.deepEqual(state(edu), { driver: undefined, override, uio: 0 })
         assert.equal(bindDriver(edu, null, { kernel }), undefined)
-        assert.equal(bindDriver(edu, found.driver!, { kernel }), undefined)
-        assert.deepEqual(state(edu), { ...found, override: 'vfio-pci' })
+        assert.equal(bindDriver(edu, 'vfio-pci', { kernel }), undefined)
+        assert.deepEqual(state(edu), found)
+      }))
+
+    it('leaves what an administrator set for a device as it is', () =>
+      withoutLeaks(host, () => {
+        const found = state(edu)
+        const file = `${PCI_DEVICES}/${edu}/driver_override`
+        try {
+          for (const override of ['none', 'uio_pci_generic', '(null)']) {
+            kernel.writeText(file, override === '(null)' ? '\n' : override)
+            for (const driver of ['uio_pci_generic', null, 'vfio-pci']) {
+              bindDriver(edu, driver, { kernel })
+              const { uio: _, ...now } = state(edu)
+              assert.deepEqual(now, { driver: driver ?? undefined, override })
+            }
+          }
+        } finally {
+          kernel.writeText(file, found.override === '(null)' ? '\n' : found.override)
+        }
+        assert.deepEqual(state(edu), found)
       }))
 
     it('does so again and again', () =>
@@ -42,7 +62,7 @@ export function pciDrivers({ describe, it }: Runner, host: Host): void {
         const found = state(edu)
         refusal(() => bindDriver(edu, 'igb_uio', { kernel }), 'DMA_NO_DRIVER', /modprobe igb_uio/)
         refusal(() => bindDriver('0000:00:1e.7', 'vfio-pci', { kernel }), 'DMA_NO_DEVICE', /lspci/)
-        for (const name of ['', '../vfio-pci', 'vfio-pci\n', 4, undefined]) {
+        for (const name of ['', '../vfio-pci', 'vfio-pci\n', 'vfio-pci ', '\0', 4, undefined]) {
           refusal(() => bindDriver(edu, name as string, { kernel }), 'DMA_INVALID_ARGUMENT')
         }
         refusal(() => bindDriver('edu', 'vfio-pci', { kernel }), 'DMA_INVALID_ARGUMENT', /lspci -D/)

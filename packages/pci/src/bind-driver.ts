@@ -3,6 +3,9 @@ import { assertLoaded, DriverBinding } from './driver-binding'
 import { parsePciAddress } from './pci-address'
 import { type PciDeviceInfo, readPciDevice } from './pci-device'
 
+/** A file in /sys/bus/pci/drivers. There may be spaces in it, but the kernel cuts them off at the ends of what is written. */
+const DRIVER_NAME = /^(?![\s.])[^/\p{Cc}]*[^/\s\p{Cc}]$/u
+
 /**
  * Gives a PCI device to a driver of the kernel, or takes it from the one that has it. Mirrors `driver_override`, `unbind`
  * and `bind` in sysfs, which driverctl(8) writes too. Needs root, once: the driver in user space does not.
@@ -10,8 +13,7 @@ import { type PciDeviceInfo, readPciDevice } from './pci-device'
  * Where the new driver refuses the device, the old one has it back. Unbinding a device that another process has open through
  * VFIO waits until that process closes it; one that this process has open is refused, since it would wait for ever.
  *
- * `driver_override` is left set only where the driver would not have the device without it, so that a device that is given
- * back is as it was.
+ * `driver_override` is left as it was found, which may be an administrator's `none`: it is set only while this runs.
  * @param address for example `0000:00:04.0`; the domain may be left out
  * @param driver its name in /sys/bus/pci/drivers, such as `uio_pci_generic` or `vfio-pci`; null: none
  * @returns the name of the driver that had the device before, to be given back later
@@ -30,7 +32,7 @@ export function bindDriver(
 ): string | undefined {
   assertOptions('bindDriver', options, ['kernel'])
   const bdf = parsePciAddress(address)
-  if (driver !== null && (typeof driver !== 'string' || !/^[^/\s.][^/\n]*$/.test(driver))) {
+  if (driver !== null && (typeof driver !== 'string' || !DRIVER_NAME.test(driver))) {
     throw new DmaError('DMA_INVALID_ARGUMENT', `bindDriver: '${String(driver)}' is no driver's name`, {
       hint: "for example 'uio_pci_generic' or 'vfio-pci'; null to bind it to none",
     })

@@ -32,13 +32,30 @@ export class DriverBinding {
     this.#folder = `${PCI_DEVICES}/${address}`
   }
 
-  /** @throws DMA_NOT_BOUND, DMA_NO_DEVICE, EACCES, EROFS; the device has the driver that it had then */
+  /**
+   * driver_override decides at the moment of binding and not after it: it says `driver` meanwhile, so that nobody else takes a
+   * device that is between two drivers, and then again what an administrator had it say.
+   * @throws DMA_NOT_BOUND, DMA_NO_DEVICE, EACCES, EROFS; the device has the driver that it had then
+   */
   change(): void {
+    if (this.#driver === null) {
+      this.#attempt(() => this.#unbind())
+      return
+    }
+    const driver = this.#driver
     const override = this.#kernel.readText(`${this.#folder}/driver_override`).trim()
-    try {
-      this.#override(NO_OVERRIDE)
+    this.#attempt(() => {
+      this.#override(driver)
       if (this.#before !== undefined) this.#unbind()
-      if (this.#driver !== null) this.#bind(this.#driver)
+      this.#bind(driver)
+      this.#override(override)
+    }, override)
+  }
+
+  /** All of it, or nothing: what cannot be finished is undone. */
+  #attempt(steps: () => void, override?: string): void {
+    try {
+      steps()
     } catch (error) {
       this.#restore(override)
       throw this.#isGone() ? this.#gone(error) : this.#withWhatIsLeft(error)
@@ -54,18 +71,11 @@ export class DriverBinding {
     }
   }
 
-  /** A driver takes what is in its own table; anything else only if it is told that this device is its. */
   #bind(driver: string): void {
     try {
       this.#bindOnce(driver)
     } catch (error) {
-      if (!isDmaError(error, 'ENODEV')) throw this.#refused(driver, error)
-      this.#override(driver)
-      try {
-        this.#bindOnce(driver)
-      } catch (again) {
-        throw this.#refused(driver, again)
-      }
+      throw this.#refused(driver, error)
     }
     // Some kernels report success whatever the driver said.
     if (this.#holder !== driver) throw this.#refused(driver, undefined)
@@ -81,16 +91,20 @@ export class DriverBinding {
   }
 
   /** Leaves the device as it was found; what went wrong first is what counts. */
-  #restore(override: string): void {
+  #restore(override: string | undefined): void {
     const attempt = (step: () => void) => {
       try {
         step()
       } catch {}
     }
-    attempt(() => this.#override(override))
     const before = this.#before
-    if (before === undefined || this.#holder === before) return
-    attempt(() => this.#write(`${DRIVERS}/${before}/bind`, this.#address))
+    if (this.#driver !== null && this.#holder === this.#driver) attempt(() => this.#unbind())
+    if (before !== undefined && this.#holder !== before) {
+      // Some drivers take a device only where it says their name.
+      attempt(() => this.#override(before))
+      attempt(() => this.#write(`${DRIVERS}/${before}/bind`, this.#address))
+    }
+    if (override !== undefined) attempt(() => this.#override(override))
   }
 
   get #holder(): string | undefined {

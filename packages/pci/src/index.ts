@@ -1,7 +1,6 @@
 export { type BarPart, checkBarPart } from './bar-part'
-export { bindCommands } from './bind-commands'
+export { bindCommands, bindWarning } from './bind-commands'
 export { bindDriver } from './bind-driver'
-export { findCapability } from './capability'
 export { type PciCommand, readPciCommand } from './command'
 export { type ConfigWatcher, PciConfigSpace } from './config-space'
 export { PCI_DEVICES, parsePciAddress } from './pci-address'

@@ -3,6 +3,7 @@ import { linuxKernel } from '@linux-dma/native'
 import {
   type BarPart,
   bindCommands,
+  bindWarning,
   PciConfigSpace,
   type PciDeviceInfo,
   parsePciAddress,
@@ -250,7 +251,7 @@ export function openVfioDevice(address: string, options: VfioDeviceOptions = {})
     })
   }
   const pci = readPciDevice(kernel, bdf)
-  const groupNumber = assertUsable(pci)
+  const groupNumber = assertUsable(kernel, pci)
   const undo: (() => void)[] = []
   try {
     const container = VfioContainer.open(kernel)
@@ -274,7 +275,7 @@ export function openVfioDevice(address: string, options: VfioDeviceOptions = {})
 }
 
 /** @returns the number of the device's IOMMU group */
-function assertUsable({ address, driver, iommuGroup }: PciDeviceInfo): string {
+function assertUsable(kernel: Kernel, { address, driver, iommuGroup }: PciDeviceInfo): string {
   if (iommuGroup === undefined) {
     throw new DmaError('DMA_NO_IOMMU', `${address} is in no IOMMU group: no IOMMU is on`, {
       hint: "enable VT-d or AMD-Vi in the firmware and boot with 'intel_iommu=on' (Intel; AMD needs nothing); 'dmesg | grep -i -e DMAR -e IOMMU' tells",
@@ -283,7 +284,7 @@ function assertUsable({ address, driver, iommuGroup }: PciDeviceInfo): string {
   // vfio-pci, or a variant of it for one kind of device: mlx5_vfio_pci, nvgrace-gpu-vfio-pci.
   if (!/(^|[-_])vfio([-_]|$)/.test(driver ?? '')) {
     throw new DmaError('DMA_NOT_BOUND', `${address} is bound to ${driver ?? 'no driver'}, not to vfio-pci`, {
-      hint: bindCommands(address, driver, 'vfio-pci'),
+      hint: `${bindWarning(kernel, driver)}${bindCommands(address, driver, 'vfio-pci')}`,
     })
   }
   return iommuGroup
