@@ -15,7 +15,7 @@ type Width = 8 | 16 | 32
  */
 export class FileRegisterWindow implements RegisterWindow {
   readonly byteLength: number
-  readonly #kernel: Kernel
+  readonly #kernel: Pick<Kernel, 'read' | 'write'>
   readonly #fd: FileDescriptor
   readonly #position: number
   readonly #widths: readonly Width[]
@@ -36,7 +36,7 @@ export class FileRegisterWindow implements RegisterWindow {
    * @param options.onWrite told of each write after it was made
    */
   constructor(
-    kernel: Kernel,
+    kernel: Pick<Kernel, 'read' | 'write'>,
     fd: FileDescriptor,
     options: {
       name: string

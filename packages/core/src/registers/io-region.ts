@@ -3,6 +3,7 @@ import { closeAll } from '../checks/close-all'
 import { assertRange } from '../checks/validate'
 import { type DmaAddress, dmaAddress, lowerHalf, upperHalf } from '../vocabulary/address'
 import { type PollOptions, pollUntil } from './poll-until'
+import { noSuchRegister, notAnAddress, notAValue } from './register-errors'
 
 /** Something made of registers, which has to end before they go. */
 interface Closable {
@@ -275,29 +276,15 @@ export class IoRegion implements Disposable {
   #checkAddress(address: DmaAddress): void {
     const value: unknown = address
     if (Number.isSafeInteger(value) && (value as number) >= 0) return
-    throw new DmaError(
-      'DMA_INVALID_ARGUMENT',
-      `${this.name}: ${typeof value === 'number' ? value : typeof value} is no DMA address`,
-      {
-        hint: 'pass mapping.dmaAddress, region.dmaAddress, or what dmaAddress() makes of a number',
-      },
-    )
+    throw notAnAddress(this.name, value)
   }
 
   #rangeError(byteOffset: number, width: number): never {
     if (this.closed) throw new DmaError('DMA_CLOSED', `${this.name} is closed`)
-    const offset = typeof byteOffset === 'number' ? `0x${byteOffset.toString(16)}` : String(byteOffset)
-    throw new DmaError('DMA_RANGE', `${this.name}: no ${width * 8}-bit access at offset ${offset}`, {
-      hint: `offsets are multiples of ${width} from 0 to 0x${(this.#byteLength - width).toString(16)}${this.#start % width === 0 ? '' : `, and this part begins at 0x${this.#start.toString(16)}, which is none`}`,
-    })
+    throw noSuchRegister(this.name, byteOffset, width, { start: this.#start, byteLength: this.#byteLength })
   }
 
   #valueError(value: unknown, bits: number): never {
-    throw new DmaError('DMA_VALUE_RANGE', `${this.name}: ${String(value)} is no unsigned ${bits}-bit value`, {
-      hint:
-        bits === 64
-          ? 'pass a bigint from 0n to 2n ** 64n - 1n'
-          : `use value >>> 0 to keep the lower 32 bits, & to mask fewer`,
-    })
+    throw notAValue(this.name, value, bits)
   }
 }

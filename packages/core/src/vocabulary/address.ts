@@ -1,4 +1,5 @@
 import { DmaError } from '@linux-dma/native'
+import { shown } from '../checks/shown'
 
 declare const kind: unique symbol
 
@@ -28,7 +29,7 @@ function checked(value: number | bigint, what: string): number {
   const number = typeof value === 'bigint' ? Number(value) : value
   const exact = typeof value === 'bigint' ? BigInt(number) === value : true
   if (!(exact && Number.isSafeInteger(number) && number >= 0)) {
-    throw new DmaError('DMA_ADDRESS_RANGE', `${what} ${String(value)} is not an integer from 0 to 2^53 - 1`, {
+    throw new DmaError('DMA_ADDRESS_RANGE', `${what} ${shown(value)} is not an integer from 0 to 2^53 - 1`, {
       hint: 'addresses are held as numbers, exact to 2^53; a larger or fractional one would be rounded',
     })
   }

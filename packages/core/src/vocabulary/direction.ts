@@ -1,4 +1,5 @@
 import { DmaError } from '@linux-dma/native'
+import { shown } from '../checks/shown'
 
 /** Which way the bytes of a mapping travel. Values are those of the kernel's `enum dma_data_direction`. */
 export const DmaDirection = {
@@ -28,7 +29,7 @@ export function directionName(direction: DmaDirection): (typeof names)[number] {
 /** @throws DMA_INVALID_ARGUMENT for anything that is not one of the three. Mirrors `valid_dma_direction()`. */
 export function assertTransferDirection(direction: unknown): asserts direction is TransferDirection {
   if (direction !== 0 && direction !== 1 && direction !== 2) {
-    throw new DmaError('DMA_INVALID_ARGUMENT', `direction is ${String(direction)}`, {
+    throw new DmaError('DMA_INVALID_ARGUMENT', `direction is ${shown(direction)}`, {
       hint: 'use DmaDirection.ToDevice, DmaDirection.FromDevice or DmaDirection.Bidirectional',
     })
   }
