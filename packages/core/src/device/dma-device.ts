@@ -22,6 +22,12 @@ export interface Quarantined {
   endQuarantine(device: DmaDevice): void
 }
 
+/**
+ * What a device that could not be brought to rest may still reach, until the process ends: the memory is not given back, and not
+ * reported as forgotten either.
+ */
+const keptForGood = /* @__PURE__ */ new Set<Quarantined>()
+
 /** A device that can do DMA: the part of the kernel's `struct device` that its DMA API looks at. */
 export class DmaDevice implements Disposable {
   /** What errors call the device, for example `0000:00:04.0`. */
@@ -47,6 +53,15 @@ export class DmaDevice implements Disposable {
   /** What could not be taken from the device. */
   readonly #quarantined = new Set<Quarantined>()
   #closed = false
+  /** What the subclass says of readiness. */
+  #ready = true
+  /** Of memory that is not where the device was told. */
+  #moved: DmaError | undefined
+  /** Why it could not be stopped. */
+  #unstopped: unknown
+  /** Why it may go on after it was closed; undefined before that was looked up, and where it does not. */
+  #unrest: DmaError | undefined
+  #restKnown = false
 
   constructor(name: string, kernel: Kernel, ops: DmaOps) {
     this.name = name
@@ -65,10 +80,22 @@ export class DmaDevice implements Disposable {
 
   /**
    * Refuses while the device cannot do DMA.
-   * @throws DMA_CLOSED, or what the subclass's {@link whyNotReady} says
+   * @throws DMA_CLOSED; DMA_FRAME_MOVED; or what the subclass's {@link whyNotReady} says
    */
   assertReady(): void {
-    if (!this.dmaReady) throw this.#closed ? this.closedError() : this.whyNotReady()
+    if (this.dmaReady) return
+    this.assertInPlace()
+    throw this.#closed ? this.closedError() : this.whyNotReady()
+  }
+
+  /** @throws DMA_FRAME_MOVED from when the path noticed it until it sees all in place again @internal */
+  assertInPlace(): void {
+    if (this.#moved === undefined || this.#closed) return
+    const { message, hint } = this.#moved
+    throw new DmaError('DMA_FRAME_MOVED', `${this.name} has addresses of memory that was moved`, {
+      hint: hint ?? message,
+      cause: this.#moved,
+    })
   }
 
   /** @throws DMA_CLOSED */
@@ -99,10 +126,11 @@ export class DmaDevice implements Disposable {
     forget(this)
     const children = [...this.#children].reverse()
     closeAll([
-      () => this.quiesce(),
-      ...children.map((child) => () => child.close()),
+      () => this.#stop(),
+      ...children.map((child) => () => this.#takeAway(child)),
       () => this.#children.clear(),
       () => this.release(),
+      () => this.#tellOfKept(),
     ])
   }
 
@@ -120,6 +148,28 @@ export class DmaDevice implements Disposable {
   /** Changes the DMA path: `setDmaOps` checks first. @internal */
   setOps(ops: DmaOps): void {
     ;(this as { ops: DmaOps }).ops = ops
+  }
+
+  /**
+   * For a path that cannot keep the device from what it had: once the device is being closed, what it may still reach must not
+   * be given to anybody else. Who unmaps or frees before that says so that the device is done with it.
+   * @throws DMA_NOT_QUIET
+   * @internal
+   */
+  assertQuiet(): void {
+    if (!this.#closed) return
+    if (!this.#restKnown) {
+      this.#restKnown = true
+      const reason = this.whyNotQuiet(this.#unstopped)
+      if (reason !== undefined) this.#unrest = this.#notQuiet(reason)
+    }
+    if (this.#unrest) throw this.#unrest
+  }
+
+  /** Memory was moved that the device has addresses of: it gets none any more. Undefined: all is in place. @internal */
+  setMoved(error: DmaError | undefined): void {
+    this.#moved = error
+    this.setReady(this.#ready)
   }
 
   /** Keeps what could not be taken from this device until it is proven quiet. @internal */
@@ -142,11 +192,21 @@ export class DmaDevice implements Disposable {
 
   /** For a subclass: whether DMA addresses may be handed out. */
   protected setReady(ready: boolean): void {
-    ;(this as { dmaReady: boolean }).dmaReady = ready
+    this.#ready = ready
+    ;(this as { dmaReady: boolean }).dmaReady = ready && this.#moved === undefined
   }
 
   /** Stops the device from starting transfers, before anything it can reach is taken away. */
   protected quiesce(): void {}
+
+  /**
+   * Why the device may go on with transfers after {@link quiesce}; undefined where it does not. Asked for where nothing else
+   * keeps it from memory.
+   * @param failure what `quiesce` threw
+   */
+  protected whyNotQuiet(failure: unknown): string | undefined {
+    return failure === undefined ? undefined : 'it could not be stopped'
+  }
 
   /** Gives back what the subclass holds, after all children are closed. */
   protected release(): void {}
@@ -158,5 +218,40 @@ export class DmaDevice implements Disposable {
 
   protected closedError(): DmaError {
     return new DmaError('DMA_CLOSED', `${this.name} is closed`, { hint: 'open the device again' })
+  }
+
+  #stop(): void {
+    try {
+      this.quiesce()
+    } catch (error) {
+      this.#unstopped = error
+      throw error
+    }
+  }
+
+  /** That something is kept from everybody is no failure to close: what is kept in the end is told of by a warning. */
+  #takeAway(child: DeviceChild): void {
+    try {
+      child.close()
+    } catch (error) {
+      if (this.#unrest === undefined || error !== this.#unrest) throw error
+    }
+  }
+
+  #tellOfKept(): void {
+    if (this.#quarantined.size === 0 || this.#unrest === undefined) return
+    for (const what of this.#quarantined) keptForGood.add(what)
+    this.kernel.warn(this.#unrest)
+  }
+
+  #notQuiet(reason: string): DmaError {
+    return new DmaError(
+      'DMA_NOT_QUIET',
+      `${this.name} may go on with transfers after close(), since ${reason}: what it had mapped then is kept until this process ends`,
+      {
+        hint: 'stop the device by its registers, then unmap and free what it has, and close it last: dmaUnmapSingle(), region.close(), allocation.free() say that it is done',
+        cause: this.#unstopped,
+      },
+    )
   }
 }

@@ -18,7 +18,7 @@ import type { MappingHandle, MappingTable } from './mapping-table'
 /** The region that a mapping lies in. */
 export interface TransferPlace {
   readonly device: DmaDevice
-  readonly dmaAddress: DmaAddress
+  readonly firstAddress: DmaAddress
   readonly memoryOffset: number
   /** Nothing of it ever goes through a slot. */
   readonly inPlace: boolean
@@ -31,7 +31,7 @@ export function transferAddress(
   table: MappingTable,
   handle: MappingHandle,
 ): DmaAddress {
-  return table.bounceAddress(handle) ?? addToDmaAddress(place.dmaAddress, table.byteOffset(handle))
+  return table.bounceAddress(handle) ?? addToDmaAddress(place.firstAddress, table.byteOffset(handle))
 }
 
 /** Bounces a new mapping, or makes what the CPU wrote visible to the device; the mapping is gone where that fails. */
@@ -48,7 +48,7 @@ export function beginTransfer(
   const direction = table.direction(handle)
   try {
     assertAttributes('mapSingle', attributes, NOT_FOR_STREAMING)
-    const address = addToDmaAddress(place.dmaAddress, byteOffset)
+    const address = addToDmaAddress(place.firstAddress, byteOffset)
     const inPage = (place.memoryOffset + byteOffset) % device.kernel.pageSize
     const bounces = !place.inPlace && ops.bouncer?.needed(device, address, inPage, byteLength) === true
     const bouncer = bounces ? ops.bouncer : undefined

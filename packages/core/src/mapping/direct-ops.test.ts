@@ -9,11 +9,13 @@ import { dmaBitMask, dmaSetMaskAndCoherent } from '../device/masks'
 import { allocateDmaMemory } from '../memory/allocate-memory'
 import { physicalAddressAt } from '../memory/physical'
 import { exportDmaMemory, importDmaMemory } from '../memory/share-memory'
+import { dmaPoolCreate } from '../pool/dma-pool-create'
 import { toNumber } from '../vocabulary/address'
 import { DmaAttribute } from '../vocabulary/attributes'
 import { DmaDirection } from '../vocabulary/direction'
 import { createDmaRegion } from './create-region'
 import { directOps } from './direct-ops'
+import type { DmaRegion } from './region'
 import { dmaMapSingle } from './streaming'
 
 const PAGE = 4096
@@ -109,30 +111,30 @@ describe('directOps', () => {
   })
 })
 
-describe('frames that a device was given', () => {
-  /** A kernel that has moved all memory by `pages`. */
-  function movingKernel(kernel: Kernel): { kernel: Kernel; move(pages: bigint): void } {
-    let moved = 0n
-    const readPagemap: Kernel['readPagemap'] = (address, entries) => {
-      const count = kernel.readPagemap(address, entries)
-      for (let index = 0; index < count; index++) entries[index]! += moved
-      return count
-    }
-    const moving = new Proxy(kernel, {
-      get(target, name) {
-        if (name === 'readPagemap') return readPagemap
-        const value: unknown = Reflect.get(target, name, target)
-        return typeof value === 'function' ? value.bind(target) : value
-      },
-    })
-    return {
-      kernel: moving,
-      move: (pages) => {
-        moved = pages
-      },
-    }
+/** A kernel that has moved all memory by `pages`. */
+function movingKernel(kernel: Kernel): { kernel: Kernel; move(pages: bigint): void } {
+  let moved = 0n
+  const readPagemap: Kernel['readPagemap'] = (address, entries) => {
+    const count = kernel.readPagemap(address, entries)
+    for (let index = 0; index < count; index++) entries[index]! += moved
+    return count
   }
+  const moving = new Proxy(kernel, {
+    get(target, name) {
+      if (name === 'readPagemap') return readPagemap
+      const value: unknown = Reflect.get(target, name, target)
+      return typeof value === 'function' ? value.bind(target) : value
+    },
+  })
+  return {
+    kernel: moving,
+    move: (pages) => {
+      moved = pages
+    },
+  }
+}
 
+describe('frames that a device was given', () => {
   it('are looked at again, and named where they moved', () => {
     const machine = createFakeMachine({ iommu: 'off', hugePages: 1 })
     const { kernel, move } = movingKernel(machine.kernel)
@@ -144,18 +146,136 @@ describe('frames that a device was given', () => {
     dmaSetMaskAndCoherent(device, dmaBitMask(64))
     const region = createDmaRegion(device, { byteLength: 0x20_0000, hugePageSize: 0x20_0000 })
     const hidden = dmaAllocCoherent(device, PAGE, DmaAttribute.NoKernelMapping)
+    const coherent = dmaAllocCoherent(device, PAGE)
+    const pool = dmaPoolCreate('pool', device, 64, 64)
+    const block = pool.get()
+    const mapping = dmaMapSingle(device, region.bytes.subarray(0, PAGE), DmaDirection.ToDevice)
+    const handle = region.mapSingle(PAGE, PAGE, DmaDirection.ToDevice)
+    const address = toNumber(region.dmaAddress)
     device.ops.verify?.()
     move(512n)
     const failure = outcome(() => device.ops.verify?.())
     expect(failure.code).toBe('DMA_FRAME_MOVED')
-    expect(failure.message).toContain(toNumber(region.dmaAddress).toString(16))
-    expect(failure.hint).toMatch(/unmap this and map it again/)
-    region.close()
+    expect(failure.message).toContain(address.toString(16))
+    expect(failure.hint).toMatch(/unmap or close what lies there/)
+    expect(device.dmaReady).toBe(false)
+    for (const late of [
+      () => region.dmaAddress,
+      () => region.addressAt(0, PAGE),
+      () => region.addressOf(handle),
+      () => region.mapSingle(0, PAGE, DmaDirection.ToDevice),
+      () => mapping.dmaAddress,
+      () => coherent.dmaAddress,
+      () => pool.addressOf(block),
+      () => dmaMapSingle(device, region.bytes, DmaDirection.ToDevice),
+      () => dmaAllocCoherent(device, PAGE),
+      () => createDmaRegion(device, { memory: region.memory }),
+    ]) {
+      expect(outcome(late)).toMatchObject({ code: 'DMA_FRAME_MOVED', hint: expect.stringMatching(/unmap/) })
+    }
+    // The bytes are the program's all the same: nothing was taken from anybody.
+    expect(region.bytes[0]).toBe(0)
+    for (const one of [region, coherent, pool]) one[Symbol.dispose]()
     // What has no pages in this process cannot be looked at, and is pinned.
     device.ops.verify?.()
     expect(hidden.freed).toBe(false)
+    expect(device.dmaReady).toBe(true)
+    const again = createDmaRegion(device, { byteLength: 0x20_0000, hugePageSize: 0x20_0000 })
+    expect(again.addressAt(0, PAGE)).toBe(physicalAddressAt(again.memory, 0))
     device.close()
     machine.assertQuiescent()
+  })
+})
+
+describe('huge pages that may not be pinned', () => {
+  it('are looked at when they are next mapped, or asked for', () => {
+    const machine = createFakeMachine({ iommu: 'off', hugePages: 3 })
+    machine.kernel.writeText('/proc/sys/kernel/io_uring_disabled', '2')
+    for (const use of [
+      (region: DmaRegion) => dmaMapSingle(region.device, region.bytes.subarray(PAGE), DmaDirection.ToDevice),
+      (region: DmaRegion) => region.dmaAddress,
+    ]) {
+      const { kernel, move } = movingKernel(machine.kernel)
+      const device = new DmaDevice('bare', kernel, directOps({ unsafePhysicalAddresses: true, kernel }))
+      dmaSetMaskAndCoherent(device, dmaBitMask(64))
+      const region = createDmaRegion(device, { byteLength: 0x20_0000, hugePageSize: 0x20_0000 })
+      use(region)
+      move(512n)
+      expect(outcome(() => use(region)).code).toBe('DMA_FRAME_MOVED')
+      expect(outcome(() => region.addressAt(0, 1)).code).toBe('DMA_FRAME_MOVED')
+      device.close()
+    }
+    machine.assertQuiescent()
+  })
+})
+
+describe('memory of a device that may not be at rest', () => {
+  class Restless extends DmaDevice {
+    protected override whyNotQuiet(): string {
+      return 'nothing could stop it'
+    }
+    proven(): void {
+      this.provenQuiet()
+    }
+  }
+
+  function restless() {
+    const { machine, kernel } = machineWithDevice()
+    const device = new Restless('restless', kernel, directOps({ unsafePhysicalAddresses: true, kernel }))
+    dmaSetMaskAndCoherent(device, dmaBitMask(64))
+    return { machine, kernel, device }
+  }
+
+  it('is freed where the program says that the device is done with it', () => {
+    const { machine, kernel, device } = restless()
+    const coherent = dmaAllocCoherent(device, PAGE)
+    const memory = allocateDmaMemory({ byteLength: PAGE, kernel })
+    const mapping = dmaMapSingle(device, memory.bytes, DmaDirection.ToDevice)
+    coherent.free()
+    mapping.unmap()
+    device.close()
+    memory.close()
+    expect(machine.warnings).toEqual([])
+    machine.assertQuiescent()
+  })
+
+  it('is kept where the device is closed with it, until it is proven quiet', () => {
+    const { machine, kernel, device } = restless()
+    const { memory } = dmaAllocCoherent(device, PAGE)
+    const mine = allocateDmaMemory({ byteLength: PAGE, kernel })
+    dmaMapSingle(device, mine.bytes, DmaDirection.ToDevice)
+    device.close()
+    expect([memory.quarantined, mine.quarantined]).toEqual([true, true])
+    expect(outcome(() => mine.bytes)).toMatchObject({
+      code: 'DMA_QUARANTINED',
+      cause: { code: 'DMA_NOT_QUIET' },
+    })
+    mine.close()
+    expect(mine.quarantined).toBe(true)
+    expect(machine.warnings.map((warning) => (warning as { code?: string }).code)).toEqual(['DMA_NOT_QUIET'])
+    device.proven()
+    expect([memory.closed, memory.quarantined, mine.closed, mine.quarantined]).toEqual([
+      true,
+      false,
+      true,
+      false,
+    ])
+    machine.assertQuiescent()
+  })
+
+  it('is kept where stopping the device failed', () => {
+    const { machine, kernel } = machineWithDevice()
+    class Stubborn extends DmaDevice {
+      protected override quiesce(): void {
+        throw new Error('no answer')
+      }
+    }
+    const device = new Stubborn('stubborn', kernel, directOps({ unsafePhysicalAddresses: true, kernel }))
+    dmaSetMaskAndCoherent(device, dmaBitMask(64))
+    const { memory } = dmaAllocCoherent(device, PAGE)
+    expect(() => device.close()).toThrow('no answer')
+    expect(memory.quarantined).toBe(true)
+    expect(machine.warnings).toHaveLength(1)
   })
 })
 

@@ -30,6 +30,7 @@ const LOWEST_MASK = dmaBitMask(24)
 
 /** Pages whose physical address a device was given. */
 interface Mapped {
+  readonly device: DmaDevice
   readonly memory: DmaMemory
   readonly byteOffset: number
   readonly byteLength: number
@@ -47,6 +48,8 @@ class DirectOps implements DmaOps {
   readonly #kernel: Kernel
   /** What is mapped, by DMA address. */
   readonly #mapped = new Map<number, Mapped[]>()
+  /** Devices that have addresses of memory that is somewhere else now. */
+  #misled = new Set<DmaDevice>()
 
   constructor(kernel: Kernel, busLimit: bigint) {
     this.#kernel = kernel
@@ -65,7 +68,7 @@ class DirectOps implements DmaOps {
     try {
       const address = contiguousAddress(memory, byteOffset, byteLength)
       this.#assertReach(device, address, byteLength, mask)
-      this.#remember(address, { memory, byteOffset, byteLength, pin })
+      this.#remember(address, { device, memory, byteOffset, byteLength, pin })
       return address
     } catch (error) {
       pin?.release()
@@ -73,7 +76,9 @@ class DirectOps implements DmaOps {
     }
   }
 
-  unmapPages(_device: DmaDevice, address: DmaAddress, byteLength: number, memory: DmaMemory): void {
+  /** Nothing but itself keeps a device from memory: the pages of one that may not be at rest stay where they are. */
+  unmapPages(device: DmaDevice, address: DmaAddress, byteLength: number, memory: DmaMemory): void {
+    device.assertQuiet()
     const mapped = this.#mapped.get(toNumber(address)) ?? []
     // Mappings of the same pages of the same memory are alike: it does not matter whose pin goes first.
     const index = mapped.findIndex((one) => one.memory === memory && one.byteLength === byteLength)
@@ -87,9 +92,18 @@ class DirectOps implements DmaOps {
 
   /** Also what is pinned: a file whose pages somebody punches out has others in their place. */
   verify(): void {
+    const before = this.#misled
+    const moved = new Map<DmaDevice, DmaError>()
     for (const [address, mapped] of this.#mapped) {
-      for (const entry of mapped) assertInPlace(address, entry)
+      for (const entry of mapped) {
+        const error = whyNotInPlace(address, entry)
+        if (error && !moved.has(entry.device)) moved.set(entry.device, error)
+      }
     }
+    this.#misled = new Set(moved.keys())
+    for (const device of before) if (!moved.has(device)) device.setMoved(undefined)
+    for (const [device, error] of moved) device.setMoved(error)
+    for (const error of moved.values()) throw error
   }
 
   supportsMask(mask: bigint): boolean {
@@ -200,20 +214,20 @@ function contiguousAddress(memory: DmaMemory, byteOffset: number, byteLength: nu
   return dmaAddress(first * pageSize)
 }
 
-/** @throws DMA_FRAME_MOVED where pages that a device has at `address` are somewhere else now */
-function assertInPlace(address: number, { memory, byteOffset, byteLength }: Mapped): void {
+/** DMA_FRAME_MOVED where pages that a device has at `address` are somewhere else now */
+function whyNotInPlace(address: number, { memory, byteOffset, byteLength }: Mapped): DmaError | undefined {
   // Memory for devices alone has no pages in this process to look at.
-  if (memory.hidden) return
+  if (memory.hidden) return undefined
   const { pageSize } = memory.kernel
   const moved = readFrames(memory, { byteOffset, byteLength }).findIndex(
     (frame, index) => frame !== address / pageSize + index,
   )
-  if (moved < 0) return
-  throw new DmaError(
+  if (moved < 0) return undefined
+  return new DmaError(
     'DMA_FRAME_MOVED',
     `the kernel moved memory that a device was given at 0x${address.toString(16)}: byte ${moved * pageSize} of ${byteLength} is somewhere else now`,
     {
-      hint: 'keep the device at rest, unmap this and map it again: it has another address now. Huge pages are moved when one is taken out of use (soft_offline_page) or by move_pages(2); they are pinned where this process may use io_uring: sudo sysctl kernel.io_uring_disabled=0, and ulimit -l',
+      hint: 'keep the device at rest, unmap or close what lies there, look again (verifyFrames(), setMaster()) and map it anew: it has another address now. Huge pages are moved when one is taken out of use (soft_offline_page) or by move_pages(2); they are pinned where this process may use io_uring: sudo sysctl kernel.io_uring_disabled=0, and ulimit -l',
     },
   )
 }

@@ -23,10 +23,18 @@ export function assertRegionRange(region: DmaRegion, byteOffset: number, byteLen
   const { device } = region
   if (region.closed || !device.dmaReady) {
     device.assertReady()
-    throw new DmaError('DMA_CLOSED', `the DMA region at ${formatDmaAddress(region.dmaAddress)} is closed`)
+    throw regionClosed(region)
   }
   assertRange(`DMA region of ${device.name}`, byteOffset, byteLength, region.byteLength)
   if (byteLength > LONGEST) assertRange(`DMA region of ${device.name}`, 0, byteLength, LONGEST)
+}
+
+/** What a region answers once it is closed. */
+export function regionClosed({ device, firstAddress }: DmaRegion): DmaError {
+  const where = formatDmaAddress(firstAddress)
+  return new DmaError('DMA_CLOSED', `the DMA region of ${device.name} at ${where} is closed`, {
+    hint: 'create it again: its memory has another address then',
+  })
 }
 
 /** @throws DMA_INVALID_ARGUMENT; DMA_DIRECTION for one that the region's own does not include */

@@ -8,7 +8,8 @@ import { DmaDirection, type TransferDirection } from '../vocabulary/direction'
 import { beginTransfer, endTransfer, syncTransfer, transferAddress } from './attended-transfers'
 import type { MappingHome } from './mapping-home'
 import { type MappingHandle, MappingTable } from './mapping-table'
-import { assertRegionDirection, assertRegionRange, assertSameKernel } from './region-checks'
+import { assertRegionDirection, assertRegionRange, assertSameKernel, regionClosed } from './region-checks'
+import { assertStillThere } from './still-there'
 
 /**
  * What a region is made for: `region` to be cut up by anybody, `single` for one mapping, with which it closes, `coherent`
@@ -29,8 +30,6 @@ const NO_MAPPINGS = /* @__PURE__ */ new MappingTable(0)
 export class DmaRegion implements Disposable, MappingHome {
   readonly device: DmaDevice
   readonly memory: DmaMemory
-  /** Where the device finds the region's first byte. */
-  readonly dmaAddress: DmaAddress
   readonly byteLength: number
   readonly direction: TransferDirection
 
@@ -42,6 +41,8 @@ export class DmaRegion implements Disposable, MappingHome {
   readonly coherent: boolean
   /** Nothing of it ever goes through a slot: it was allocated for the device. @internal */
   readonly inPlace: boolean
+  /** Where it was mapped, whatever became of that. @internal */
+  readonly firstAddress: DmaAddress
   // What each transfer reads is never undefined, and flags are compared with `true`: the engine then knows their kind.
   // `private` and not `#` on its path: that takes more code at each use, and engines inline only so much.
   private table = NO_MAPPINGS
@@ -83,8 +84,8 @@ export class DmaRegion implements Disposable, MappingHome {
         `byte ${memoryOffset + byteLength} lies beyond the ${memory.byteLength} of the DMA memory`,
       )
     }
-    this.dmaAddress = device.ops.mapPages(device, memory, memoryOffset, byteLength, direction, mask)
-    this.start = toNumber(this.dmaAddress)
+    this.firstAddress = device.ops.mapPages(device, memory, memoryOffset, byteLength, direction, mask)
+    this.start = toNumber(this.firstAddress)
     try {
       // Regions lie apart, so that a handle of one is most often none of another's.
       this.table = new MappingTable(options.capacity, this.start / device.kernel.pageSize)
@@ -107,6 +108,17 @@ export class DmaRegion implements Disposable, MappingHome {
       memoryOffset + byteLength <= this.memoryOffset + this.byteLength &&
       (this.direction === DmaDirection.Bidirectional || this.direction === direction)
     )
+  }
+
+  /**
+   * Where the device finds the region's first byte.
+   * @throws DMA_CLOSED; DMA_FRAME_MOVED where the kernel moved memory that the device has
+   */
+  get dmaAddress(): DmaAddress {
+    if (this.#closed) throw regionClosed(this)
+    if (this.memory.movable) assertStillThere(this, 0, this.byteLength)
+    if (this.device.dmaReady !== true) this.device.assertInPlace()
+    return this.firstAddress
   }
 
   /** All of the region's bytes, whoever owns them now. A part that is mapped belongs to the device. */
@@ -258,7 +270,7 @@ export class DmaRegion implements Disposable, MappingHome {
 
   #unmap(): void {
     try {
-      this.device.ops.unmapPages(this.device, this.dmaAddress, this.byteLength, this.memory)
+      this.device.ops.unmapPages(this.device, this.firstAddress, this.byteLength, this.memory)
     } catch (error) {
       this.device.quarantine(this.memory, error)
       throw error

@@ -11,6 +11,7 @@ import { assertAttributes, type DmaAttributes, NOT_FOR_STREAMING } from '../voca
 import { assertTransferDirection, type TransferDirection } from '../vocabulary/direction'
 import type { MappingHome } from './mapping-home'
 import { DmaRegion } from './region'
+import { assertStillThere } from './still-there'
 import { StreamingMapping } from './streaming-mapping'
 
 /**
@@ -89,8 +90,10 @@ function homeFor(
   direction: TransferDirection,
 ): { home: MappingHome; byteOffset: number } {
   for (const region of memory.registered) {
-    if (region.covers(device, offset, byteLength, direction))
-      return { home: region, byteOffset: offset - region.memoryOffset }
+    if (!region.covers(device, offset, byteLength, direction)) continue
+    const byteOffset = offset - region.memoryOffset
+    if (memory.movable) assertStillThere(region, byteOffset, byteLength)
+    return { home: region, byteOffset }
   }
   const { pageSize } = device.kernel
   const { bouncer } = device.ops

@@ -37,6 +37,7 @@ export class DmaMemory implements Disposable {
   readonly #pins = new Set<DmaPin>()
   /** Pages around what is wanted that could not be locked: not tried again. */
   #tooMuch = Number.POSITIVE_INFINITY
+  #movable = false
   #state: 'open' | 'closing' | 'quarantined' | 'closed' = 'open'
   #quarantineReason: unknown
   /** Devices that may still reach the pages. */
@@ -118,6 +119,11 @@ export class DmaMemory implements Disposable {
   /** Whether it was allocated for devices alone: its own bytes are not in this process. @internal */
   get hidden(): boolean {
     return this.#mapping.hidden
+  }
+
+  /** Whether some of it was given to a device by where it lies, and nothing keeps it there: huge pages that may not be pinned. @internal */
+  get movable(): boolean {
+    return this.#movable
   }
 
   /** Where devices have this memory now. */
@@ -227,7 +233,10 @@ export class DmaMemory implements Disposable {
     const range = pageRange(byteOffset, byteLength, this.hugePageSize ?? this.kernel.pageSize)
     const known = this.#pinOf(range)
     const pin = known ?? (this.hugePageSize ? this.#pinHuge(range) : this.#pinAround(byteOffset, byteLength))
-    if (pin === undefined) return undefined
+    if (pin === undefined) {
+      this.#movable = true
+      return undefined
+    }
     pin.hold()
     // One that was made here goes with the last mapping that holds it.
     if (!known) pin.close()
