@@ -10,7 +10,8 @@ export interface LoadFailure {
   cause: unknown
 }
 
-const WITHOUT_IT = "a fake kernel works without it: pass { kernel } from '@linux-dma/testkit'"
+const WITHOUT_IT =
+  "programs and tests of your own can do without it on a fake machine of '@linux-dma/testkit': pass them { kernel: machine.kernel }"
 
 /** One error that says what was looked for, the likely cause, and the next command. */
 export function unavailable({ root, platform, file, cause }: LoadFailure): DmaError {

@@ -1,3 +1,5 @@
+import type { Kernel } from '@linux-dma/core'
+import { createFakeMachine, EduDevice } from '@linux-dma/testkit'
 import { describe, expect, it } from 'vitest'
 import { recordedKernel } from '../../test-support/recorded-kernel'
 import { pciFiles, recordedMachine } from '../../test-support/recordings'
@@ -9,7 +11,10 @@ const kernel = recordedKernel({
   ...pciFiles('0000:00:05.0', { id: '8086:2922', resource: [] }),
 })
 
-function refused(selector: UioSelector, of = kernel): { code: string; message: string; hint?: string } {
+function refused(
+  selector: UioSelector,
+  of: Kernel = kernel,
+): { code: string; message: string; hint?: string } {
   try {
     findUioDevice(of, selector)
   } catch (error) {
@@ -56,7 +61,9 @@ describe('findUioDevice', () => {
       code: 'DMA_NO_DEVICE',
       hint: 'there are: uio_pci_generic, lab_uio',
     })
-    expect(refused({ name: 'edu' }, recordedKernel({})).hint).toMatch(/bindDriver/)
+    expect(refused({ name: 'edu' }, recordedKernel({})).hint).toMatch(
+      /bindDriver\(.*, or as root: modprobe uio_pci_generic && echo /,
+    )
   })
 
   it('asks which one where a name is that of several', () => {
@@ -76,5 +83,17 @@ describe('findUioDevice', () => {
       ),
     })
     expect(refused({ pci: '0000:00:06.0' }).code).toBe('DMA_NO_DEVICE')
+  })
+
+  it('begins with what would stop working, where a driver of the machine has the device', () => {
+    const machine = createFakeMachine()
+    const { address } = machine.addDevice(new EduDevice(), { driver: 'nic' })
+    const fake = refused({ pci: address }, machine.kernel)
+    expect(fake).toMatchObject({
+      code: 'DMA_NOT_BOUND',
+      hint: expect.stringMatching(
+        /^nic drives it now: be sure that nothing of this machine needs it; then bindDriver\(/,
+      ),
+    })
   })
 })

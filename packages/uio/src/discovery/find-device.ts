@@ -1,11 +1,11 @@
-import { assertOptions, DmaError, type Kernel } from '@linux-dma/core'
-import { bindCommands, parsePciAddress, readPciDevice } from '@linux-dma/pci'
-import { HOW_TO_GET_ONE, listUioDevices, readUioDevice } from './list-devices'
+import { DmaError, type Kernel } from '@linux-dma/core'
+import { bindCommands, bindWarning, parsePciAddress, readPciDevice } from '@linux-dma/pci'
+import { howToGetOne, listUioDevices, readUioDevice } from './list-devices'
 import type { UioDeviceInfo, UioSelector } from './uio-device-info'
 
 /**
  * Finds the one UIO device that is meant. Numbers of nodes change from boot to boot: a name or a PCI address does not.
- * @param selector `uio0`, `/dev/uio0`, 0, `{ name: 'my-device' }` or `{ pci: '0000:00:04.0' }`
+ * @param selector `uio0`, `/dev/uio0`, 0, the PCI address `0000:00:04.0` or `{ pci: '0000:00:04.0' }`, or `{ name: 'my-device' }`
  * @throws DMA_INVALID_ARGUMENT; DMA_NO_DEVICE; DMA_AMBIGUOUS where several have the name or the PCI device; DMA_NOT_BOUND for
  *   a PCI device that has no UIO driver
  * @example
@@ -15,25 +15,25 @@ import type { UioDeviceInfo, UioSelector } from './uio-device-info'
  */
 export function findUioDevice(kernel: Kernel, selector: UioSelector): UioDeviceInfo {
   if (typeof selector === 'number' || typeof selector === 'string') {
-    return readUioDevice(kernel, nodeOf(selector))
+    const node = typeof selector === 'number' ? `uio${selector}` : selector.replace(/^\/dev\//, '')
+    if (/^uio\d+$/.test(node)) return readUioDevice(kernel, node)
+    if (typeof selector === 'string' && selector.includes(':'))
+      return byPci(kernel, parsePciAddress(selector))
+    throw notASelector(`'${selector}'`)
   }
-  assertOptions('a UIO device', selector, ['name', 'pci'])
-  if ('name' in selector && !('pci' in selector) && typeof selector.name === 'string') {
-    return byName(kernel, selector.name)
-  }
-  if ('pci' in selector && !('name' in selector)) return byPci(kernel, parsePciAddress(selector.pci))
-  throw notASelector('an object')
+  if (typeof selector !== 'object' || selector === null) throw notASelector(String(selector))
+  const { name, pci } = selector as { name?: unknown; pci?: unknown }
+  if (name !== undefined && pci !== undefined)
+    throw notASelector('{ name, pci }', 'pass one of name and pci: ')
+  const known = Object.keys(selector).every((key) => key === 'name' || key === 'pci')
+  if (known && typeof name === 'string') return byName(kernel, name)
+  if (known && pci !== undefined) return byPci(kernel, parsePciAddress(pci as string))
+  throw notASelector(`{ ${Object.keys(selector).join(', ')} }`)
 }
 
-function nodeOf(selector: string | number): string {
-  const node = typeof selector === 'number' ? `uio${selector}` : selector.replace(/^\/dev\//, '')
-  if (/^uio\d+$/.test(node)) return node
-  throw notASelector(`'${selector}'`)
-}
-
-function notASelector(what: string): DmaError {
-  return new DmaError('DMA_INVALID_ARGUMENT', `${what} says of no UIO device which is meant`, {
-    hint: "'uio0', '/dev/uio0', 0, { name: 'uio_pci_generic' } or { pci: '0000:00:04.0' }; listUioDevices() has all",
+function notASelector(what: string, advice = ''): DmaError {
+  return new DmaError('DMA_INVALID_ARGUMENT', `${what} does not say which UIO device is meant`, {
+    hint: `${advice}'uio0', '/dev/uio0', 0, a PCI address as '0000:00:04.0' or { pci: '0000:00:04.0' }, or { name: 'uio_pci_generic' }; listUioDevices() has all`,
   })
 }
 
@@ -45,7 +45,7 @@ function byName(kernel: Kernel, name: string): UioDeviceInfo {
     `is called '${name}'`,
     () =>
       new DmaError('DMA_NO_DEVICE', `no UIO device is called '${name}'`, {
-        hint: names.length > 0 ? `there are: ${names.join(', ')}` : HOW_TO_GET_ONE,
+        hint: names.length > 0 ? `there are: ${names.join(', ')}` : howToGetOne(),
       }),
   )
 }
@@ -60,7 +60,7 @@ function byPci(kernel: Kernel, address: string): UioDeviceInfo {
         'DMA_NOT_BOUND',
         `${address} is bound to ${driver ?? 'no driver'}, not to a UIO driver`,
         {
-          hint: `bindDriver('${address}', 'uio_pci_generic') of @linux-dma/pci, or ${bindCommands(address, driver, 'uio_pci_generic')}`,
+          hint: `${bindWarning(kernel, driver)}bindDriver('${address}', 'uio_pci_generic') of @linux-dma/pci, or ${bindCommands(address, driver, 'uio_pci_generic')}`,
         },
       )
     },

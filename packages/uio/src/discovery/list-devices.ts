@@ -1,5 +1,5 @@
 import { assertOptions, DmaError, isDmaError, type Kernel, linuxKernel } from '@linux-dma/core'
-import { linkName, readPciBars } from '@linux-dma/pci'
+import { bindCommands, linkName, readPciBars } from '@linux-dma/pci'
 import { iommuTranslates } from './iommu'
 import { readMaps } from './maps'
 import { readPci } from './pci'
@@ -8,9 +8,13 @@ import { numbersIn, readNumber, readOptional, resolveLink, UIO_CLASS } from './s
 import { SystemMemory } from './system-memory'
 import type { UioDeviceInfo } from './uio-device-info'
 
-/** What to do where no device has a UIO driver. */
-export const HOW_TO_GET_ONE =
-  "give a PCI device to one, as root: bindDriver('0000:01:00.0', 'uio_pci_generic') of @linux-dma/pci, with its address from 'lspci -D'"
+/** What to do where no device has a UIO driver, with an address to stand for that of the device. */
+export function howToGetOne(): string {
+  const address = '0000:01:00.0'
+  const call = `bindDriver('${address}', 'uio_pci_generic') of @linux-dma/pci`
+  const commands = bindCommands(address, 'its driver', 'uio_pci_generic')
+  return `give a PCI device to one that nothing of this machine needs ('lspci -D' has the addresses): ${call}, or ${commands}`
+}
 
 /**
  * Lists the UIO devices that there are now, by number. Reads sysfs only and needs no privileges. A device that goes away
@@ -48,7 +52,7 @@ export function readUioDevice(kernel: Kernel, node: string): UioDeviceInfo {
     if (!isGone(error)) throw error
   }
   throw new DmaError('DMA_NO_DEVICE', `there is no UIO device ${node}`, {
-    hint: nodes.length > 0 ? `there are: ${nodes.join(', ')}` : HOW_TO_GET_ONE,
+    hint: nodes.length > 0 ? `there are: ${nodes.join(', ')}` : howToGetOne(),
     path: `${UIO_CLASS}/${node}`,
   })
 }

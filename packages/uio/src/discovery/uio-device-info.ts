@@ -58,10 +58,14 @@ export interface UioPciInfo {
 }
 
 /**
- * Which UIO device is meant: its node, as a name, a path or a number; what its driver calls it; or the address of the PCI
- * device behind it.
+ * Which UIO device is meant: its node, as a name, a path or a number; the address of the PCI device behind it, as it is or named
+ * as one; or what its driver calls it.
  */
-export type UioSelector = string | number | { readonly name: string } | { readonly pci: string }
+export type UioSelector =
+  | string
+  | number
+  | { readonly name: string; readonly pci?: never }
+  | { readonly pci: string; readonly name?: never }
 
 /** A UIO device as sysfs shows it to everybody. */
 export interface UioDeviceInfo {
