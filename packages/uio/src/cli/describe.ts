@@ -5,7 +5,7 @@ import { formatTable } from './table'
 
 /** One line for each device, below a heading. */
 export function describeBriefly(devices: readonly UioDeviceInfo[]): string {
-  const heading = ['NODE', 'NAME', 'VERSION', 'DEVICE', 'ID', 'DRIVER', 'MAPS', 'EVENTS']
+  const heading = ['NODE', 'NAME', 'VERSION', 'DEVICE', 'ID', 'DRIVER', 'MAPS', 'PORTS', 'EVENTS']
   const rows = devices.map(({ node, name, version, devicePath, pci, driver, maps, ports, eventCount }) => [
     node,
     name,
@@ -13,7 +13,8 @@ export function describeBriefly(devices: readonly UioDeviceInfo[]): string {
     pci?.address ?? devicePath.slice(devicePath.lastIndexOf('/') + 1),
     pci ? identity(pci) : '-',
     driver ?? '-',
-    ports.length === 0 ? `${maps.length}` : `${maps.length}, ${ports.length} of ports`,
+    `${maps.length}`,
+    `${ports.length}`,
     `${eventCount}`,
   ])
   return formatTable([heading, ...rows])
@@ -66,14 +67,27 @@ function describeIommu({ iommuGroup, iommuType }: UioDeviceInfo): string {
   return iommuGroup === undefined ? 'none' : `group ${iommuGroup}, type ${iommuType ?? 'unknown'}`
 }
 
-/** Whether a physical address means anything to the device, and what to do where it does not. */
+/** Whether a physical address means anything to the device, as far as that is known, and what to do where it does not. */
 function describeDma(device: UioDeviceInfo): string {
-  const allocated = device.maps.some(({ dmaMemory }) => dmaMemory) ? '; DMA memory is among the maps' : ''
-  if (!iommuTranslates(device)) {
-    return `physical addresses reach memory, all of it: openUio(…, { unsafePhysicalAddresses: true })${allocated}`
-  }
-  const other = device.pci ? 'take vfio-pci instead' : 'use memory of its driver'
-  return `physical addresses do not get through the IOMMU: ${other}, or boot with iommu=pt${allocated}`
+  const translated = iommuTranslates(device)
+  // Of a PCI device it is known that its transfers go where bus mastering lets them; of others sysfs tells nothing.
+  const physical = device.pci ? ofPci(translated) : ofOthers(translated)
+  return device.maps.some(({ dmaMemory }) => dmaMemory)
+    ? `${physical}; DMA memory of its driver is among the maps`
+    : physical
+}
+
+function ofPci(translated: boolean): string {
+  return translated
+    ? 'physical addresses do not get through the IOMMU: take vfio-pci instead, or boot with iommu=pt'
+    : 'physical addresses reach memory, all of it: openUio(…, { unsafePhysicalAddresses: true })'
+}
+
+function ofOthers(translated: boolean): string {
+  const what = 'sysfs does not tell whether the device does DMA'
+  return translated
+    ? `${what}; physical addresses would not get through the IOMMU`
+    : `${what}; if it does, no IOMMU keeps it from any memory: openUio(…, { unsafePhysicalAddresses: true })`
 }
 
 function mapTable(maps: readonly UioMapInfo[]): string {

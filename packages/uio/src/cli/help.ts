@@ -12,5 +12,6 @@ Options:
   -h, --help      this text
   -V, --version   the version of @linux-dma/uio
 
-Exit status: 0; 1: there is no such device, or they cannot be listed; 2: a wrong option.
+Exit status: 0, also where there is no device; 1: one that was named is not there, or they cannot be listed;
+2: a wrong option, or what is no PCI address.
 `

@@ -1,7 +1,7 @@
 import { isDmaError, type Kernel } from '@linux-dma/core'
-import { bindCommands, parsePciAddress } from '@linux-dma/pci'
+import { parsePciAddress } from '@linux-dma/pci'
 import { findUioDevice } from '../discovery/find-device'
-import { listUioDevices } from '../discovery/list-devices'
+import { howToGetOne, listUioDevices } from '../discovery/list-devices'
 import type { UioDeviceInfo, UioSelector } from '../discovery/uio-device-info'
 import { type LsuioArguments, parseArguments } from './arguments'
 import { describeBriefly, describeFully } from './describe'
@@ -22,21 +22,26 @@ export interface LsuioOptions {
   readonly version: string
 }
 
-/** The command's exit statuses. */
+/** The command's exit statuses. That there is no device is an answer. */
 const LISTED = 0
-const NOTHING = 1
+const FAILED = 1
 const USAGE = 2
+
+/** What has the form of a PCI address, if not the digits of one. */
+const LIKE_A_PCI_ADDRESS = /^[\da-f:]+\.[\da-f]$/i
 
 /**
  * The command `lsuio`.
  * @param args what stands behind its name
- * @returns the exit status: 0; 1 where there is no such device, or they cannot be listed; 2 for a wrong option
+ * @returns the exit status: 0; 1 where a device that was named is not there, or they cannot be listed; 2 for a wrong use
  */
 export function lsuio(args: readonly string[], options: LsuioOptions): number {
   const { stdout, stderr } = options
   let parsed: LsuioArguments
+  let wanted: UioSelector[]
   try {
     parsed = parseArguments(args)
+    wanted = parsed.devices.map(selectorOf)
   } catch (error) {
     stderr.write(`lsuio: ${(error as Error).message}\n'lsuio --help' has the options\n`)
     return USAGE
@@ -46,15 +51,20 @@ export function lsuio(args: readonly string[], options: LsuioOptions): number {
     return LISTED
   }
   try {
-    return list(parsed, options)
+    list(parsed, wanted, options)
+    return LISTED
   } catch (error) {
     if (!isDmaError(error)) throw error
     stderr.write(`lsuio: ${error.message}\n`)
-    return NOTHING
+    return FAILED
   }
 }
 
-function list({ devices: wanted, json, verbose }: LsuioArguments, options: LsuioOptions): number {
+function list(
+  { json, verbose }: LsuioArguments,
+  wanted: readonly UioSelector[],
+  options: LsuioOptions,
+): void {
   const kernel = options.kernel()
   const all = listUioDevices({ kernel })
   const devices = wanted.length === 0 ? all : chosen(kernel, all, wanted)
@@ -63,17 +73,17 @@ function list({ devices: wanted, json, verbose }: LsuioArguments, options: Lsuio
     const text = verbose ? devices.map(describeFully).join('\n\n') : describeBriefly(devices)
     options.stdout.write(`${text}\n`)
   }
-  if (devices.length > 0) return LISTED
-  const commands = bindCommands('0000:01:00.0', 'its driver', 'uio_pci_generic')
-  options.stderr.write(
-    `lsuio: there is no UIO device\n  hint: 'lspci -D' has the address of a PCI device; ${commands}\n`,
-  )
-  return NOTHING
+  if (devices.length === 0) {
+    options.stderr.write(`lsuio: there is no UIO device\n  hint: ${howToGetOne()}\n`)
+  }
 }
 
 /** Those that are meant, in the order of their numbers. A name stands for all that have it. */
-function chosen(kernel: Kernel, all: readonly UioDeviceInfo[], wanted: readonly string[]): UioDeviceInfo[] {
-  const selectors = wanted.map(selectorOf)
+function chosen(
+  kernel: Kernel,
+  all: readonly UioDeviceInfo[],
+  selectors: readonly UioSelector[],
+): UioDeviceInfo[] {
   for (const selector of selectors) {
     // What is not among them is looked for on its own, for the error that says why it is not there.
     if (!all.some((device) => isMeant(device, selector))) findUioDevice(kernel, selector)
@@ -81,10 +91,11 @@ function chosen(kernel: Kernel, all: readonly UioDeviceInfo[], wanted: readonly 
   return all.filter((device) => selectors.some((selector) => isMeant(device, selector)))
 }
 
+/** @throws DMA_INVALID_ARGUMENT for what was meant as a PCI address and is none */
 function selectorOf(word: string): UioSelector {
   if (/^\d+$/.test(word)) return Number(word)
   if (/^(\/dev\/)?uio\d+$/.test(word)) return word
-  return /^[\da-f:]+\.[0-7]$/i.test(word) ? { pci: parsePciAddress(word) } : { name: word }
+  return LIKE_A_PCI_ADDRESS.test(word) ? { pci: parsePciAddress(word) } : { name: word }
 }
 
 function isMeant({ number, node, path, name, pci }: UioDeviceInfo, selector: UioSelector): boolean {

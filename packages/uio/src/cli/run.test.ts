@@ -34,9 +34,9 @@ describe('lsuio', () => {
     const { status, stdout } = call('lsuio', () => machine.kernel)
     expect(status).toBe(0)
     expect(stdout).toMatch(
-      new RegExp(`^uio0 +uio_pci_generic +0\\.01\\.0 +${edu.address} +1234:11e8 .* 1 +0$`, 'm'),
+      new RegExp(`^uio0 +uio_pci_generic +0\\.01\\.0 +${edu.address} +1234:11e8 .* 1 +0 +0$`, 'm'),
     )
-    expect(stdout).toMatch(/^uio1 +counter +7 +counter +- .* 0 +3$/m)
+    expect(stdout).toMatch(/^uio1 +counter +7 +counter +- .* 0 +0 +3$/m)
     expect(call('lsuio -v 0', () => machine.kernel).stdout).toContain('unsafePhysicalAddresses')
     machine.assertQuiescent()
   })
@@ -45,11 +45,11 @@ describe('lsuio', () => {
     expect(call('lsuio')).toEqual({
       status: 0,
       stderr: '',
-      stdout: `NODE   NAME             VERSION  DEVICE        ID         DRIVER           MAPS           EVENTS
-uio0   uio_pci_generic  0.01.0   0000:00:04.0  1234:11e8  uio_pci_generic  1              0
-uio1   uio_pci_generic  0.01.0   0000:00:0b.0  1af4:1110  uio_pci_generic  1              0
-uio2   lab_uio          0.01.0   lab_uio       -          lab_uio          3, 1 of ports  12
-uio10  uio_pci_generic  0.01.0   0000:00:0c.0  8086:10d3  uio_pci_generic  3              0
+      stdout: `NODE   NAME             VERSION  DEVICE        ID         DRIVER           MAPS  PORTS  EVENTS
+uio0   uio_pci_generic  0.01.0   0000:00:04.0  1234:11e8  uio_pci_generic  1     0      0
+uio1   uio_pci_generic  0.01.0   0000:00:0b.0  1af4:1110  uio_pci_generic  1     0      0
+uio2   lab_uio          0.01.0   lab_uio       -          lab_uio          3     1      12
+uio10  uio_pci_generic  0.01.0   0000:00:0c.0  8086:10d3  uio_pci_generic  3     0      0
 `,
     })
   })
@@ -111,7 +111,7 @@ uio10  uio_pci_generic  0.01.0   0000:00:0c.0  8086:10d3  uio_pci_generic  3    
         driver  lab_uio
         events  12
         IOMMU   none
-        DMA     physical addresses reach memory, all of it: openUio(…, { unsafePhysicalAddresses: true }); DMA memory is among the maps
+        DMA     sysfs does not tell whether the device does DMA; if it does, no IOMMU keeps it from any memory: openUio(…, { unsafePhysicalAddresses: true }); DMA memory of its driver is among the maps
         Maps
           MAP   NAME     ADDRESS             SIZE    OFFSET  WHAT
           0     logical  0xff1100000264e000  8 KiB   0x0     memory; the address is a pointer of the kernel, nothing for a device
@@ -134,18 +134,22 @@ uio10  uio_pci_generic  0.01.0   0000:00:0c.0  8086:10d3  uio_pci_generic  3    
     expect(nodes('')).toHaveLength(4)
   })
 
-  it('ends with 1 where there is none, and says what to do', () => {
+  it('has no device to list, and says how to get one', () => {
     const none = () => recordedKernel({})
     expect(call('lsuio', none)).toMatchObject({
-      status: 1,
+      status: 0,
       stdout: '',
-      stderr: expect.stringMatching(/there is no UIO device\n.*modprobe uio_pci_generic/),
+      stderr: expect.stringMatching(/there is no UIO device\n.*bindDriver.*modprobe uio_pci_generic/),
     })
     expect(call('lsuio --json', none)).toMatchObject({
-      status: 1,
+      status: 0,
       stdout: '{\n  "schema": 1,\n  "devices": []\n}\n',
       stderr: expect.stringContaining('modprobe'),
     })
+    expect(call('lsuio --json 0', none)).toMatchObject({ status: 1, stdout: '' })
+  })
+
+  it('ends with 1 where one that was named is not there, and says what to do', () => {
     expect(call('lsuio uio7')).toMatchObject({
       status: 1,
       stdout: '',
@@ -179,6 +183,28 @@ uio10  uio_pci_generic  0.01.0   0000:00:0c.0  8086:10d3  uio_pci_generic  3    
       throw new TypeError('broken')
     }
     expect(() => call('lsuio', broken)).toThrow('broken')
+  })
+
+  it.each(['99:99.9', 'f.1', '00:04.9', '0000:00:ff.0', '4.0'])(
+    'takes %s for a PCI address that is none',
+    (word) => {
+      expect(call(`lsuio ${word}`)).toMatchObject({
+        status: 2,
+        stdout: '',
+        stderr: expect.stringMatching(
+          new RegExp(
+            `^lsuio: DMA_INVALID_ARGUMENT: '${word}' is not a PCI address\n.*'lsuio --help' has`,
+            's',
+          ),
+        ),
+      })
+      expect(call('lsuio 00:1e.7')).toMatchObject({ status: 1 })
+    },
+  )
+
+  it("says that the command is 'lsuio'", () => {
+    expect(call('').stderr).toMatch(/^uio: a command is missing, and the only one is 'lsuio'\n/)
+    expect(call('lspci').stderr).toMatch(/^uio: there is no command 'lspci', only 'lsuio'\n/)
   })
 
   it.each(['lsuio --jsonn', 'lsuio -x', 'lsuio --verbose=3', '', 'lspci', 'uio0'])(

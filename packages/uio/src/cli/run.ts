@@ -10,7 +10,10 @@ export function run(args: readonly string[], options: LsuioOptions): number {
   const [command, ...rest] = args
   if (command === 'lsuio') return lsuio(rest, options)
   if (command?.startsWith('-')) return lsuio(args, options)
-  const what = command === undefined ? 'a command is missing' : `there is no command '${command}'`
+  const what =
+    command === undefined
+      ? "a command is missing, and the only one is 'lsuio'"
+      : `there is no command '${command}', only 'lsuio'`
   options.stderr.write(`uio: ${what}\n\n${help}`)
   return 2
 }
