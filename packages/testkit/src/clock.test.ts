@@ -1,6 +1,8 @@
+import { POLLIN } from '@linux-dma/native'
 import { describe, expect, it } from 'vitest'
 import { VirtualClock } from './clock'
 import { outcome } from './fixtures/outcome'
+import { createFakeMachine } from './machine'
 
 describe('events', () => {
   it('run in the order of their time, then of their making', () => {
@@ -118,4 +120,55 @@ it('stands still while nobody waits', async () => {
   })
   await clock.settle()
   expect(ran).toBe(false)
+})
+
+describe('what keeps the process alive', () => {
+  /** Timers that it would wait for. */
+  const vigils = () => process.getActiveResourcesInfo().filter((resource) => resource === 'Timeout').length
+
+  it('is somebody who waits for what is not scheduled, until nobody does', async () => {
+    const { kernel } = createFakeMachine()
+    const before = vigils()
+    const fd = kernel.eventfd()
+    const watch = kernel.watch(fd, 8, { onCount: () => {}, onError: () => {} })
+    await new VirtualClock(true).settle()
+    expect(vigils()).toBe(before + 1)
+    watch.unref()
+    expect(vigils()).toBe(before)
+    watch.ref()
+    await new VirtualClock(true).settle()
+    expect(vigils()).toBe(before + 1)
+    watch.close()
+    expect(vigils()).toBe(before)
+  })
+
+  it('leaves it to real signals to end the waiting', async () => {
+    const { kernel, clock } = createFakeMachine()
+    const fd = kernel.eventfd()
+    const before = vigils()
+    const polled = kernel.poll(fd, POLLIN, { signal: AbortSignal.timeout(20) })
+    await expect(polled).rejects.toMatchObject({ name: 'TimeoutError' })
+    expect(clock.now()).toBe(0)
+    expect(vigils()).toBe(before)
+  })
+
+  it('is a sleep, where time does not move by itself', async () => {
+    const clock = new VirtualClock(false)
+    const before = vigils()
+    const controller = new AbortController()
+    const sleeping = clock.sleep(10, { signal: controller.signal })
+    await clock.settle()
+    expect(vigils()).toBe(before + 1)
+    controller.abort(new Error('enough'))
+    await expect(sleeping).rejects.toThrow('enough')
+    expect(vigils()).toBe(before)
+  })
+
+  it('is no event that nobody waits for', async () => {
+    const clock = new VirtualClock(true)
+    const before = vigils()
+    clock.schedule(1, () => {})
+    await clock.settle()
+    expect(vigils()).toBe(before)
+  })
 })

@@ -24,12 +24,17 @@ export interface FakeClock extends Clock {
   settle(): Promise<void>
 }
 
+/** The longest that a real timer waits, in milliseconds: 24 days. */
+const longestTimer = 2 ** 31 - 1
+
 /**
- * Virtual time: a queue of events in the order of their time, then of their making. It reads no real clock and
- * starts no real timer, so that a run depends on nothing but the program.
+ * Virtual time: a queue of events in the order of their time, then of their making. It reads no real clock, and no real
+ * timer has a say in it, so that a run depends on nothing but the program.
  *
  * While somebody waits, a pump on `setImmediate` first tells one waiter whose descriptor is readable; only when
- * there is none does it move time to the next event. Handlers and promises thus run before time goes on.
+ * there is none does it move time to the next event. Handlers and promises thus run before time goes on. Where there is
+ * no event either, the pump rests, and a timer that does nothing keeps the process alive: somebody waits, as on Linux,
+ * and what ends that can only come from outside.
  */
 export class VirtualClock implements FakeClock {
   readonly #autoAdvance: boolean
@@ -39,6 +44,8 @@ export class VirtualClock implements FakeClock {
   /** Waiters that keep the process alive: sleeps, polls, watches that are not `unref()`ed. */
   #holds = 0
   #immediate: NodeJS.Immediate | undefined
+  /** Keeps the process alive while somebody waits and nothing is scheduled that could end it. */
+  #vigil: NodeJS.Timeout | undefined
   #deliver: () => boolean = () => false
 
   constructor(autoAdvance: boolean) {
@@ -133,7 +140,10 @@ export class VirtualClock implements FakeClock {
   /** Takes back one `hold()`. */
   release(): void {
     this.#holds--
-    if (this.#holds === 0) this.#immediate?.unref()
+    if (this.#holds > 0) return
+    this.#immediate?.unref()
+    clearTimeout(this.#vigil)
+    this.#vigil = undefined
   }
 
   /** Makes the pump look again: something became readable or was scheduled. */
@@ -151,11 +161,14 @@ export class VirtualClock implements FakeClock {
         this.wake()
         return
       }
+      if (this.#holds === 0) return
       const next = this.#queue[0]
-      if (next === undefined || this.#holds === 0) return
-      if (this.#autoAdvance || next.time <= this.#now) {
+      if (next !== undefined && (this.#autoAdvance || next.time <= this.#now)) {
         this.wake()
         this.#runNext(next)
+      } else {
+        // Of a function that knows nothing of the clock, so that it keeps no machine from being collected.
+        this.#vigil ??= setTimeout(doNothing, longestTimer)
       }
     } catch (error) {
       this.wake()
@@ -169,3 +182,5 @@ export class VirtualClock implements FakeClock {
     event.run()
   }
 }
+
+function doNothing(): void {}
