@@ -51,7 +51,10 @@ export class FileSystem {
     const names = split(path)
     const name = names.pop()!
     const parent = this.#walk(`/${names.join('/')}`, true)
-    if (parent.kind === 'directory') parent.entries.delete(name)
+    if (parent.kind !== 'directory') return
+    const node = parent.entries.get(name)
+    if (node !== undefined) markRemoved(node)
+    parent.entries.delete(name)
   }
 
   open(path: string, access: FileAccess): OpenFile {
@@ -141,6 +144,13 @@ export class FileSystem {
     }
     return node
   }
+}
+
+/** Tells the text files in a tree, which may be open, that they are no more. */
+function markRemoved(node: Node): void {
+  if (node.kind === 'text') node.removed = true
+  if (node.kind !== 'directory') return
+  for (const name of node.entries.keys()) markRemoved(node.entries.get(name)!)
 }
 
 class OpenDirectory extends OpenFile {

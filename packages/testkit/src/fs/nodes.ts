@@ -26,6 +26,8 @@ export interface TextFile extends Ownership {
   readonly kind: 'text'
   readonly read?: () => string
   readonly write?: (text: string) => void
+  /** What the file was about is gone, and the file with it: who has it open is told so. */
+  removed?: boolean
 }
 
 /** Anything that answers open(2) in its own way. */

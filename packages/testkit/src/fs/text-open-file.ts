@@ -13,6 +13,7 @@ export class TextOpenFile extends OpenFile {
   }
 
   override readAt(bytes: Uint8Array, position: number): number {
+    this.#assertThere()
     if (position === 0 || this.#text === undefined) {
       this.#text = new TextEncoder().encode(this.#node.read?.() ?? fail('EIO', `${this.path} cannot be read`))
     }
@@ -22,9 +23,14 @@ export class TextOpenFile extends OpenFile {
   }
 
   override writeAt(bytes: Uint8Array): number {
+    this.#assertThere()
     const write = this.#node.write ?? fail('EIO', `${this.path} cannot be written`)
     write(new TextDecoder().decode(bytes))
     return bytes.byteLength
+  }
+
+  #assertThere(): void {
+    if (this.#node.removed) fail('ENODEV', 'what the file was about is gone')
   }
 }
 

@@ -23,7 +23,7 @@ export interface PciIdentity {
 
 /** A BAR: registers in memory space, or I/O ports. */
 export interface BarLayout {
-  /** Bytes: a power of two, 4096 or more in memory space, 4 to 256 for I/O ports. */
+  /** Bytes: a power of two, 16 or more in memory space, 4 to 256 for I/O ports. */
   readonly byteLength: number
   /** `memory` by default. */
   readonly kind?: 'memory' | 'io'
@@ -126,6 +126,11 @@ export abstract class DeviceModel {
       )
     }
     this.#slot = slot
+  }
+
+  /** Takes the model back from a machine that could not have it: called by `machine.addDevice`, which then fails. */
+  detach(): void {
+    this.#slot = undefined
   }
 
   /** Memory, through bus mastering and the IOMMU. */

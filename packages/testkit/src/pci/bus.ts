@@ -86,7 +86,14 @@ export class PciBus {
       if (bar.kind === 'io') this.#parts.ports.add(new IoBar(device, bar), device)
     this.#parts.vfio.join(device)
     this.#sysfs.addDevice(device)
-    if (driver !== null) this.#bindAtStart(device, driver)
+    if (driver === null) return
+    try {
+      this.#bindAtStart(device, driver)
+    } catch (error) {
+      this.remove(model)
+      model.detach()
+      throw error
+    }
   }
 
   /** Pulls a device out. False where it is not on this bus. */

@@ -137,6 +137,55 @@ describe('binding', () => {
   })
 })
 
+describe('files of a device that is pulled out', () => {
+  it('answer ENODEV to those who have them open', () => {
+    const machine = createFakeMachine()
+    const { kernel } = machine
+    const device = machine.addDevice(new PlainDevice(), { driver: null })
+    const open = (name: string, flags: number) =>
+      kernel.open(`/sys/bus/pci/devices/${device.address}/${name}`, flags)
+    const [config, resource, vendor] = [open('config', 2), open('resource0', 2), open('vendor', 0)]
+    const window = kernel.mapRegisters(resource, { byteLength: 4096 })
+    machine.removeDevice(device)
+    const bytes = new Uint8Array(4)
+    for (const call of [
+      () => kernel.read(config, bytes, 0),
+      () => kernel.read(config, bytes, 5000),
+      () => kernel.write(config, bytes, 4),
+      () => kernel.read(vendor, bytes, 0),
+      () => kernel.read(resource, bytes, 0),
+      () => kernel.write(resource, bytes, 0),
+      () => kernel.mapRegisters(resource, { byteLength: 4096 }),
+    ]) {
+      expect(outcome(call)).toBe('ENODEV')
+    }
+    expect(window.read32(0)).toBe(0xffff_ffff)
+  })
+})
+
+describe('a device that its driver refuses', () => {
+  it('is not plugged in, and can be without that driver', () => {
+    class OldPin extends PlainDevice {
+      override readonly interrupts = { pinMaskable: false }
+    }
+    const machine = createFakeMachine()
+    const { kernel } = machine
+    const device = new OldPin()
+    const address = '0000:00:04.0'
+    const plug = (driver: string | null) => outcome(() => machine.addDevice(device, { address, driver }))
+    expect(plug('uio_pci_generic')).toBe('ENODEV')
+    expect(kernel.list('/sys/bus/pci/devices')).toEqual([])
+    expect(outcome(() => device.address)).toBe('DMA_NOT_ATTACHED')
+    expect(plug(null)).toContain('OK')
+    expect(kernel.list('/sys/bus/pci/devices')).toEqual([address])
+    const alone = new PlainDevice()
+    const options = { name: 'alone', driver: 'uio_dmem_genirq', interrupt: false } as const
+    expect(outcome(() => machine.addPlatformDevice(alone, options))).toBe('ENXIO')
+    expect(kernel.list('/sys/bus/platform/devices')).toEqual([])
+    expect(outcome(() => machine.addPlatformDevice(alone, { name: 'alone' }))).toContain('OK')
+  })
+})
+
 describe('groups of several devices', () => {
   function pair(otherDriver: string | null) {
     const machine = createFakeMachine()

@@ -26,14 +26,16 @@ export class ResourceFile extends OpenFile {
   }
 
   override writeAt(bytes: Uint8Array, position: number): number {
+    this.#assertThere()
     if (position >= this.#bar.byteLength) fail('EFBIG', `the BAR has ${this.#bar.byteLength} bytes`)
     return this.#access(bytes, position, 'write')
   }
 
   override mapRegisters({ byteLength, position, access }: MapRequest): RegisterWindow {
+    this.#assertThere()
     const { index, byteLength: end, kind } = this.#bar
     if (kind === 'io') return fail('ENODEV', 'I/O ports cannot be mapped: read and write the file')
-    if (position + wholePages(byteLength) > end) fail('EINVAL', `BAR ${index} has ${end} bytes`)
+    if (position + wholePages(byteLength) > wholePages(end)) fail('EINVAL', `BAR ${index} has ${end} bytes`)
     const registers = this.#device.registers(index)
     const place = { registers, byteOffset: position, byteLength, writable: access === 'read-write' }
     return openWindow(place, this, this.#owner)
@@ -41,11 +43,16 @@ export class ResourceFile extends OpenFile {
 
   /** What goes beyond the end is cut off, as sysfs does it for every file of a known size. */
   #access(bytes: Uint8Array, position: number, direction: 'read' | 'write'): number {
+    this.#assertThere()
     const { byteLength, kind } = this.#bar
     const part = bytes.subarray(0, Math.max(0, byteLength - position))
     if (part.byteLength === 0) return 0
     if (kind === 'memory') return fail('EIO', 'a BAR in memory space is mapped, not read or written')
     return accessPorts(new IoBar(this.#device, this.#bar), position, part, direction)
+  }
+
+  #assertThere(): void {
+    if (this.#device.removed) fail('ENODEV', `${this.#device.address} was pulled out`)
   }
 }
 

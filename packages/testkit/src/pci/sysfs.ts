@@ -127,6 +127,7 @@ class ConfigFile extends OpenFile {
   }
 
   override readAt(bytes: Uint8Array, position: number): number {
+    this.#assertThere()
     const end = this.#process.has('CAP_SYS_ADMIN') ? configBytes : conventionalHeaderBytes
     const count = Math.max(0, Math.min(bytes.byteLength, end - position))
     if (count > 0) this.#device.config.read(position, bytes.subarray(0, count))
@@ -134,8 +135,13 @@ class ConfigFile extends OpenFile {
   }
 
   override writeAt(bytes: Uint8Array, position: number): number {
+    this.#assertThere()
     const count = Math.max(0, Math.min(bytes.byteLength, configBytes - position))
     if (count > 0) this.#device.writeConfig(position, bytes.subarray(0, count))
     return count
+  }
+
+  #assertThere(): void {
+    if (this.#device.removed) fail('ENODEV', `${this.#device.address} was pulled out`)
   }
 }

@@ -80,7 +80,14 @@ export class PlatformBus {
     }
     if (typeof interrupt !== 'boolean') invalidArgument('interrupt is neither true nor false')
     const device = this.addDevice(name, model, interrupt, checkData(name, options))
-    if (driver !== null) this.bind(driver, device)
+    if (driver === null) return device
+    try {
+      this.bind(driver, device)
+    } catch (error) {
+      this.remove(model)
+      model.detach()
+      throw error
+    }
     return device
   }
 
