@@ -26,6 +26,8 @@ export abstract class AttachedModel implements DeviceSlot {
   /** Set when the device was pulled out: it answers nothing from then on. */
   removed = false
   protected line = false
+  /** Bytes of each BAR, by index. */
+  readonly #lengths: readonly number[]
   readonly #parts: SlotParts
 
   constructor(
@@ -37,6 +39,7 @@ export abstract class AttachedModel implements DeviceSlot {
     parts: SlotParts,
   ) {
     this.#parts = parts
+    this.#lengths = Array.from({ length: 6 }, (_, index) => this.bar(index)?.byteLength ?? 0)
   }
 
   /** Whether the device may reach memory. */
@@ -73,6 +76,7 @@ export abstract class AttachedModel implements DeviceSlot {
     const ones = width === 64 ? 0xffff_ffff_ffff_ffffn : 2 ** width - 1
     if (this.removed) return ones
     const { model } = this
+    if (this.#isBeyond(bar, byteOffset)) return width === 64 ? 0n : 0
     if (!model.accepts(bar, byteOffset, width)) {
       const narrower = ([8, 16, 32] as const).some(
         (one) => one < width && model.accepts(bar, byteOffset, one),
@@ -93,8 +97,13 @@ export abstract class AttachedModel implements DeviceSlot {
   }
 
   #store(bar: number, byteOffset: number, width: AccessWidth, value: number | bigint): void {
-    if (this.removed || !this.model.accepts(bar, byteOffset, width)) return
+    if (this.removed || this.#isBeyond(bar, byteOffset) || !this.model.accepts(bar, byteOffset, width)) return
     this.model.write(bar, byteOffset, width, value)
+  }
+
+  /** Whether nobody is there: a BAR that is smaller than a page is mapped with the rest of its page. */
+  #isBeyond(bar: number, byteOffset: number): boolean {
+    return byteOffset >= this.#lengths[bar]!
   }
 
   /** Another device reaches the registers: no time of the program passes, and nobody answers while they do not decode. */

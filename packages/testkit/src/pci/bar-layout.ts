@@ -1,5 +1,6 @@
 import { checkInteger } from '../arguments'
 import { invalidArgument } from '../errors'
+import { pageSize } from '../memory/storage'
 import type { DeviceModel } from '../models/device-model'
 import type { Bar } from './config-space'
 
@@ -26,7 +27,7 @@ export function layOutBars({ bars }: DeviceModel, window: BusWindow): Bar[] {
   const taken = new Set<number>()
   return bars.map((layout, place) => {
     const { byteLength, index = place, addressWidth = 32, prefetchable = false, kind = 'memory' } = layout
-    const [least, most] = kind === 'io' ? [4, 256] : [4096, 2 ** 40]
+    const [least, most] = kind === 'io' ? [4, 256] : [16, 2 ** 40]
     const power = Math.log2(checkInteger(byteLength, 'byteLength of a BAR', least, most))
     if (kind === 'io' && (addressWidth === 64 || prefetchable)) {
       invalidArgument('a BAR of I/O ports has 32 bits, and nothing can be fetched ahead')
@@ -38,9 +39,11 @@ export function layOutBars({ bars }: DeviceModel, window: BusWindow): Bar[] {
       taken.add(used)
     }
     const space = kind === 'io' ? 'io' : addressWidth === 64 && prefetchable ? 'high' : 'low'
-    const address = Math.ceil(window[space] / byteLength) * byteLength
+    // Nobody shares a page of memory space with another: firmware sees to it, so that each can be mapped alone.
+    const room = kind === 'io' ? byteLength : Math.max(byteLength, pageSize)
+    const address = Math.ceil(window[space] / room) * room
     if (kind === 'io' && address + byteLength > ioEnd) invalidArgument('there are no I/O ports left')
-    window[space] = address + byteLength
+    window[space] = address + room
     return { byteLength, index, addressWidth, prefetchable, address, kind }
   })
 }

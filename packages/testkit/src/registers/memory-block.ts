@@ -1,5 +1,6 @@
+import { DmaError } from '@linux-dma/native'
 import type { FakeClock } from '../clock'
-import type { Storage } from '../memory/storage'
+import { pageSize, type Storage } from '../memory/storage'
 import type { AccessWidth } from '../models/device-model'
 import { accessMilliseconds } from './access-time'
 import type { RegisterBlock } from './register-block'
@@ -9,14 +10,20 @@ export class MemoryBlock implements RegisterBlock {
   readonly decodes = true
   readonly #storage: Storage
   readonly #clock: FakeClock
+  readonly #hasOwner: () => boolean
+  /** Pages that were accessed, and are thus there whatever becomes of their owner. */
+  readonly #touched = new Set<number>()
 
+  /** `hasOwner`: whether there is somebody to bring in a page that is accessed for the first time. */
   constructor(
     readonly name: string,
     storage: Storage,
     clock: FakeClock,
+    hasOwner: () => boolean,
   ) {
     this.#storage = storage
     this.#clock = clock
+    this.#hasOwner = hasOwner
   }
 
   read(byteOffset: number, width: AccessWidth): number | bigint {
@@ -45,7 +52,20 @@ export class MemoryBlock implements RegisterBlock {
 
   /** Made for each access: the storage may have moved to another buffer. */
   #view(byteOffset: number, byteLength: number): DataView {
+    this.#touch(Math.floor(byteOffset / pageSize))
     const { buffer, byteOffset: start } = this.#storage.bytes(byteOffset, byteLength)
     return new DataView(buffer, start, byteLength)
+  }
+
+  #touch(page: number): void {
+    if (this.#touched.has(page)) return
+    if (!this.#hasOwner()) {
+      throw new DmaError(
+        'DMA_BUS_ERROR',
+        `page ${page} of the ${this.name} was never accessed, and its driver is gone: Linux would raise SIGBUS`,
+        { hint: 'close what is mapped of a device when its driver goes' },
+      )
+    }
+    this.#touched.add(page)
   }
 }

@@ -135,15 +135,31 @@ describe('maps of memory', () => {
     device.unregister()
     device.unregister()
     expect(mappings.map(({ bytes }) => bytes[0])).toEqual([7, 7, 0x6b, 7])
-    expect(machine.log).toEqual([
-      {
+    const bySignal = 'on Linux a page that it has not accessed before raises SIGBUS now'
+    const lost = [bySignal, bySignal, 'on Linux it sees memory of somebody else now']
+    expect(machine.log).toEqual(
+      ['logical', 'virtual', 'coherent'].map((name, index) => ({
         time: 0,
         device: 'lab_uio',
-        message:
-          "map 2 'coherent' is freed while a program has it mapped: on Linux it sees memory of somebody else now",
-      },
-    ])
+        message: `map ${index} '${name}' is freed while a program has it mapped: ${lost[index]}`,
+      })),
+    )
     for (const mapping of mappings) mapping.close()
+  })
+
+  it('keep the pages that were accessed like registers, and raise SIGBUS for others', () => {
+    const { device, kernel, fd } = registered()
+    const windows = [0, 1, 2].map((index) =>
+      kernel.mapRegisters(fd, { byteLength: 8192, position: index * page }),
+    )
+    for (const window of windows) window.write32(64, 7)
+    const answers = () =>
+      windows.map((window) => [64, 4092, 4096].map((at) => outcome(() => window.read32(at))))
+    device.unregister()
+    const kept = ['OK(7)', 'OK(0)', 'DMA_BUS_ERROR']
+    const poisoned = `OK(${0x6b6b_6b6b})`
+    expect(answers()).toEqual([kept, kept, [poisoned, poisoned, poisoned]])
+    for (const window of windows) window.close()
   })
 
   it('keep their pages behind an IOMMU, which the device no longer reaches', () => {

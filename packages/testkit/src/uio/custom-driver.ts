@@ -101,8 +101,12 @@ export class CustomUioDriver implements PlatformDriver {
     if (this.#uio === undefined) return
     this.#parts.uio.unregister(this.#uio)
     this.#uio = undefined
-    this.#maps.forEach(({ map, coherent }, index) => {
-      if (coherent !== undefined) loseMapped(coherent, `map ${index} '${map.name}'`, uioParent(device))
+    this.#maps.forEach(({ map }, index) => {
+      const { content } = map
+      // What is at a physical address is the machine's, and stays.
+      if (map.kind !== 'phys' && map.kind !== 'iova' && content !== undefined && 'storage' in content) {
+        loseMapped(content, `map ${index} '${map.name}'`, uioParent(device))
+      }
     })
     this.#freeMaps()
   }
@@ -179,7 +183,7 @@ export class CustomUioDriver implements PlatformDriver {
       byteLength,
       byteOffset,
       address,
-      content: { storage, hasPages },
+      content: { storage, hasPages, byFaults: hasPages },
     }
     return { map, storage, free: () => storage.release() }
   }

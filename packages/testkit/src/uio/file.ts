@@ -78,8 +78,9 @@ export class UioFile extends OpenFile {
     const { parts } = this.#device
     const place = { byteOffset: 0, byteLength: request.byteLength, writable: request.access === 'read-write' }
     if ('registers' in content) return openWindow({ ...place, registers: content.registers }, this, parts)
-    const { storage, hasPages } = content
-    const registers = new MemoryBlock(`memory of ${this.path}`, storage, parts.clock)
+    const { storage, hasPages, byFaults } = content
+    const hasOwner = () => !byFaults || this.#device.info !== undefined
+    const registers = new MemoryBlock(`memory of ${this.path}`, storage, parts.clock, hasOwner)
     const memory = { storage, byteOffset: 0, byteLength: request.byteLength, pinnable: hasPages }
     return openWindow({ ...place, registers, memory }, this, parts)
   }

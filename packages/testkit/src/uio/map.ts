@@ -14,6 +14,8 @@ export type MapContent =
       readonly storage: Storage
       /** Whether the pages of a mapping are known as pages: pagemap shows them, and they can be pinned. */
       readonly hasPages: boolean
+      /** Whether a page comes into a mapping when it is accessed first, which needs the driver still. */
+      readonly byFaults?: boolean
     }
 
 /** A range that a UIO driver offers to be mapped, after struct uio_mem. What it says may change while it is there. */
@@ -46,6 +48,11 @@ export function mappedContent(map: UioMap, byteLength: number): MapContent {
     if (asked > map.byteLength) fail('EINVAL', `the map ends within a page, at ${map.byteLength} bytes`)
   }
   return map.content ?? fail('ENODEV', 'there is nothing behind the map')
+}
+
+/** A range of registers, which begins a page, with the rest of its last page: what most drivers offer of it. */
+export function inWholePages<Place extends { readonly byteLength: number }>(place: Place): Place {
+  return { ...place, byteLength: wholePages(place.byteLength) }
 }
 
 /** A map of registers at a physical address. */

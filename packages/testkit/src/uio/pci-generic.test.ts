@@ -52,6 +52,16 @@ describe('uio_pci_generic', () => {
     expect(text('device/vendor')).toBe('0xcafe')
   })
 
+  it('offers a BAR that is smaller than a page with the rest of its page', () => {
+    class Small extends PlainDevice {
+      override readonly bars = [{ byteLength: 0x100 }]
+    }
+    const { uio, kernel, fd } = opened(new Small() as never)
+    expect(uio.text('maps/map0/size')).toBe('0x0000000000001000')
+    expect(uio.text('maps/map0/offset')).toBe('0x0')
+    expect(outcome(() => kernel.mapRegisters(fd, { byteLength: 8192 }))).toBe('EINVAL')
+  })
+
   it('takes a device without an interrupt, and none whose pin cannot be switched off', async () => {
     const machine = createFakeMachine()
     const { address } = machine.addDevice(new NoPin(), { driver: 'uio_pci_generic' })

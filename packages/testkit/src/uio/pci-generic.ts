@@ -4,7 +4,7 @@ import type { PciFunction } from '../pci/function'
 import { devicePath } from '../pci/sysfs'
 import type { UioDevice } from './device'
 import { mapLimit } from './driver-info'
-import { registerMap, type UioMap } from './map'
+import { inWholePages, registerMap, type UioMap } from './map'
 import type { UioClass } from './uio-class'
 
 /**
@@ -81,5 +81,5 @@ function barMaps(device: PciFunction): UioMap[] {
       return index < mapLimit && kind === 'memory' && addressWidth === 32 && !prefetchable
     })
     .sort((a, b) => a.index - b.index)
-    .map((bar) => registerMap(device.address, bar, device.registers(bar.index)))
+    .map((bar) => registerMap(device.address, inWholePages(bar), device.registers(bar.index)))
 }

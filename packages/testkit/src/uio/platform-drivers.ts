@@ -1,9 +1,10 @@
 import { fail } from '../errors'
+import type { Bar } from '../pci/config-space'
 import { type PlatformData, type PlatformDevice, type PlatformDriver, platformPath } from '../platform/device'
 import type { UioDevice } from './device'
 import { mapLimit, type UioDriverInfo, type UioParent } from './driver-info'
 import { DynamicRegions } from './dynamic-regions'
-import { registerMap, type UioMap } from './map'
+import { inWholePages, registerMap, type UioMap } from './map'
 import { PlatformInterrupt } from './platform-interrupt'
 import type { UioClass } from './uio-class'
 
@@ -61,7 +62,7 @@ export class UioPdrvGenirq extends GenericPlatformDriver {
   readonly name = 'uio_pdrv_genirq'
 
   protected describe(device: PlatformDevice): Pick<UioDriverInfo, 'maps'> {
-    return { maps: resourceMaps(device, device.address) }
+    return { maps: resourceMaps(device, device.address, inWholePages) }
   }
 }
 
@@ -83,7 +84,7 @@ export class UioDmemGenirq extends GenericPlatformDriver {
   ): Pick<UioDriverInfo, 'maps' | 'open' | 'release'> {
     // The driver asks for the interrupt of devices that only a device tree may leave without.
     if (!device.hasInterrupt) fail('ENXIO', 'the device has no interrupt')
-    const own = resourceMaps(device, '')
+    const own = resourceMaps(device, '', (bar) => bar)
     const sizes = data.dynamicRegions.slice(0, mapLimit - own.length)
     const regions = new DynamicRegions(device, sizes, this.#showsBusAddress())
     this.#regions.set(device, regions)
@@ -100,11 +101,11 @@ export class UioDmemGenirq extends GenericPlatformDriver {
   }
 }
 
-function resourceMaps(device: PlatformDevice, name: string): UioMap[] {
+function resourceMaps(device: PlatformDevice, name: string, offered: (bar: Bar) => Bar): UioMap[] {
   return device.bars
     .filter(({ kind }) => kind === 'memory')
     .slice(0, mapLimit)
-    .map((bar) => registerMap(name, bar, device.registers(bar.index)))
+    .map((bar) => registerMap(name, offered(bar), device.registers(bar.index)))
 }
 
 /** A platform device as the UIO core sees it. */

@@ -87,7 +87,7 @@ export class VfioDeviceFile extends OpenFile {
     const bar = this.#device.pci.bar(index)
     const byteOffset = position - regionPosition(index)
     if (bar?.kind !== 'memory') return fail('EINVAL', `region ${index} is no BAR that can be mapped`)
-    if (byteOffset + wholePages(byteLength) > bar.byteLength) {
+    if (byteOffset + wholePages(byteLength) > wholePages(bar.byteLength)) {
       fail('EINVAL', `BAR ${index} has ${bar.byteLength} bytes`)
     }
     const registers = this.#device.pci.registers(index)
