@@ -27,9 +27,10 @@ export function uioInterrupts({ describe, it }: Runner, host: Host): void {
   const masked = () => (commandOf(host) & INTX_DISABLE) !== 0
 
   describe('uio interrupts', () => {
-    it('delivers them through for await, and disables them at its end', () =>
+    it('delivers them through for await, and leaves the pin at its end as it was', () =>
       withUio(host, async (device) => {
         const seen: number[] = []
+        writeCommand(host, commandOf(host) & ~INTX_DISABLE)
         const stream = device.interrupts()
         assert.equal(stream.kind, 'intx')
         raise(device)
@@ -41,6 +42,11 @@ export function uioInterrupts({ describe, it }: Runner, host: Host): void {
         }
         assert.deepEqual(seen, [1, 2, 4, 8, 16])
         assert.equal(stream.closed, true)
+        assert.equal(masked(), false, 'another program may count on it')
+        writeCommand(host, commandOf(host) | INTX_DISABLE)
+        const later = device.interrupts()
+        assert.equal(masked(), false)
+        later.close()
         assert.equal(masked(), true)
       }))
 

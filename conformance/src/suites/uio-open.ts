@@ -5,7 +5,7 @@ import { EDU_ID, EDU_LIVENESS } from '../edu'
 import type { Host, Runner } from '../host'
 import { VERSION } from '../nvme'
 import { refusal, withoutLeaks } from '../with-device'
-import { BUS_MASTER, commandOf, withUio, withUioBound } from '../with-uio'
+import { BUS_MASTER, commandOf, withUio, withUioBound, writeCommand } from '../with-uio'
 
 /** What a user without privileges sees of a UIO device; `OWN` is whether the node is theirs. */
 const asUser = `
@@ -43,7 +43,7 @@ export function uioOpen({ describe, it, skip }: Runner, host: Host): void {
   describe('uio open', () => {
     it('opens by node, path, number, name and PCI address', () =>
       withUioBound(host, edu, ({ node, number, path }) => {
-        for (const selector of [node, path, number, { name: 'uio_pci_generic' }, { pci: edu }]) {
+        for (const selector of [node, path, number, { name: 'uio_pci_generic' }, { pci: edu }, edu]) {
           using device = openUio(selector, { kernel })
           assert.deepEqual([device.node, device.address, device.name], [node, edu, edu])
           assert.equal(device.bar(0).read32(EDU_ID), 0x0100_00ed)
@@ -55,14 +55,18 @@ export function uioOpen({ describe, it, skip }: Runner, host: Host): void {
         for (const selector of [null, undefined, -1, 'uio', '/dev/null', {}, { nmae: 'x' }, true, 1.5]) {
           refusal(() => openUio(selector as never, { kernel }), 'DMA_INVALID_ARGUMENT', undefined)
         }
+        const both = { name: 'x', pci: edu }
+        refusal(() => openUio(both as never, { kernel }), 'DMA_INVALID_ARGUMENT', /one of name and pci/)
         refusal(() => openUio(99, { kernel }), 'DMA_NO_DEVICE', /./)
         refusal(() => openUio({ name: 'of no device' }, { kernel }), 'DMA_NO_DEVICE', /./)
         refusal(() => openUio({ pci: edu }, { kernel }), 'DMA_NOT_BOUND', /bindDriver/)
+        refusal(() => openUio(edu, { kernel }), 'DMA_NOT_BOUND', /bindDriver/)
       }))
 
     it('refuses wrong options', () =>
       withUioBound(host, edu, ({ node }) => {
         refusal(() => openUio(node, { kernal: kernel } as never), 'DMA_INVALID_ARGUMENT', /kernel/)
+        refusal(() => openUio(node, kernel as never), 'DMA_INVALID_ARGUMENT', /\{ kernel \}/)
         refusal(() => openUio(node, { kernel: {} as never }), 'DMA_INVALID_ARGUMENT', /machine.kernel/)
         refusal(() => openUio(node, { kernel, unsafePhysicalAddresses: 1 as never }), 'DMA_INVALID_ARGUMENT')
       }))
@@ -150,6 +154,19 @@ export function uioOpen({ describe, it, skip }: Runner, host: Host): void {
         device.close()
         assert.equal(master(), false)
         device.close()
+      }))
+
+    it('vouches for bus mastering only where the program turned it on, and ends it all the same', () =>
+      withUioBound(host, edu, ({ node }) => {
+        const found = commandOf(host)
+        writeCommand(host, found | BUS_MASTER)
+        const device = openUio(node, { kernel })
+        assert.deepEqual([device.busMaster, device.dmaReady], [true, false])
+        refusal(() => device.assertReady(), 'DMA_BUS_MASTER_OFF', /setMaster/)
+        device.setMaster()
+        assert.equal(device.dmaReady, true)
+        device.close()
+        assert.equal(commandOf(host) & BUS_MASTER, 0)
       }))
 
     it('shares one descriptor among those that open it, of whom one does DMA', () =>

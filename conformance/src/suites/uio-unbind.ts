@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { DmaDirection, dmaMapSingle } from '@linux-dma/core'
 import { bindDriver } from '@linux-dma/pci'
 import { openUio, type UioDevice } from '@linux-dma/uio'
 import { EDU_ID, settle } from '../edu'
@@ -6,7 +7,7 @@ import type { Host, Runner } from '../host'
 import { refusal } from '../with-device'
 import { BUS_MASTER, commandOf, withUio, withUioBound } from '../with-uio'
 
-/** Everything that can be asked of a device. */
+/** Everything that can be asked of a device, each of which notices by itself that it has gone. */
 export function everyCall(device: UioDevice): (() => unknown)[] {
   return [
     () => device.setMaster(),
@@ -20,8 +21,15 @@ export function everyCall(device: UioDevice): (() => unknown)[] {
     () => device.eventCount,
     () => device.allocateCoherent(4096),
     () => device.verifyFrames(),
+  ]
+}
+
+/** What is asked so often that, where an interrupt tells that the device has gone, it is not looked up each time. */
+export function everyQuickCall(device: UioDevice): (() => unknown)[] {
+  return [
     () => device.assertOpen(),
     () => device.assertReady(),
+    () => dmaMapSingle(device, new Uint8Array(8), DmaDirection.ToDevice),
   ]
 }
 
@@ -64,13 +72,45 @@ export function uioUnbind({ describe, it }: Runner, host: Host): void {
         assert.equal((device.removed.reason as { code: string }).code, 'DMA_DEVICE_GONE')
       }))
 
-    it('refuses every call from then on, also before the event loop has turned', () =>
-      whenUnbound(async (device) => {
+    it('refuses every call from then on, whichever comes first, also before the event loop has turned', () =>
+      withUioBound(host, edu, async () => {
+        const open = () => openUio({ pci: edu }, { kernel })
+        const calls = (device: UioDevice) => everyCall(device).length
+        for (let which = 0, of = 1; which < of; which++) {
+          using device = open()
+          of = calls(device)
+          device.setMaster()
+          bindDriver(edu, null, { kernel })
+          refusal(everyCall(device)[which]!, 'DMA_DEVICE_GONE')
+          assert.deepEqual([device.busMaster, device.dmaReady], [false, false])
+          assert.equal(device.removed.aborted, true)
+          bindDriver(edu, 'uio_pci_generic', { kernel })
+        }
+      }))
+
+    it('refuses what is not looked up each time as soon as the interrupt’s watch has told', () =>
+      whenUnbound(async (device, unbind) => {
         device.setMaster()
-        bindDriver(edu, null, { kernel })
-        for (const call of everyCall(device)) refusal(call, 'DMA_DEVICE_GONE')
-        assert.deepEqual([device.busMaster, device.dmaReady], [false, false])
-        assert.equal(device.removed.aborted, true)
+        await unbind()
+        await settle(kernel)
+        for (const call of everyQuickCall(device)) refusal(call, 'DMA_DEVICE_GONE')
+        assert.equal(device.dmaReady, false)
+      }))
+
+    it('closes without a word, whether or not it was noticed', () =>
+      withUioBound(host, edu, async () => {
+        for (const noticed of [true, false]) {
+          const device = openUio({ pci: edu }, { kernel })
+          device.setMaster()
+          device.bar(0)
+          void device.config
+          const stream = device.interrupts()
+          bindDriver(edu, null, { kernel })
+          if (noticed) await settle(kernel)
+          device.close()
+          assert.deepEqual([device.closed, stream.closed], [true, true])
+          bindDriver(edu, 'uio_pci_generic', { kernel })
+        }
       }))
 
     it('writes nothing to what is another driver’s by then', () =>
@@ -84,15 +124,36 @@ export function uioUnbind({ describe, it }: Runner, host: Host): void {
         device.close()
       }))
 
-    it('leaves mapped registers as they are', () =>
+    it('closes all registers, of each who has it open: they may be another driver’s', () =>
       whenUnbound(async (device, unbind) => {
-        const registers = device.bar(0)
+        using second = openUio(device.node, { kernel })
+        const bar = device.bar(0)
+        const regions = [
+          bar,
+          bar.relaxed,
+          bar.subRegion(0, 4),
+          device.map(0),
+          device.bar(0, { byteOffset: 0, byteLength: kernel.pageSize }),
+          second.bar(0),
+        ]
+        const bound = bar.register32(EDU_ID)
+        let whenTold: boolean[] = []
+        device.removed.addEventListener('abort', () => {
+          whenTold = regions.map(({ closed }) => closed)
+        })
         await unbind()
         await settle(kernel)
+        assert.deepEqual(
+          whenTold,
+          regions.map(() => true),
+        )
+        for (const region of regions) {
+          refusal(() => region.read32(EDU_ID), 'DMA_CLOSED')
+          refusal(() => region.write32(EDU_ID, 0), 'DMA_CLOSED')
+        }
+        refusal(() => bound.read(), 'DMA_CLOSED')
         refusal(() => device.bar(0), 'DMA_DEVICE_GONE')
-        assert.equal(registers.read32(EDU_ID), 0x0100_00ed)
-        device.close()
-        refusal(() => registers.read32(EDU_ID), 'DMA_CLOSED')
+        refusal(() => device.config.read16(4), 'DMA_DEVICE_GONE')
       }))
 
     it('lets the device be opened anew while what is gone is still open', () =>

@@ -21,7 +21,7 @@ export class PciConfigSpace {
   readonly window: FileRegisterWindow
   readonly #name: string
   readonly #watcher: ConfigWatcher
-  readonly #kernel: Kernel
+  readonly #kernel: Pick<Kernel, 'read' | 'write'>
   readonly #fd: number
   readonly #commandPosition: number
   /** PCI_COMMAND on its way. */
@@ -30,7 +30,7 @@ export class PciConfigSpace {
   readonly #powerControl: number | undefined
 
   constructor(
-    kernel: Kernel,
+    kernel: Pick<Kernel, 'read' | 'write'>,
     fd: number,
     place: { position: number; byteLength: number },
     name: string,

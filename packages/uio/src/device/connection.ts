@@ -1,12 +1,17 @@
 import { closeAll, DmaError, isDmaError, type Kernel } from '@linux-dma/core'
-import type { Watch } from '@linux-dma/native'
-import type { PciConfigSpace } from '@linux-dma/pci'
+import type { FileDescriptor, Watch } from '@linux-dma/native'
+import { type PciConfigSpace, readPciCommand } from '@linux-dma/pci'
 import { readUioDevice } from '../discovery/list-devices'
 import type { UioDeviceInfo } from '../discovery/uio-device-info'
+import { Departure } from './departure'
 import { deviceGone } from './device-gone'
 import { DmaClaim } from './dma-claim'
-import { openNode } from './open-node'
+import type { Holder } from './holder'
+import { takenBy } from './in-use'
 import { SysfsConfig } from './sysfs-config'
+
+/** Of whose devices the kernel turns bus mastering off itself when they are closed: it is nobody's else. */
+const MASTER_IS_OURS = 'uio_pci_generic'
 
 /** Told of each new total of interrupts, 0 to 2^32 - 1, which wraps. */
 export type EventListener = (total: number) => void
@@ -30,32 +35,34 @@ export class UioConnection {
   /** Registers that were mapped into this process: while one is open, the device has to go on to answer. */
   readonly mappedRegisters = new Set<{ readonly closed: boolean }>()
   readonly #config: SysfsConfig | undefined
-  readonly #removed = new AbortController()
-  readonly #goneCallbacks = new Set<() => void>()
+  readonly #departure: Departure
   readonly #eventListeners = new Set<EventListener>()
   readonly #onClose: () => void
   /** None where the device has no interrupt. */
   readonly #watch: Watch | undefined
   #total: number
-  #interruptsTaken = false
+  #interruptsTakenBy: Holder | undefined
   #users = 0
-  #gone = false
+  /** The descriptor's number may be another file's from then on. */
+  #closed = false
 
   /**
+   * @param fd is its own from now on
    * @param onClose called when the last user has released it
-   * @throws what open(2) answers, with hints; DMA_DEVICE_GONE. Nothing stays open then.
+   * @throws DMA_DEVICE_GONE; what reading and opening what belongs to it answers. Nothing stays open then.
    */
-  constructor(kernel: Kernel, found: UioDeviceInfo, onClose: () => void) {
+  constructor(kernel: Kernel, fd: FileDescriptor, found: UioDeviceInfo, onClose: () => void) {
     this.kernel = kernel
+    this.fd = fd
     this.before = found
     this.#onClose = onClose
-    this.fd = openNode(kernel, found)
+    this.#departure = new Departure(kernel, found.node)
     const undo = [() => kernel.close(this.fd)]
     try {
       this.info = readAgain(kernel, found)
       this.#total = this.info.eventCount
       const { pci } = this.info
-      this.dma = new DmaClaim(found.node, pci !== undefined, pci?.busMaster ?? true)
+      this.dma = new DmaClaim(found.node, pci !== undefined)
       this.#config = pci && this.#openConfig(pci.address)
       if (this.#config) undo.unshift(() => this.#config?.close())
       if (this.#hasInterrupt()) this.#watch = this.#startWatch()
@@ -72,12 +79,12 @@ export class UioConnection {
 
   /** Whether the driver was unbound, or the device unplugged, as far as it was noticed. */
   get gone(): boolean {
-    return this.#gone
+    return this.#departure.noticed
   }
 
   /** Aborted when the device goes away, with DMA_DEVICE_GONE. */
   get removed(): AbortSignal {
-    return this.#removed.signal
+    return this.#departure.signal
   }
 
   /** The configuration space of the PCI device. @throws DMA_NO_PCI; EACCES with what permits it */
@@ -93,45 +100,97 @@ export class UioConnection {
     return this.#config?.allowed
   }
 
+  /**
+   * Whether the device may start transfers, as its own register says: where another process closes the device, the kernel turns it
+   * off. True for one that is none of PCI.
+   */
+  get busMaster(): boolean {
+    const { pci } = this.info
+    if (!this.present()) return false
+    if (pci === undefined) return true
+    try {
+      const { busMaster } = readPciCommand(this.kernel, pci.address)
+      if (!busMaster && this.dma.busMaster) this.dma.setBusMaster(false)
+      return busMaster
+    } catch (error) {
+      if (!isDmaError(error, 'ENOENT') && !isDmaError(error, 'ENODEV')) throw error
+      this.#becomeGone(error)
+      return false
+    }
+  }
+
+  /**
+   * Turns bus mastering off, unless it is the business of the device's own driver in the kernel, and this process never turned it on.
+   * A device that has gone is at rest: the kernel turned it off, and it may be another driver's by now.
+   */
+  endBusMaster(): void {
+    if (this.info.driver !== MASTER_IS_OURS && !this.dma.turnedOn) return
+    const space = this.writableConfig
+    if (space === undefined || this.gone) return
+    try {
+      space.busMaster = false
+    } catch (error) {
+      if (!this.gone) throw error
+    }
+  }
+
   /** Takes in what has come, and looks whether the device is there. @throws DMA_DEVICE_GONE */
   assertPresent(): void {
-    if (this.present()) return
-    throw deviceGone(this.info.node)
+    if (!this.present()) throw deviceGone(this.info.node)
+  }
+
+  /** The same, without a system call where the device has an interrupt: its watch tells. @throws DMA_DEVICE_GONE */
+  assertNotGone(): void {
+    if (this.#watch === undefined) this.assertPresent()
+    else if (this.gone) throw deviceGone(this.info.node)
+  }
+
+  /** Does what the kernel refuses by errnos of its own once the device has gone. @throws DMA_DEVICE_GONE then */
+  whileThere<Result>(action: () => Result): Result {
+    this.assertNotGone()
+    try {
+      return action()
+    } catch (error) {
+      this.assertPresent()
+      throw error
+    }
   }
 
   /** Whether the device is there: one system call, which takes in what interrupts have come. */
   present(): boolean {
-    if (this.#gone) return false
+    if (this.gone || this.#closed) return !this.gone
     if (this.#watch) this.#readTotal()
     else if (!this.#answersWrites()) this.#becomeGone()
-    return !this.#gone
+    return !this.gone
   }
 
-  /** Calls back once, when the device goes away. @returns what ends that */
+  /** Calls back once, when the device goes away, before the program is told. @returns what ends that */
   onGone(callback: () => void): () => void {
-    this.#goneCallbacks.add(callback)
-    return () => this.#goneCallbacks.delete(callback)
+    return this.#departure.onNotice(callback)
   }
 
   /**
    * Interrupts have one consumer: each is counted once. @returns what gives them back
    * @throws DMA_NO_INTERRUPT, DMA_INTERRUPT_IN_USE
    */
-  takeInterrupts(): () => void {
+  takeInterrupts(user: Holder): () => void {
     const { node, name } = this.info
     if (this.#watch === undefined) {
       throw new DmaError('DMA_NO_INTERRUPT', `${node} (${name}) has no interrupt`, {
         hint: 'look at its registers: await registers.pollUntil(offset, (value) => …, { timeoutMilliseconds })',
       })
     }
-    if (this.#interruptsTaken) {
-      throw new DmaError('DMA_INTERRUPT_IN_USE', `the interrupts of ${node} already have a consumer`, {
-        hint: 'close the other stream first, or hand the interrupts on from it',
-      })
+    if (this.#interruptsTakenBy !== undefined) {
+      throw takenBy(
+        this.#interruptsTakenBy,
+        'DMA_INTERRUPT_IN_USE',
+        `the interrupts of ${node} already have a consumer`,
+        'close the other stream first, or hand the interrupts on from it',
+      )
     }
-    this.#interruptsTaken = true
+    this.#interruptsTakenBy = user
     return () => {
-      this.#interruptsTaken = false
+      this.#interruptsTakenBy = undefined
     }
   }
 
@@ -153,6 +212,7 @@ export class UioConnection {
   /** Closes everything when the last user does it. */
   release(): void {
     if (--this.#users > 0) return
+    this.#closed = true
     closeAll([
       () => this.#watch?.close(),
       () => this.#config?.close(),
@@ -165,7 +225,11 @@ export class UioConnection {
     return new SysfsConfig(this.kernel, address, {
       hasMappedRegisters: () => [...this.mappedRegisters].some((registers) => !registers.closed),
       setBusMaster: (on) => this.dma.setBusMaster(on),
-      assertOwned: (writes) => this.#assertOwned(writes),
+      assertOwned: (writes) => (writes ? this.assertPresent() : this.assertNotGone()),
+      gone: (error) => {
+        this.#becomeGone(error)
+        return deviceGone(this.info.node, error)
+      },
     })
   }
 
@@ -220,27 +284,12 @@ export class UioConnection {
     for (const listener of [...this.#eventListeners]) listener(total)
   }
 
-  /** Memory of the driver is taken out of the process before anybody is told: the kernel frees it now. */
   #becomeGone(cause?: unknown): void {
-    if (this.#gone) return
-    this.#gone = true
-    const callbacks = [...this.#goneCallbacks]
-    this.#goneCallbacks.clear()
-    for (const step of [() => this.#watch?.close(), ...callbacks]) {
-      try {
-        step()
-      } catch (error) {
-        this.kernel.warn(error as Error)
-      }
+    const last = () => {
+      this.dma.lose()
+      this.#watch?.close()
     }
-    this.dma.lose()
-    this.#removed.abort(deviceGone(this.info.node, cause))
-  }
-
-  /** The PCI device is there after its driver went, and may have another: nothing of it is ours then. */
-  #assertOwned(writes: boolean): void {
-    if (writes) this.assertPresent()
-    else if (this.#gone) throw deviceGone(this.info.node)
+    this.#departure.notice(last, cause)
   }
 }
 

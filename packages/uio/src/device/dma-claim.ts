@@ -1,4 +1,6 @@
-import { DmaError } from '@linux-dma/core'
+import type { DmaError } from '@linux-dma/core'
+import type { Holder } from './holder'
+import { takenBy } from './in-use'
 
 /**
  * Which of those who have a device open may do DMA with it: one at a time, since any of them that closes has to turn bus
@@ -8,48 +10,56 @@ export class DmaClaim {
   readonly #node: string
   readonly #isPci: boolean
   readonly #listeners = new Set<() => void>()
-  #owner: object | undefined
-  #busMaster: boolean
+  #owner: Holder | undefined
+  /** As this process set it. That it was found on says nothing: firmware and drivers of the kernel leave it so. */
+  #busMaster = false
+  #turnedOn = false
   #lost = false
 
-  constructor(node: string, isPci: boolean, busMaster: boolean) {
+  constructor(node: string, isPci: boolean) {
     this.#node = node
     this.#isPci = isPci
-    this.#busMaster = busMaster
   }
 
-  /** Whether the device may start transfers: always, where nothing could hold them back. */
+  /** Whether the device may start transfers for this process: always, where nothing could hold them back. */
   get busMaster(): boolean {
     return !this.#lost && (!this.#isPci || this.#busMaster)
   }
 
+  /** Whether this process ever turned bus mastering on. */
+  get turnedOn(): boolean {
+    return this.#turnedOn
+  }
+
   /** Whether `user` has DMA, or nobody. */
-  isFreeFor(user: object): boolean {
+  isFreeFor(user: Holder): boolean {
     return this.#owner === undefined || this.#owner === user
   }
 
   /** Whether `user` could be given a DMA address now. */
-  readyFor(user: object): boolean {
+  readyFor(user: Holder): boolean {
     return this.busMaster && this.isFreeFor(user)
   }
 
   /** @throws DMA_IN_USE while another one has it */
-  take(user: object): void {
-    if (!this.isFreeFor(user)) throw this.inUse()
+  take(user: Holder): void {
+    const taken = this.whyTaken(user)
+    if (taken) throw taken
     if (this.#owner === user) return
     this.#owner = user
     this.#tell()
   }
 
-  giveBack(user: object): void {
+  giveBack(user: Holder): void {
     if (this.#owner !== user) return
     this.#owner = undefined
     this.#tell()
   }
 
-  /** Bus mastering is, or may be, as it is said here. */
+  /** Bus mastering was set so. */
   setBusMaster(on: boolean): void {
     this.#busMaster = on
+    this.#turnedOn ||= on
     this.#tell()
   }
 
@@ -65,13 +75,14 @@ export class DmaClaim {
     return () => this.#listeners.delete(callback)
   }
 
-  inUse(): DmaError {
-    return new DmaError(
+  /** Why `user` does not have it; undefined where it could. */
+  whyTaken(user: Holder): DmaError | undefined {
+    if (this.#owner === undefined || this.#owner === user) return undefined
+    return takenBy(
+      this.#owner,
       'DMA_IN_USE',
       `${this.#node} is opened more than once, and another one does DMA with it`,
-      {
-        hint: 'close that one first, or share it: when it closes, bus mastering is turned off for all',
-      },
+      'close that one first, or share it: when it closes, bus mastering is turned off for all',
     )
   }
 

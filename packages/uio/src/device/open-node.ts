@@ -15,7 +15,7 @@ export function openNode(kernel: Kernel, info: UioDeviceInfo): number {
     return explained(() => kernel.open(info.path, O_RDWR | O_NONBLOCK), {
       EACCES: () => ({
         message: `${info.path} may not be opened by this user: it is root's`,
-        hint: `put into /etc/udev/rules.d/70-uio.rules: ${udevRule(info)} (plugdev, or a group of yours); then, as root: udevadm control --reload && udevadm trigger --subsystem-match=uio. Without an IOMMU, whoever may use a device that does DMA can read and change all memory`,
+        hint: `for now: sudo chown "$USER" ${info.path}; for good: put this line into /etc/udev/rules.d/70-uio.rules, with plugdev or a group of yours:\n${udevRule(info)}\nthen: sudo udevadm control --reload && sudo udevadm trigger --subsystem-match=uio. Without an IOMMU, whoever may use a device that does DMA can read and change all memory`,
       }),
       EPERM: () => ({
         message: `${info.path} may not be opened here: the container was not given it`,
@@ -51,7 +51,7 @@ function whyAbsent(kernel: Kernel, info: UioDeviceInfo, error: unknown): DmaErro
   if (!kernel.list(UIO_CLASS).includes(info.node)) return deviceGone(info.node, error)
   const { errno, syscall, code } = error as DmaError
   return new DmaError(code, `the kernel has ${info.node}, but ${info.path} cannot be opened`, {
-    hint: `in a container: start it with --device ${info.path}; else: as root 'udevadm trigger --subsystem-match=uio' makes the node`,
+    hint: `in a container: start it with --device ${info.path}; else: 'sudo udevadm trigger --subsystem-match=uio' makes the node`,
     errno,
     syscall,
     path: info.path,

@@ -65,7 +65,7 @@ describe('openUio', () => {
       for (const action of [() => device.setMaster(), () => device.interrupts(), () => device.config]) {
         const { code, hint } = refusal(action)
         expect(code).toBe('EACCES')
-        expect(hint).toContain(`chown $USER /sys/bus/pci/devices/${EDU}/config`)
+        expect(hint).toContain(`sudo chown "$USER" /sys/bus/pci/devices/${EDU}/config`)
       }
     }
     machine.assertQuiescent()

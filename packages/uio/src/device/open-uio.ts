@@ -19,7 +19,7 @@ export interface UioOptions {
 /**
  * Opens a UIO device. It is shared by all who open it through the same kernel object: the device goes on until the last one has
  * closed it. Root is not needed once /dev/uioN belongs to the user; what is missing is said with what mends it.
- * @param selector `uio0`, `/dev/uio0`, 0, `{ name: 'my-device' }` or `{ pci: '0000:00:04.0' }`
+ * @param selector `uio0`, `/dev/uio0`, 0, the PCI address `0000:00:04.0` or `{ pci: '0000:00:04.0' }`, or `{ name: 'my-device' }`
  * @throws DMA_INVALID_ARGUMENT; DMA_NO_DEVICE, DMA_AMBIGUOUS, DMA_NOT_BOUND; DMA_ALREADY_OPEN where this process has it open
  *   otherwise; DMA_TRANSLATED where physical addresses were asked for and an IOMMU translates; DMA_DEVICE_GONE where it went away
  *   meanwhile; EACCES with a rule for udev; EPERM, EBUSY with a hint. Nothing stays open then.

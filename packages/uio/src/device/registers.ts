@@ -2,6 +2,7 @@ import { closeAll, DmaError, IoRegion } from '@linux-dma/core'
 import { type BarPart, checkBarPart, findBar, openSysfsBar } from '@linux-dma/pci'
 import type { UioBarInfo, UioMapInfo } from '../discovery/uio-device-info'
 import type { UioConnection } from './connection'
+import { assertRegisters } from './map-kind'
 import { findMap, mapRange } from './map-range'
 import { openPorts } from './ports'
 
@@ -14,40 +15,61 @@ export class UioRegisters {
   /** What was given whole, by what it is, to be given again. */
   readonly #known = new Map<string, IoRegion>()
   readonly #open = new Set<IoRegion>()
+  readonly #stopWaiting: () => void
 
+  /** They close when the device goes: what is behind them is another driver's then, or freed. */
   constructor(connection: UioConnection) {
     this.#connection = connection
+    this.#stopWaiting = connection.onGone(() => this.#closeAll())
   }
 
-  /** @throws DMA_NO_MAP, DMA_AMBIGUOUS, DMA_TOO_LARGE; what mmap answers */
+  /** @throws DMA_NO_MAP, DMA_AMBIGUOUS, DMA_NOT_REGISTERS, DMA_TOO_LARGE; DMA_DEVICE_GONE; what mmap answers */
   map(which: number | string): IoRegion {
-    const { info } = this.#connection
-    const map = findMap(info, which)
-    return this.#once(`map ${map.index}`, () => {
-      const { byteLength } = mapRange(map, this.#connection.kernel.pageSize)
-      return this.#mapped(this.#openMap(map, 0, byteLength, `${info.node} map ${map.index}`))
+    const connection = this.#connection
+    const { info, kernel } = connection
+    return connection.whileThere(() => {
+      const map = findMap(info, which)
+      assertRegisters(info.node, map)
+      return this.#once(`map ${map.index}`, () => {
+        const { byteLength } = mapRange(map, kernel.pageSize)
+        return this.#mapped(this.#openMap(map, 0, byteLength, `${info.node} map ${map.index}`))
+      })
     })
   }
 
-  /** @throws DMA_NO_PCI, DMA_NO_REGION, DMA_BAR_DISABLED, DMA_RANGE, DMA_TOO_LARGE; EACCES for one that UIO hides; what mmap answers */
+  /**
+   * @throws DMA_NO_PCI, DMA_NO_REGION, DMA_BAR_DISABLED, DMA_RANGE, DMA_TOO_LARGE; EACCES for one that UIO hides; DMA_DEVICE_GONE; what
+   *   mmap answers
+   */
   bar(index: number, part?: BarPart): IoRegion {
     const { pci, node } = this.#connection.info
-    if (pci === undefined) throw notPci(node)
-    const bar = findBar(pci.address, pci.bars, index) as UioBarInfo
-    const open = () => this.#openBar(pci.address, bar, part)
-    return part === undefined ? this.#once(`bar ${index}`, open) : open()
+    return this.#connection.whileThere(() => {
+      if (pci === undefined) throw notPci(node)
+      const bar = findBar(pci.address, pci.bars, index) as UioBarInfo
+      const open = () => this.#openBar(pci.address, bar, part)
+      if (part === undefined) return this.#once(`bar ${index}`, open)
+      this.#connection.assertPresent()
+      return open()
+    })
   }
 
-  /** @throws DMA_NO_PORT, DMA_UNSUPPORTED, EACCES, EPERM */
+  /** @throws DMA_NO_PORT, DMA_UNSUPPORTED, EACCES, EPERM; DMA_DEVICE_GONE */
   port(index: number): IoRegion {
-    return this.#once(`port ${index}`, () => {
-      const { region, owner } = openPorts(this.#connection, index)
-      this.keep(owner)
-      return region
-    })
+    return this.#connection.whileThere(() =>
+      this.#once(`port ${index}`, () => {
+        const { region, owner } = openPorts(this.#connection, index)
+        this.#keep(owner)
+        return region
+      }),
+    )
   }
 
   close(): void {
+    this.#stopWaiting()
+    this.#closeAll()
+  }
+
+  #closeAll(): void {
     closeAll([...this.#open].map((region) => () => region.close()))
   }
 
@@ -57,7 +79,7 @@ export class UioRegisters {
     const map = this.#mapOf(bar)
     if (map === undefined) {
       const { region, mapped } = openSysfsBar(kernel, address, bar, part, assertDecoding)
-      return mapped ? this.#mapped(region) : this.keep(region)
+      return mapped ? this.#mapped(region) : this.#keep(region)
     }
     const name = `${address} BAR ${bar.index}`
     const { byteOffset, byteLength } = checkBarPart(name, bar.index, part, bar.byteLength, kernel.pageSize)
@@ -86,6 +108,8 @@ export class UioRegisters {
   #once(what: string, open: () => IoRegion): IoRegion {
     const known = this.#known.get(what)
     if (known !== undefined && !known.closed) return known
+    // What the watch has not told yet: these may be another driver's registers.
+    this.#connection.assertPresent()
     const region = open()
     this.#known.set(what, region)
     return region
@@ -95,11 +119,11 @@ export class UioRegisters {
     const { mappedRegisters } = this.#connection
     for (const registers of mappedRegisters) if (registers.closed) mappedRegisters.delete(registers)
     mappedRegisters.add(region)
-    return this.keep(region)
+    return this.#keep(region)
   }
 
   /** Has a region closed with the others. */
-  keep(region: IoRegion): IoRegion {
+  #keep(region: IoRegion): IoRegion {
     for (const one of this.#open) if (one.closed) this.#open.delete(one)
     this.#open.add(region)
     return region

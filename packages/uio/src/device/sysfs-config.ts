@@ -11,6 +11,8 @@ export interface ConfigUser {
   hasMappedRegisters(): boolean
   setBusMaster(on: boolean): void
   assertOwned(writes: boolean): void
+  /** The PCI device is not there any more. @returns what to throw */
+  gone(error: unknown): unknown
 }
 
 /**
@@ -36,7 +38,7 @@ export class SysfsConfig {
     }
     try {
       this.allowed = new PciConfigSpace(
-        kernel,
+        throughFile(kernel, user),
         this.#fd,
         { position: 0, byteLength: sizeOf(kernel, this.#fd) },
         address,
@@ -70,10 +72,33 @@ export class SysfsConfig {
       message: `${path} may not be written by this user, which bus mastering and interrupts need`,
       hint:
         code === 'EACCES'
-          ? `as root: chown ${'$USER'} ${path}; for good, by a rule of udev: RUN+="/bin/chgrp plugdev ${path}", RUN+="/bin/chmod g+rw ${path}"`
+          ? `sudo chown "$USER" ${path}; for good, by a rule of udev: RUN+="/bin/chgrp plugdev ${path}", RUN+="/bin/chmod g+rw ${path}"`
           : 'sysfs is read-only here, or the kernel is locked down: in a container, mount /sys to be written',
     }
     return explain(this.#refusal, { [code]: () => reason })
+  }
+}
+
+/** Reads and writes of a file that answers ENODEV once the PCI device was unplugged. */
+function throughFile(kernel: Kernel, user: ConfigUser): Pick<Kernel, 'read' | 'write'> {
+  const rethrow = (error: unknown): never => {
+    throw isDmaError(error, 'ENODEV') ? user.gone(error) : error
+  }
+  return {
+    read(fd, bytes, position) {
+      try {
+        return kernel.read(fd, bytes, position)
+      } catch (error) {
+        return rethrow(error)
+      }
+    },
+    write(fd, bytes, position) {
+      try {
+        return kernel.write(fd, bytes, position)
+      } catch (error) {
+        return rethrow(error)
+      }
+    },
   }
 }
 

@@ -89,11 +89,7 @@ describe('UioDevice', () => {
 
   it('takes no region above 2 GiB', () => {
     const machine = createFakeMachine()
-    machine.registerUio({
-      name: 'large',
-      version: '1',
-      mem: [{ memtype: 'virtual', byteLength: 4096, name: 'small' }],
-    })
+    machine.addDevice(new EduDevice(), { address: EDU, driver: 'uio_pci_generic' })
     using device = openUio(0, { kernel: machine.kernel })
     ;(device.info.maps[0] as { byteLength: number }).byteLength = 2 ** 31 + 4096
     expect(refusal(() => device.map(0))).toMatchObject({ code: 'DMA_TOO_LARGE' })

@@ -8,15 +8,18 @@ import {
   dmaAllocCoherent,
   IoRegion,
 } from '@linux-dma/core'
-import { type BarPart, readPciCommand } from '@linux-dma/pci'
+import type { BarPart } from '@linux-dma/pci'
+import { whyNotAtRest } from '../dma/at-rest'
 import { readNumber, UIO_CLASS } from '../discovery/sysfs'
 import type { UioDeviceInfo } from '../discovery/uio-device-info'
 import { UioInterruptStream } from '../interrupts/uio-interrupt-stream'
 import type { UioConnection } from './connection'
 import { deviceGone } from './device-gone'
+import { Holder } from './holder'
+import { assertMemory } from './map-kind'
 import { findMap } from './map-range'
 import { UioRegisters } from './registers'
-import { assertMemory, UioMemory } from './uio-memory'
+import { UioMemory } from './uio-memory'
 
 /**
  * A device that this process drives through UIO: its registers, memory of its driver, interrupts, and DMA where that is
@@ -34,8 +37,7 @@ export class UioDevice extends DmaDevice {
   readonly #connection: UioConnection
   readonly #registers: UioRegisters
   readonly #memories = new Set<UioMemory>()
-  /** Who this is to those that share the connection, which does not keep it from being collected. */
-  readonly #user = {}
+  readonly #user = new Holder(this)
   readonly #stopListening: () => void
   #config: IoRegion | undefined
   #interrupts: UioInterruptStream | undefined
@@ -49,8 +51,8 @@ export class UioDevice extends DmaDevice {
     this.info = info
     this.node = info.node
     this.address = info.pci?.address
-    this.#stopListening = connection.dma.onChange(readinessOf(new WeakRef(this)))
-    this.readinessChanged()
+    this.#stopListening = connection.dma.onChange(UioDevice.#readinessOf(new WeakRef(this)))
+    this.#readinessChanged()
     this.watchForLeak()
   }
 
@@ -65,23 +67,20 @@ export class UioDevice extends DmaDevice {
   /** Interrupts since the driver has the device, 0 to 2^32 - 1, then from 0 again. @throws DMA_DEVICE_GONE, DMA_CLOSED */
   get eventCount(): number {
     this.#assertPresent()
-    return readNumber(this.kernel, `${UIO_CLASS}/${this.node}/event`)
+    return this.#connection.whileThere(() => readNumber(this.kernel, `${UIO_CLASS}/${this.node}/event`))
   }
 
   /**
    * Whether the device may start transfers of its own: always, where it is no PCI device. Looked up each time: where another
-   * process that has the device open closes it, the kernel turns bus mastering off.
+   * process that has the device open closes it, the kernel turns bus mastering off. It may be on before {@link setMaster}: by
+   * firmware, or by a driver of the kernel.
    */
   get busMaster(): boolean {
-    if (this.closed || !this.#connection.present()) return false
-    if (this.address === undefined) return true
-    const { busMaster } = readPciCommand(this.kernel, this.address)
-    if (busMaster !== this.#connection.dma.busMaster) this.#connection.dma.setBusMaster(busMaster)
-    return busMaster
+    return !this.closed && this.#connection.busMaster
   }
 
   /**
-   * Lets the device start transfers. Mirrors `pci_set_master()`. Until then no DMA address is handed out: a device
+   * Lets the device start transfers. Mirrors `pci_set_master()`. Until then, or until {@link config} is written so, no DMA address is handed out: a device
    * that may not use the bus moves nothing, and many report completion all the same.
    * @throws DMA_NO_PCI; DMA_IN_USE where another one that has the device open does DMA; EACCES where configuration space may not
    *   be written; DMA_FRAME_MOVED; DMA_DEVICE_GONE, DMA_CLOSED
@@ -101,21 +100,24 @@ export class UioDevice extends DmaDevice {
    * @throws DMA_NO_PCI; EACCES with what permits it; DMA_DEVICE_GONE, DMA_CLOSED
    */
   get config(): IoRegion {
-    this.#assertPresent()
+    super.assertOpen()
+    this.#connection.assertNotGone()
+    if (this.#config !== undefined && !this.#config.closed) return this.#config
+    this.#connection.assertPresent()
     const { window } = this.#connection.config
     const name = `${this.name} configuration space`
-    if (this.#config !== undefined && !this.#config.closed) return this.#config
     this.#config = new IoRegion(window, { name, clock: this.kernel.clock, ownsWindow: false })
-    return this.#registers.keep(this.#config)
+    return this.#config
   }
 
   /**
-   * The registers behind one of the device's maps, mapped at the first call: the same object each time while it is open.
+   * The registers behind one of the device's maps, mapped at the first call: the same object each time while it is open. As all regions
+   * of the device they close, and throw DMA_CLOSED, when it goes away: they may be another driver's then.
    * @param which the map's index, or its name. For a PCI device {@link bar} is what says which registers are meant.
-   * @throws DMA_NO_MAP, DMA_AMBIGUOUS; DMA_TOO_LARGE above 2 GiB; DMA_DEVICE_GONE, DMA_CLOSED; what mmap answers
+   * @throws DMA_NO_MAP, DMA_AMBIGUOUS; DMA_NOT_REGISTERS for memory; DMA_TOO_LARGE above 2 GiB; DMA_DEVICE_GONE, DMA_CLOSED; what mmap answers
    */
   map(which: number | string): IoRegion {
-    this.#assertPresent()
+    super.assertOpen()
     return this.#registers.map(which)
   }
 
@@ -132,9 +134,11 @@ export class UioDevice extends DmaDevice {
   mapMemory(which: number | string, options: { assumeMemory?: boolean } = {}): UioMemory {
     assertOptions('mapMemory', options, ['assumeMemory'])
     this.#assertPresent()
-    const map = findMap(this.info, which)
-    assertMemory(this.node, map, options.assumeMemory === true)
-    const memory = new UioMemory(this.#connection, map)
+    const memory = this.#connection.whileThere(() => {
+      const map = findMap(this.info, which)
+      assertMemory(this.node, map, options.assumeMemory === true)
+      return new UioMemory(this.#connection, map)
+    })
     for (const one of this.#memories) if (one.closed) this.#memories.delete(one)
     this.#memories.add(memory)
     return memory
@@ -149,7 +153,7 @@ export class UioDevice extends DmaDevice {
    *   DMA_TOO_LARGE; EACCES; DMA_DEVICE_GONE, DMA_CLOSED; what mmap answers
    */
   bar(index: number, part?: BarPart): IoRegion {
-    this.#assertPresent()
+    super.assertOpen()
     return this.#registers.bar(index, part)
   }
 
@@ -158,7 +162,7 @@ export class UioDevice extends DmaDevice {
    * @throws DMA_NO_PORT; DMA_UNSUPPORTED for other kinds of ports; EACCES, EPERM; DMA_DEVICE_GONE, DMA_CLOSED
    */
   port(index: number): IoRegion {
-    this.#assertPresent()
+    super.assertOpen()
     return this.#registers.port(index)
   }
 
@@ -179,9 +183,11 @@ export class UioDevice extends DmaDevice {
     assertOptions('interrupts', options, ['signal'])
     this.#assertPresent()
     const connection = this.#connection
-    const giveBack = connection.takeInterrupts()
+    const giveBack = connection.takeInterrupts(this.#user)
     try {
-      this.#interrupts = new UioInterruptStream(connection, options.signal, giveBack)
+      this.#interrupts = connection.whileThere(
+        () => new UioInterruptStream(connection, options.signal, giveBack),
+      )
       return this.#interrupts
     } catch (error) {
       giveBack()
@@ -206,37 +212,35 @@ export class UioDevice extends DmaDevice {
     this.ops.verify?.()
   }
 
-  /** @throws DMA_DEVICE_GONE, DMA_CLOSED */
+  /** Looked up where no interrupt could tell that the device has gone. @throws DMA_DEVICE_GONE, DMA_CLOSED */
   override assertOpen(): void {
     super.assertOpen()
-    if (this.#connection.gone) throw deviceGone(this.node)
+    this.#connection.assertNotGone()
   }
 
   /** Whoever asks first does DMA, until it closes. */
   override assertReady(): void {
+    if (!this.closed) this.#connection.assertNotGone()
     super.assertReady()
     this.#connection.dma.take(this.#user)
   }
 
-  /** Who may do DMA is another one now, or bus mastering. @internal */
-  readinessChanged(): void {
-    this.setReady(!this.closed && this.#connection.dma.readyFor(this.#user))
-  }
-
   protected override whyNotReady(): DmaError {
     if (this.#connection.gone) return deviceGone(this.node)
-    if (!this.#connection.dma.isFreeFor(this.#user)) return this.#connection.dma.inUse()
+    const taken = this.#connection.dma.whyTaken(this.#user)
+    return taken ?? this.#noBusMaster()
+  }
+
+  #noBusMaster(): DmaError {
     return new DmaError('DMA_BUS_MASTER_OFF', `bus mastering of ${this.name} is off: it could move nothing`, {
       hint: 'call device.setMaster() first, before mapping memory',
     })
   }
 
   protected override quiesce(): void {
-    const { dma, gone, writableConfig } = this.#connection
     closeAll([
       () => {
-        // The kernel turned it off when the device's driver went, and it may be another driver's by now.
-        if (!gone && dma.isFreeFor(this.#user) && writableConfig) writableConfig.busMaster = false
+        if (this.#connection.dma.isFreeFor(this.#user)) this.#connection.endBusMaster()
       },
       () => this.#interrupts?.close(),
     ])
@@ -247,22 +251,40 @@ export class UioDevice extends DmaDevice {
     closeAll([
       ...[...this.#memories].map((memory) => () => memory.close()),
       () => this.#registers.close(),
+      () => this.#config?.close(),
       () => {
-        const quiet = !this.#connection.dma.busMaster
         this.#connection.dma.giveBack(this.#user)
         try {
           this.#connection.release()
         } finally {
-          if (quiet) this.provenQuiet()
+          if (this.keepsMemory && this.whyNotQuiet() === undefined) this.provenQuiet()
         }
       },
     ])
   }
 
+  protected override whyNotQuiet(): string | undefined {
+    return whyNotAtRest(this.#connection)
+  }
+
+  /** Apart from the device, which is to be told of, and not kept, by what it shares. */
+  static #readinessOf(device: WeakRef<UioDevice>): () => void {
+    return () => {
+      const one = device.deref()
+      if (one !== undefined) one.#readinessChanged()
+    }
+  }
+
+  /** Who may do DMA is another one now, or bus mastering. */
+  #readinessChanged(): void {
+    this.setReady(!this.closed && this.#connection.dma.readyFor(this.#user))
+  }
+
   #changeMaster(on: boolean): void {
     this.#assertPresent()
     const { config, dma } = this.#connection
-    if (!dma.isFreeFor(this.#user)) throw dma.inUse()
+    const taken = dma.whyTaken(this.#user)
+    if (taken) throw taken
     if (on) this.ops.verify?.()
     config.busMaster = on
     if (on) dma.take(this.#user)
@@ -270,12 +292,7 @@ export class UioDevice extends DmaDevice {
 
   /** One system call, which tells what no event has told yet. */
   #assertPresent(): void {
-    this.assertOpen()
+    super.assertOpen()
     this.#connection.assertPresent()
   }
-}
-
-/** Apart from the device, which is to be told of, and not kept, by what it shares. */
-function readinessOf(device: WeakRef<UioDevice>): () => void {
-  return () => device.deref()?.readinessChanged()
 }

@@ -25,6 +25,8 @@ export class UioMemory implements Disposable {
     try {
       this.#bytes = mapping.bytes.subarray(byteOffset, byteOffset + byteLength)
       holdPages(mapping.bytes, kernel.pageSize)
+      // Gone meanwhile: what was mapped is being freed.
+      connection.assertPresent()
     } catch (error) {
       mapping.close()
       throw error
@@ -37,10 +39,10 @@ export class UioMemory implements Disposable {
     this.#stopWaiting = connection.onGone(() => mapping.close())
   }
 
-  /** The bytes. @throws DMA_DEVICE_GONE, DMA_CLOSED */
+  /** The bytes. Where the device has no interrupt, to ask for them is a system call: keep them. @throws DMA_DEVICE_GONE, DMA_CLOSED */
   get bytes(): Uint8Array {
+    this.#connection.assertNotGone()
     if (!this.closed) return this.#bytes
-    if (this.#connection.gone) this.#connection.assertPresent()
     throw new DmaError('DMA_CLOSED', `the memory '${this.name}' of ${this.#node} is closed`, {
       hint: 'map it again: device.mapMemory()',
     })
@@ -67,27 +69,4 @@ export class UioMemory implements Disposable {
  */
 function holdPages(bytes: Uint8Array, pageSize: number): void {
   for (let at = 0; at < bytes.byteLength; at += pageSize) Atomics.load(bytes, at)
-}
-
-/** @throws DMA_NOT_MEMORY for registers, and for what may be registers unless `assumeMemory` says otherwise */
-export function assertMemory(node: string, map: UioMapInfo, assumeMemory: boolean): void {
-  const { addressKind, index, name } = map
-  const label = `map ${index}${name === '' ? '' : ` '${name}'`} of ${node}`
-  if (addressKind === 'registers') {
-    throw new DmaError(
-      'DMA_NOT_MEMORY',
-      `${label} is registers, of which a buffer would be read byte by byte`,
-      {
-        hint: `use device.map(${index}): accesses of an exact width`,
-      },
-    )
-  }
-  if (addressKind !== 'unknown' || assumeMemory) return
-  throw new DmaError(
-    'DMA_NOT_MEMORY',
-    `whether ${label} is memory or registers cannot be told from its address`,
-    {
-      hint: `where you know that it is memory: mapMemory(${index}, { assumeMemory: true }); root can tell by /proc/iomem; registers: device.map(${index})`,
-    },
-  )
 }

@@ -5,6 +5,8 @@ import type { UioConnection } from '../device/connection'
 export interface InterruptGate {
   open(): void
   shut(): void
+  /** Leaves it to the next program as it was found, where that can be known; else shut. */
+  leave(): void
 }
 
 /** The driver that masks the pin at each interrupt, and leaves it to user space to unmask it in configuration space. */
@@ -23,7 +25,7 @@ export function hasPinGate({ info }: UioConnection): boolean {
  */
 export function openGate(connection: UioConnection): InterruptGate | undefined {
   if (hasPinGate(connection)) {
-    const gate = pinGate(connection)
+    const gate = pinGate(connection, connection.config.intxDisabled)
     // Shut first: a pin that has been asserted since before its driver was bound is seen only when it is let through anew.
     gate.shut()
     gate.open()
@@ -39,7 +41,7 @@ export function openGate(connection: UioConnection): InterruptGate | undefined {
   return gate
 }
 
-function pinGate(connection: UioConnection): InterruptGate {
+function pinGate(connection: UioConnection, foundShut: boolean): InterruptGate {
   const { config } = connection
   return {
     open() {
@@ -47,6 +49,9 @@ function pinGate(connection: UioConnection): InterruptGate {
     },
     shut() {
       config.intxDisabled = true
+    },
+    leave() {
+      config.intxDisabled = foundShut
     },
   }
 }
@@ -63,7 +68,8 @@ function irqcontrolGate(connection: UioConnection): InterruptGate {
       throw error
     }
   }
-  return { open: () => write(1), shut: () => write(0) }
+  const shut = () => write(0)
+  return { open: () => write(1), shut, leave: shut }
 }
 
 /** @throws DMA_UNSUPPORTED where the driver has no irqcontrol() */

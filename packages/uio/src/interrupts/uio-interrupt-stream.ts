@@ -6,6 +6,9 @@ import { assertGate, hasPinGate, type InterruptGate, openGate } from './interrup
 /**
  * The interrupts of a UIO device, each counted once. Where its driver holds them back after each, the next is let through
  * when it is asked for, unless `disable()` was called.
+ *
+ * `close()` leaves the pin of a PCI device held back or not, as `interrupts()` found it; another driver is told to hold interrupts
+ * back, as by `disable()`, since it does not say what it did before.
  */
 export class UioInterruptStream extends InterruptStream {
   /** `intx` where the pin of a PCI device is masked after each (uio_pci_generic); `uio` for all other drivers. */
@@ -75,10 +78,7 @@ export class UioInterruptStream extends InterruptStream {
   }
 
   protected override stop(): void {
-    const shut = () => {
-      if (!this.#connection.gone) this.#gate?.shut()
-    }
-    closeAll([...this.#release.splice(0), shut, () => this.#onClose()])
+    closeAll([...this.#release.splice(0), () => this.#leaveGate(), () => this.#onClose()])
   }
 
   protected override collect(): void {
@@ -104,8 +104,19 @@ export class UioInterruptStream extends InterruptStream {
     this.deliver(0, count)
   }
 
+  /** A device that has gone is another driver's by now, or nobody's. */
+  #leaveGate(): void {
+    const connection = this.#connection
+    if (this.#gate === undefined || !connection.present()) return
+    try {
+      this.#gate.leave()
+    } catch (error) {
+      if (!connection.gone) throw error
+    }
+  }
+
   #assertUsable(): void {
-    if (this.#connection.gone) this.#connection.assertPresent()
+    this.#connection.assertNotGone()
     this.assertOpen()
   }
 }

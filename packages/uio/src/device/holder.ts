@@ -1,0 +1,20 @@
+/** Lines of a stack that name this package: the error itself, and what is between here and who opened the device. */
+const OWN_LINES = 4
+
+/**
+ * One of those who have a device open, as the others see it. It does not keep what it stands for from being collected.
+ */
+export class Holder {
+  readonly #handle: WeakRef<object>
+  readonly #madeAt: string
+
+  constructor(handle: object) {
+    this.#handle = new WeakRef(handle)
+    this.#madeAt = (new Error().stack ?? '').split('\n').slice(OWN_LINES).join('\n')
+  }
+
+  /** Where it was made, if nobody can close it any more: what it has stays taken until the process ends. */
+  get forgottenAt(): string | undefined {
+    return this.#handle.deref() === undefined ? this.#madeAt : undefined
+  }
+}
