@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { readdirSync, readFileSync, realpathSync, statSync, utimesSync, writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync, realpathSync, statSync, writeFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { cached, prune } from './cache.mjs'
 import { writeArchive } from './cpio.mjs'
@@ -38,8 +38,6 @@ export async function baseImage(cache, { kernel, busybox }) {
     // Not compressed: to unpack it would take the emulated processor two seconds of every run.
     writeFileSync(join(scratch, 'entry'), Buffer.concat(archive))
   })
-  const now = new Date()
-  utimesSync(path, now, now)
   prune(directory, keptImages)
   return path
 }

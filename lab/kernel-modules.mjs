@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { existsSync, mkdirSync, readdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { cached, prune } from './cache.mjs'
 import { missingLibraries } from './elf-libraries.mjs'
@@ -49,6 +49,7 @@ export async function buildModules(cache, { kernel, busybox, say }) {
   )
   const sources = readSources(uioSource)
   const key = createHash('sha256').update(readFileSync(join(headers.build, 'Module.symvers')))
+  key.update(compilerVersion())
   for (const { path, data } of sources) key.update(`${path} ${data.length}\n`).update(data)
 
   const directory = join(cache, 'modules')
@@ -60,13 +61,16 @@ export async function buildModules(cache, { kernel, busybox, say }) {
       await compile(sources, headers, scratch, environment)
     },
   )
-  const now = new Date()
-  utimesSync(entry, now, now)
   prune(directory, keptBuilds)
   return readdirSync(entry).map((name) => ({
     path: `/lib/modules/${name}`,
     data: readFileSync(join(entry, name)),
   }))
+}
+
+/** What compiles them: another compiler makes other modules. Empty where there is none, which is said once it is missed. */
+function compilerVersion() {
+  return findCommand('gcc') ? run('gcc', ['--version']) : ''
 }
 
 /**

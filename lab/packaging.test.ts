@@ -1,9 +1,9 @@
-import { mkdirSync, mkdtempSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { moduleFormat } from './bundle.mjs'
-import { cached } from './cache.mjs'
+import { cached, prune } from './cache.mjs'
 import { parseLdd } from './elf-libraries.mjs'
 import { newestName } from './guest-kernel.mjs'
 import { packagePayload } from './payload.mjs'
@@ -78,6 +78,19 @@ describe('packagePayload', () => {
   })
 })
 
+describe('the commands of packages', () => {
+  it("are on the guest's search path, where their package is built", () => {
+    write('packages/uio/package.json', '{"name":"@linux-dma/uio"}')
+    const lsuio = () => packagePayload(writeRepository()).find(({ path }) => path === '/bin/lsuio')
+    expect(lsuio()).toBeUndefined()
+    write('packages/uio/dist/lsuio.js', '')
+    expect(lsuio()?.executable).toBe(true)
+    expect(Buffer.from(lsuio()?.data ?? []).toString()).toBe(
+      '#!/bin/sh\nexec /bin/node /app/node_modules/@linux-dma/uio/dist/lsuio.js lsuio "$@"\n',
+    )
+  })
+})
+
 describe('listPrograms', () => {
   it('has the conformance suites first, each on its machine, then each example with the address of its device', () => {
     const programs = listPrograms(writeRepository())
@@ -102,6 +115,21 @@ describe('cached', () => {
       writeFileSync(join(scratch, 'entry'), 'whole')
     }
     expect([await cached(path, build), await cached(path, build), builds]).toEqual([path, path, 1])
+  })
+
+  it('is not taken away by another run that prunes, from the moment it is asked for', async () => {
+    const path = join(root, 'cache/1')
+    const never = () => {
+      throw new Error('it is there')
+    }
+    for (const name of ['1', '2', '3']) write(`cache/${name}`, '', Number(name))
+    await cached(path, never)
+    prune(join(root, 'cache'), 1)
+    expect(readdirSync(join(root, 'cache'))).toEqual(['1'])
+    write('cache/4', '', Date.now() / 1000 + 60)
+    write('cache/5', '', 5)
+    prune(join(root, 'cache'), 1)
+    expect(readdirSync(join(root, 'cache'))).toEqual(['1', '4'])
   })
 
   it('leaves nothing in the place of an entry whose build failed', async () => {

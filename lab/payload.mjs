@@ -6,6 +6,9 @@ import { listDependencies } from './workspace.mjs'
 /** @typedef {import('./cpio.mjs').ArchiveEntry} ArchiveEntry */
 /** @typedef {import('./workspace.mjs').Workspace} Workspace */
 
+/** Commands of the packages that are on the guest's search path. */
+const commands = [{ name: 'lsuio', of: '@linux-dma/uio', words: ['dist/lsuio.js', 'lsuio'] }]
+
 /**
  * Lays out the built packages under /app as an installation would: published ones in /app/node_modules, the rooms that
  * use them (conformance, examples) at their own paths, found by name as well.
@@ -23,7 +26,17 @@ export function packagePayload(workspaces) {
     files(directory, `/app/node_modules/${name}`, (path) => !path.startsWith('node_modules/')),
   )
   const addons = built.flatMap(({ directory }) => listAddons(directory).map((path) => join(directory, path)))
-  return [...packages, ...dependencies, ...libraries(addons)]
+  return [...packages, ...dependencies, ...libraries(addons), ...wrappers(built)]
+}
+
+/** @param {Workspace[]} built @returns {ArchiveEntry[]} */
+function wrappers(built) {
+  return commands
+    .filter(({ of }) => built.some(({ name }) => name === of))
+    .map(({ name, of, words: [program, ...words] }) => {
+      const line = `exec /bin/node /app/node_modules/${of}/${program} ${words.join(' ')} "$@"`
+      return { path: `/bin/${name}`, data: Buffer.from(`#!/bin/sh\n${line}\n`), executable: true }
+    })
 }
 
 /** @param {string} directory @param {string} target @returns {ArchiveEntry[]} */

@@ -49,7 +49,7 @@ export function judgeGuest({ options, say }, outcome) {
 /** @param {{ timeoutSeconds: number }} options */
 export function timeLimitError({ timeoutSeconds }) {
   return new LabError(`the guest was ended at its time limit of ${timeoutSeconds} s`, {
-    hint: 'npm run lab -- --timeout SECONDS …, if it only needs longer',
+    hint: 'npm run lab -- --timeout SECONDS …, if it only needs longer; a stream of interrupts that nobody closed, for one, keeps a process alive',
     exitStatus: 124,
   })
 }

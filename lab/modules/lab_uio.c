@@ -7,7 +7,7 @@
 #include <linux/dma-mapping.h>
 #include <linux/module.h>
 #include <linux/platform_device.h>
-#include <linux/sched.h>
+#include <linux/sched/signal.h>
 #include <linux/uio_driver.h>
 #include <linux/vmalloc.h>
 
@@ -46,7 +46,9 @@ static ssize_t notify_store(struct device *dev, struct device_attribute *attr, c
 
 	if (ret)
 		return ret;
-	while (events--) {
+	for (; events > 0; events--) {
+		if (fatal_signal_pending(current))
+			return -EINTR;
 		uio_event_notify(&lab->info);
 		cond_resched();
 	}
