@@ -185,6 +185,11 @@ export class DmaDevice implements Disposable {
     closeAll(all.map((what) => () => what.endQuarantine(this)))
   }
 
+  /** For a subclass: whether there is something that could not be taken from the device. */
+  protected get keepsMemory(): boolean {
+    return this.#quarantined.size > 0
+  }
+
   /** For a subclass, once it is whole: reports it if it is forgotten. */
   protected watchForLeak(): void {
     watchForLeak(this, `the device ${this.name}`, this.kernel)

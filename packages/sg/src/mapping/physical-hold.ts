@@ -95,6 +95,7 @@ export class PhysicalHold implements DeviceChild {
     const held = this.#memories.get(memory)
     this.#memories.delete(memory)
     try {
+      this.device.assertQuiet()
       held?.release()
     } catch (error) {
       this.device.quarantine(memory, error)
