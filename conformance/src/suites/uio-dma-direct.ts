@@ -55,9 +55,9 @@ export function uioDmaDirect({ describe, it, skip }: Runner, host: Host): void {
         const error = refusal(() => device.allocateCoherent(page), 'DMA_UNSAFE_PHYSICAL', hint)
         for (const way of [
           'uio_dmem_genirq',
-          'DMA memory of the UIO core',
-          'DMA slots',
-          'by physical address',
+          'uio dma memory at the magic offset',
+          'uio dma memory behind a flag',
+          'direct, by physical address',
         ]) {
           assert.ok(error.message.includes(`\n  ${way}`), error.message)
         }

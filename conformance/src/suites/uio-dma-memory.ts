@@ -78,7 +78,7 @@ export function uioDmaMemory({ describe, it }: Runner, host: Host): void {
     it('is refused where the kernel has not so much', () =>
       withCore('magic', (device) => {
         const error = refusal(() => device.allocateCoherent(2 ** 40), 'ENOMEM')
-        assert.match(error.message, /DMA memory of the UIO core/)
+        assert.match(error.message, /uio dma memory at the magic offset/)
         assert.deepEqual(regions(device.node), [])
         assert.equal(device.children.size, 0)
       }))

@@ -18,7 +18,7 @@ const FIRST_INDEX = 1000
  * device go, so what was allocated here is kept and used again. What others allocated is left alone: they may have it still.
  */
 export class AllocatedRegions implements DriverWay {
-  readonly name = 'DMA memory of the UIO core'
+  readonly name = 'uio dma memory at the magic offset'
   readonly #connection: UioConnection
   readonly #pool = new RegionPool()
   /** Why no more is asked for. */

@@ -1,4 +1,5 @@
 import {
+  type CoherentAllocation,
   DmaAttribute,
   DmaDevice,
   type DmaError,
@@ -41,6 +42,39 @@ async function collectGarbage(): Promise<void> {
     gc()
     await new Promise((resolve) => setImmediate(resolve))
   }
+}
+
+/** The kernel as another process has it: what this one has open is not its own. */
+function alone(kernel: Kernel): Kernel {
+  return new Proxy(kernel, {
+    get: (target, name) => {
+      const member: unknown = Reflect.get(target, name, target)
+      if (name === 'list') return (folder: string) => (folder === '/proc/self/fd' ? [] : target.list(folder))
+      return typeof member === 'function' ? member.bind(target) : member
+    },
+  })
+}
+
+/** A kernel on which another process has a file open. */
+function withProcess(kernel: Kernel, path: string): Kernel {
+  return new Proxy(kernel, {
+    get: (target, name) => {
+      const member: unknown = Reflect.get(target, name, target)
+      if (name === 'list') {
+        return (folder: string) =>
+          folder === '/proc'
+            ? ['self', '66', '77']
+            : folder === '/proc/77/fd'
+              ? ['0', '9']
+              : target.list(folder)
+      }
+      if (name === 'readLink') {
+        return (link: string) =>
+          link === '/proc/77/fd/9' ? path : link === '/proc/77/fd/0' ? '/dev/null' : target.readLink(link)
+      }
+      return typeof member === 'function' ? member.bind(target) : member
+    },
+  })
 }
 
 /** A kernel that has another text in a file. */
@@ -192,6 +226,21 @@ describe('dynamic regions', () => {
     expect(error.code).toBe('DMA_NOT_MEMORY')
     expect(error.hint).toContain('fuser -v /dev/uio0')
     last.close()
+    machine.assertQuiescent()
+  })
+
+  it('of another process are not touched, whoever looks', () => {
+    const { machine, kernel, open } = dmem('6.1.0')
+    const first = open()
+    const memory = first.allocateCoherent(PAGE)
+    memory.bytes.fill(9)
+    const second = openUio(0, { kernel: alone(kernel) })
+    const error = refusal(() => second.allocateCoherent(PAGE))
+    expect(error).toMatchObject({ code: 'DMA_IN_USE', hint: expect.stringContaining('fuser -v /dev/uio0') })
+    expect(error.message).toContain('map1, map2')
+    expect(memory.bytes[0]).toBe(9)
+    second.close()
+    first.close()
     machine.assertQuiescent()
   })
 
@@ -355,6 +404,43 @@ describe('slots behind a flag', () => {
     machine.assertQuiescent()
   })
 
+  it('of another process are left alone while it has the device open', async () => {
+    const { machine, kernel, device } = patched('flag')
+    const memory = device.allocateCoherent(PAGE)
+    const { bytes } = memory
+    device.close()
+    kernel.mmap(kernel.open('/dev/uio0', 2), { position: 0x1_0001 * PAGE, byteLength: PAGE }).bytes.fill(9)
+    const again = openUio(0, { kernel: withProcess(alone(kernel), '/dev/uio0') })
+    again.setMaster()
+    // The next one that nobody has is taken.
+    const free = again.allocateCoherent(PAGE)
+    expect(free.origin).toBe('uio dma memory map2')
+    const error = refusal(() => again.allocateCoherent(PAGE))
+    expect(error).toMatchObject({ code: 'DMA_IN_USE', hint: expect.stringContaining("ps -fp 77'") })
+    again.close()
+    expect(bytes[0]).toBe(0)
+    // Once that process has ended it is as good as any.
+    const last = openUio(0, { kernel: alone(kernel) })
+    last.setMaster()
+    expect(last.allocateCoherent(PAGE).origin).toBe('uio dma memory map1')
+    last.close()
+    expect(machine.faults).toEqual([])
+  })
+
+  it('that another one allocates after the device was opened are no reason to give up', () => {
+    const { machine, kernel, device } = patched('flag')
+    const fd = kernel.open('/dev/uio0', 2)
+    const mapping = kernel.mmap(fd, { position: 0x1_0001 * PAGE, byteLength: PAGE })
+    mapping.bytes.fill(9)
+    mapping.close()
+    kernel.close(fd)
+    device.setMaster()
+    const memory = device.allocateCoherent(PAGE)
+    expect([memory.origin, memory.bytes[0]]).toEqual(['uio dma memory map1', 0])
+    device.close()
+    machine.assertQuiescent()
+  })
+
   it('of an earlier process are used again: there are no others', async () => {
     const { machine, kernel, device } = patched('flag')
     device.allocateCoherent(PAGE).bytes.fill(9)
@@ -368,6 +454,24 @@ describe('slots behind a flag', () => {
 })
 
 describe('driver memory', () => {
+  it('is not handed out once a device without an interrupt has gone, at whatever is asked first', () => {
+    for (const late of [
+      (memory: CoherentAllocation) => memory.dmaAddress,
+      (memory: CoherentAllocation) => memory.bytes,
+      (memory: CoherentAllocation) => memory.free(),
+    ]) {
+      const machine = createFakeMachine({ iommu: 'off', uioDmaMemory: 'magic' })
+      const driver = machine.registerUio({ name: 'quiet', version: '1', irq: 'none' })
+      const device = openUio({ name: 'quiet' }, { kernel: machine.kernel })
+      const memory = device.allocateCoherent(PAGE)
+      expect(memory.freed).toBe(false)
+      driver.unregister()
+      expect(refusal(() => late(memory)).code).toBe('DMA_DEVICE_GONE')
+      expect(memory.freed).toBe(true)
+      device.close()
+    }
+  })
+
   it('of a device that is forgotten leaves the process with its driver, and does not keep the device', async () => {
     const callbacks = new Set<() => void>()
     // By hand: a fake machine remembers who called mmap().
@@ -381,6 +485,7 @@ describe('driver memory', () => {
     const connection = {
       kernel: { mmap: () => mapping },
       onGone: (callback: () => void) => void callbacks.add(callback),
+      assertNotGone: () => {},
     } as unknown as UioConnection
     const region = { origin: 'map1', busAddress: 0x1000n, byteLength: PAGE, position: PAGE }
     const forget = () => {

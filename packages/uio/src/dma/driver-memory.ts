@@ -4,6 +4,7 @@ import {
   type DmaAddress,
   type DmaDevice,
   dmaAddress,
+  isDmaError,
 } from '@linux-dma/core'
 import type { MemoryMapping } from '@linux-dma/native'
 import type { UioConnection } from '../device/connection'
@@ -15,9 +16,7 @@ import type { RegionPool } from './region-pool'
  * kernel frees such memory then, mapped or not, and somebody else's bytes would be in it.
  */
 export class DriverMemory implements CoherentMemory, DeviceChild {
-  readonly bytes: Uint8Array
   readonly byteLength: number
-  readonly dmaAddress: DmaAddress
   readonly origin: string
   readonly coherent = true
   readonly #device: DmaDevice
@@ -25,6 +24,8 @@ export class DriverMemory implements CoherentMemory, DeviceChild {
   readonly #region: DriverRegion
   readonly #pool: RegionPool
   readonly #mapping: MemoryMapping
+  readonly #bytes: Uint8Array
+  readonly #dmaAddress: DmaAddress
   readonly #stopWaiting: () => void
   #released = false
 
@@ -50,9 +51,9 @@ export class DriverMemory implements CoherentMemory, DeviceChild {
     this.origin = region.origin
     this.byteLength = byteLength
     try {
-      this.dmaAddress = dmaAddress(Number(region.busAddress))
-      this.bytes = mapping.bytes.subarray(0, byteLength)
-      this.bytes.fill(0)
+      this.#dmaAddress = dmaAddress(Number(region.busAddress))
+      this.#bytes = mapping.bytes.subarray(0, byteLength)
+      this.#bytes.fill(0)
       device.adopt(this)
     } catch (error) {
       mapping.close()
@@ -63,7 +64,26 @@ export class DriverMemory implements CoherentMemory, DeviceChild {
     this.#stopWaiting = connection.onGone(() => mapping.close())
   }
 
+  /** @throws DMA_DEVICE_GONE */
+  get bytes(): Uint8Array {
+    this.#connection.assertNotGone()
+    return this.#bytes
+  }
+
+  /** Where the device finds it, asked of a device that is still there. @throws DMA_DEVICE_GONE */
+  get dmaAddress(): DmaAddress {
+    this.#connection.assertPresent()
+    return this.#dmaAddress
+  }
+
+  /** Whether it was taken out of the process: looked up where no interrupt could tell that the device has gone. */
   get closed(): boolean {
+    if (this.#mapping.closed) return true
+    try {
+      this.#connection.assertNotGone()
+    } catch (error) {
+      if (!isDmaError(error, 'DMA_DEVICE_GONE')) throw error
+    }
     return this.#mapping.closed
   }
 

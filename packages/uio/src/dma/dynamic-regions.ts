@@ -12,6 +12,9 @@ const DRIVER = 'uio_dmem_genirq'
 /**
  * The dynamic regions of uio_dmem_genirq: allocated when the device is opened first, freed when it is closed last. Until Linux
  * 6.8 their `addr` was where the device finds them; since then it is where the kernel does, which no device may be given.
+ *
+ * One that was there before this process opened the device is another's, or none of these: it is neither zeroed nor given out. Two
+ * processes that open the device at the same instant are not told apart.
  */
 export class DynamicRegions implements DriverWay {
   readonly name = DRIVER
@@ -39,15 +42,11 @@ export class DynamicRegions implements DriverWay {
     return new DriverMemory(device, this.#connection, region, this.#pool)
   }
 
-  /**
-   * Whether a map is memory that has a bus address. Where nobody says which addresses are memory: registers have had theirs
-   * before the device was opened, too.
-   */
+  /** Whether a map was allocated for this process: what is static, and what others had allocated, had its address before. */
   #isRegion({ index, addressKind, byteOffset }: UioMapInfo): boolean {
-    if (byteOffset !== 0) return false
-    if (addressKind === 'memory') return true
+    if (byteOffset !== 0 || (addressKind !== 'memory' && addressKind !== 'unknown')) return false
     const before = this.#connection.before.maps.find((map) => map.index === index)
-    return addressKind === 'unknown' && before?.addressKind === 'none'
+    return before?.addressKind === 'none'
   }
 
   #whyNoRegion(): DmaError {
@@ -64,6 +63,8 @@ export class DynamicRegions implements DriverWay {
         hint: "'dmesg | tail' tells more; close the device, free memory, and open it again",
       })
     }
+    const known = having('memory')
+    if (known.length > 0) return inUse(node, known)
     const unknown = having('unknown')
     if (unknown.length === 0) {
       return new DmaError(NOT_OFFERED, `${node} has no dynamic region`)
@@ -96,6 +97,14 @@ function kernelPointers(pointers: readonly UioMapInfo[]): DmaError {
     {
       hint: `the program can use it, device.mapMemory(${pointers[0]!.index}), the device cannot be told of it`,
     },
+  )
+}
+
+function inUse(node: string, maps: readonly UioMapInfo[]): DmaError {
+  return new DmaError(
+    'DMA_IN_USE',
+    `${list(maps)} had an address before this process opened ${node}: another one has it open and may do DMA there, or it is none of the memory that the driver allocates`,
+    { hint: `'fuser -v /dev/${node}' tells who has it open: end that one first` },
   )
 }
 

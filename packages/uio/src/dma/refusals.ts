@@ -34,8 +34,12 @@ function noneOf(what: string, refusals: readonly Refusal[]): DmaError {
   const cause = telling?.error
   const lines = refusals.map(({ way, error }) => `\n  ${way}: ${reasonOf(error)}`)
   const hints = refusals.flatMap(({ error }) => (error.hint === undefined ? [] : [error.hint]))
-  return new DmaError(cause?.code ?? NOT_OFFERED, `${what} could not be had${lines.join('')}`, {
+  const { code = NOT_OFFERED, errno, syscall, path } = cause ?? {}
+  return new DmaError(code, `${what} could not be had${lines.join('')}`, {
     hint: hints.join('; or '),
+    errno,
+    syscall,
+    path,
     cause,
   })
 }

@@ -200,8 +200,10 @@ describe('coherent memory of a device whose driver has none', () => {
     expect(error.code).toBe('DMA_UNSAFE_PHYSICAL')
     expect(error.message).toMatch(/4096 bytes of coherent memory for 0000:00:04.0 could not be had/)
     expect(error.message).toMatch(/uio_dmem_genirq: the driver is uio_pci_generic\n/)
-    expect(error.message).toMatch(/DMA memory of the UIO core: this kernel’s UIO core allocates none\n/)
-    expect(error.message).toMatch(/DMA slots of the UIO driver: no map of its driver is one\n/)
+    expect(error.message).toMatch(
+      /uio dma memory at the magic offset: this kernel’s UIO core allocates none\n/,
+    )
+    expect(error.message).toMatch(/uio dma memory behind a flag: no map of its driver is one\n/)
     expect(error.message).toMatch(/by physical address: without an IOMMU/)
     expect(error.hint).toContain('unsafePhysicalAddresses: true')
     expect(error.message.match(/hint:/g)).toHaveLength(1)

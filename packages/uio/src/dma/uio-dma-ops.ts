@@ -48,7 +48,7 @@ function allocate(
   }))
   return firstOf(`${byteLength} bytes of coherent memory for ${device.name}`, [
     ...ways,
-    { name: 'by physical address', allocate: directly },
+    { name: 'direct, by physical address', allocate: directly },
   ])
 }
 
@@ -58,8 +58,12 @@ function allocateDirectly(device: DmaDevice, byteLength: number): CoherentMemory
     name: 'linux-dma-coherent',
   })
   return {
-    bytes: region.bytes,
-    dmaAddress: region.dmaAddress,
+    get bytes() {
+      return region.bytes
+    },
+    get dmaAddress() {
+      return region.dmaAddress
+    },
     memory: region.memory,
     origin: 'direct',
     get closed() {
