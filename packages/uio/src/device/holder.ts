@@ -1,4 +1,4 @@
-/** Lines of a stack that name this package: the error itself, and what is between here and who opened the device. */
+/** Lines of a stack before who opened the device: the error itself, this constructor, that of the device, and openUio(). */
 const OWN_LINES = 4
 
 /**

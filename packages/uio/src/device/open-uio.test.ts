@@ -50,6 +50,8 @@ describe('openUio', () => {
     expect(hint).toContain(
       'SUBSYSTEM=="uio", ATTR{name}=="uio_pci_generic", KERNELS=="0000:00:04.0", MODE="0660", GROUP="plugdev"',
     )
+    const line = hint?.split('\n')[1]
+    expect(line).toMatch(/^SUBSYSTEM=="uio".*resource0"$/)
     expect(hint).toContain(`/sys/bus/pci/devices/${EDU}/config /sys/bus/pci/devices/${EDU}/resource0`)
     expect(hint).toContain('udevadm control --reload')
     machine.assertQuiescent()

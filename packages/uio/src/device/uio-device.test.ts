@@ -1,3 +1,4 @@
+import type { Kernel } from '@linux-dma/core'
 import { createFakeMachine, EduDevice } from '@linux-dma/testkit'
 import { describe, expect, it } from 'vitest'
 import { openUio } from './open-uio'
@@ -26,6 +27,22 @@ function refusal(action: () => unknown): { code?: string; hint?: string; message
   throw new Error('it went through')
 }
 
+/** A kernel, and how often something was read or written through it. */
+function countingKernel(of: Kernel): { kernel: Kernel; calls: () => number } {
+  let calls = 0
+  const kernel = new Proxy(of, {
+    get(target, name) {
+      const member = Reflect.get(target, name, target)
+      if (typeof member !== 'function') return member
+      return (...values: unknown[]) => {
+        if (name === 'read' || name === 'write') calls++
+        return member.apply(target, values)
+      }
+    },
+  })
+  return { kernel, calls: () => calls }
+}
+
 describe('UioDevice', () => {
   it('is reported where it is forgotten, although what it shares is kept', async () => {
     const machine = createFakeMachine()
@@ -41,6 +58,102 @@ describe('UioDevice', () => {
     expect(machine.warnings).toHaveLength(1)
     expect(machine.warnings[0]).toMatchObject({ code: 'DMA_LEAK' })
     expect(machine.warnings[0]?.message).toContain('uio-device.test.ts')
+  })
+
+  it('says of what it took, once it is forgotten, that nobody can give it back', async () => {
+    const machine = createFakeMachine()
+    machine.addDevice(new EduDevice(), { address: EDU, driver: 'uio_pci_generic' })
+    const forget = () => {
+      const device = openUio(0, { kernel: machine.kernel })
+      device.setMaster()
+      device.interrupts()
+    }
+    forget()
+    await collectGarbage()
+    using device = openUio(0, { kernel: machine.kernel })
+    for (const [code, call] of [
+      ['DMA_IN_USE', () => device.setMaster()],
+      ['DMA_INTERRUPT_IN_USE', () => device.interrupts()],
+    ] as const) {
+      const { hint, message, code: got } = refusal(call)
+      expect(got).toBe(code)
+      expect(message).toContain('was forgotten')
+      expect(hint).toMatch(/until this process ends.*\n.*forget .*uio-device\.test\.ts/)
+    }
+  })
+
+  it('leaves bus mastering alone that a driver of the kernel turned on', () => {
+    const machine = createFakeMachine()
+    machine.addDevice(new EduDevice(), { address: EDU, driver: 'uio_pci_generic' })
+    const path = `/sys/bus/pci/devices/${EDU}/config`
+    const fd = machine.kernel.open(path, 2)
+    const command = () => {
+      const bytes = new Uint8Array(1)
+      machine.kernel.read(fd, bytes, 4)
+      return bytes[0]!
+    }
+    machine.kernel.write(fd, Uint8Array.of(command() | 4), 4)
+    const written: number[] = []
+    const kernel = new Proxy(machine.kernel, {
+      get(target, name) {
+        const member = Reflect.get(target, name, target)
+        if (name === 'readLink') {
+          return (link: string) =>
+            link.endsWith('/driver') ? '../drivers/vendor_uio' : target.readLink(link)
+        }
+        if (name !== 'write') return typeof member === 'function' ? member.bind(target) : member
+        return (of: number, bytes: Uint8Array, position?: number) => {
+          if (position === 4) written.push(bytes[0]!)
+          return target.write(of, bytes, position)
+        }
+      },
+    })
+    const found = openUio(0, { kernel })
+    expect([found.info.driver, found.busMaster, found.dmaReady]).toEqual(['vendor_uio', true, false])
+    found.close()
+    expect(written).toEqual([])
+    machine.kernel.write(fd, Uint8Array.of(command() | 4), 4)
+    const own = openUio(0, { kernel })
+    own.config.write16(4, own.config.read16(4) | 4)
+    expect(own.dmaReady).toBe(true)
+    own.close()
+    expect(written.at(-1)! & 4).toBe(0)
+    machine.kernel.close(fd)
+  })
+
+  it('asks the kernel nothing for registers that it gave already', () => {
+    const machine = createFakeMachine()
+    machine.addDevice(new EduDevice(), { address: EDU, driver: 'uio_pci_generic' })
+    const { kernel, calls } = countingKernel(machine.kernel)
+    using device = openUio(0, { kernel })
+    const regions = () => [device.bar(0), device.map(0), device.config]
+    const first = regions()
+    const before = calls()
+    expect(regions().every((region, index) => region === first[index])).toBe(true)
+    expect(calls()).toBe(before)
+  })
+
+  it('is no descriptor any more once it is closed: nothing is asked of its number', () => {
+    const machine = createFakeMachine()
+    const uio = machine.registerUio({
+      name: 'silent',
+      version: '1',
+      irq: 'none',
+      mem: [{ memtype: 'logical', byteLength: 4096 }],
+    })
+    const { kernel, calls } = countingKernel(machine.kernel)
+    const device = openUio(0, { kernel })
+    const memory = device.mapMemory(0)
+    device.close()
+    const before = calls()
+    expect(refusal(() => memory.bytes).code).toBe('DMA_CLOSED')
+    expect(calls()).toBe(before)
+    const other = openUio(0, { kernel: machine.kernel })
+    const stale = other.mapMemory(0)
+    uio.unregister()
+    expect(refusal(() => stale.bytes).code).toBe('DMA_DEVICE_GONE')
+    expect(stale.closed).toBe(true)
+    other.close()
   })
 
   it('lets go of everything, whichever step of closing fails', () => {

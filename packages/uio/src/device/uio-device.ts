@@ -9,9 +9,9 @@ import {
   IoRegion,
 } from '@linux-dma/core'
 import type { BarPart } from '@linux-dma/pci'
-import { whyNotAtRest } from '../dma/at-rest'
 import { readNumber, UIO_CLASS } from '../discovery/sysfs'
 import type { UioDeviceInfo } from '../discovery/uio-device-info'
+import { whyNotAtRest } from '../dma/at-rest'
 import { UioInterruptStream } from '../interrupts/uio-interrupt-stream'
 import type { UioConnection } from './connection'
 import { deviceGone } from './device-gone'
@@ -37,7 +37,7 @@ export class UioDevice extends DmaDevice {
   readonly #connection: UioConnection
   readonly #registers: UioRegisters
   readonly #memories = new Set<UioMemory>()
-  readonly #user = new Holder(this)
+  readonly #user: Holder
   readonly #stopListening: () => void
   #config: IoRegion | undefined
   #interrupts: UioInterruptStream | undefined
@@ -47,6 +47,7 @@ export class UioDevice extends DmaDevice {
     const { info, kernel } = connection
     super(info.pci?.address ?? info.node, kernel, ops)
     this.#connection = connection
+    this.#user = new Holder(this)
     this.#registers = new UioRegisters(connection)
     this.info = info
     this.node = info.node
