@@ -7,7 +7,7 @@ export const help = `Runs the packages' tests and examples on a real Linux kerne
 
   npm run lab                              conformance and examples, on the fake and on the real kernel
   npm run lab -- --run FILE [ARGUMENT…]    your own script (.ts, .mts, .cts, .js, .mjs, .cjs) on the real kernel
-  npm run lab -- --shell                   a prompt on the real kernel; ctrl-A x or "poweroff" ends it
+  npm run lab -- --shell                   a prompt on the real kernel, with lsuio and node; ctrl-A x or "poweroff" ends it
 
 Options (before FILE):
   --machine KIND        which machine to boot, or to run the suites of (below)

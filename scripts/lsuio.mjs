@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 // npm run lsuio: the UIO devices of this machine, after building what is missing. See packages/uio/README.md.
-//   npm run lsuio -- -v        everything that is known of them
-//   npm run -s lsuio -- --json for programs
+//   npm run lsuio -- -v                everything that is known of them
+//   npm run lsuio --silent -- --json   for programs
 import path from 'node:path'
 import { build, buildAddon, ensureDependencies, root, run } from './steps.mjs'
 
