@@ -96,7 +96,7 @@ export class PciConfigSpace {
   set intxDisabled(disabled: boolean) {
     this.#watcher.assertOwned?.(false)
     if (this.window.closed) throw new DmaError('DMA_CLOSED', `${this.#name} is closed`)
-    // Both bytes: an emulated device may look at its line only where the lower one is written.
+    // Both bytes: QEMU 7.2, for one, looks at the line again only where a write covers the lower one.
     const command = this.#command
     this.#kernel.read(this.#fd, command, this.#commandPosition)
     const bit = pci.PCI_COMMAND_INTX_DISABLE >>> 8
