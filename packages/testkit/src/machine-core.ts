@@ -120,6 +120,10 @@ export class FakeMachineCore implements FakeMachine {
     this.#administer('chmod', path, () => this.#parts.fs.changeMode(path, mode))
   }
 
+  stat(path: string): { mode: number; uid: number; gid: number } {
+    return this.#administer('stat', path, () => this.#parts.fs.stat(path))
+  }
+
   assertQuiescent(): void {
     const leaks = leakReport(this)
     if (leaks.length === 0) return

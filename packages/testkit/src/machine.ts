@@ -80,6 +80,8 @@ export interface FakeMachine {
   chown(path: string, uid: number, gid?: number): void
   /** chmod(1). @throws `ENOENT` */
   chmod(path: string, mode: number): void
+  /** Permission bits and owner of a file, as stat(1) shows them. @throws `ENOENT` */
+  stat(path: string): { mode: number; uid: number; gid: number }
   /**
    * Checks that a program took back everything it had: descriptors, mappings, pinned memory, interrupts, watches.
    * @throws `DMA_LEAK` with a line for each thing that is left

@@ -1,7 +1,7 @@
 import { fail } from '../errors'
 import { type FileAccess, OpenFile } from '../kernel/open-file'
 import type { FakeProcess } from '../process'
-import { type Directory, directory, type Node, symbolicLink } from './nodes'
+import { type Directory, directory, type Node, type Ownership, symbolicLink } from './nodes'
 import { TextOpenFile } from './text-open-file'
 
 /** Links that may be followed in one path, as on Linux. */
@@ -91,6 +91,14 @@ export class FileSystem {
   changeMode(path: string, mode: number): void {
     const node = this.#walk(path, true)
     if (node.kind !== 'link') node.mode = mode
+  }
+
+  /** stat(2), as far as permissions go. */
+  stat(path: string): Ownership {
+    const node = this.#walk(path, true)
+    if (node.kind === 'link') return fail('ELOOP')
+    const { mode, uid, gid } = node
+    return { mode, uid, gid }
   }
 
   #checkAccess(

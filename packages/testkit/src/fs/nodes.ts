@@ -1,7 +1,7 @@
 import type { FileAccess, OpenFile } from '../kernel/open-file'
 
 /** Who may do what with a node: permission bits as in chmod(1), owner and group. */
-interface Ownership {
+export interface Ownership {
   mode: number
   uid: number
   gid: number
