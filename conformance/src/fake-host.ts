@@ -1,5 +1,5 @@
 import { dmaBitMask } from '@linux-dma/core'
-import { createFakeMachine, EduDevice } from '@linux-dma/testkit'
+import { createFakeMachine, E1000Device, EduDevice } from '@linux-dma/testkit'
 import { fakeUio } from './fake-uio'
 import type { Host } from './host'
 import { NvmeController } from './nvme-controller'
@@ -34,6 +34,7 @@ export function fakeHost(kind: MachineKind): Host {
     uio: fakeUio(machine),
     nvme: NVME,
     shared: { first: '0000:00:1f.2', second: '0000:00:1f.3', otherDriver: 'uio_pci_generic' },
+    modeOf: (path) => machine.stat(path).mode,
     async unbind(address) {
       // Where Linux makes the writer wait, the fake, which has no second process, says EBUSY: it tries again.
       for (;;) {
@@ -63,6 +64,7 @@ function eduMachine(
   machine.addDevice(new EduDevice({ dmaMask: dmaBitMask(64) }), { address: WIDE_EDU, driver: null })
   machine.addDevice(new NvmeController(), { address: NVME })
   machine.addDevice(new AhciController(), { address: '0000:00:05.0', driver: null })
+  machine.addDevice(new E1000Device(), { address: '0000:00:09.0' })
   machine.addDevice(new IvshmemPlain(), { address: '0000:00:0b.0', driver: null })
   machine.addDevice(new E1000e(), { address: '0000:00:0c.0', driver: null })
   for (const address of ['0000:00:1f.2', '0000:00:1f.3']) {

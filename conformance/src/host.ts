@@ -42,6 +42,8 @@ export interface Host {
   readonly nvme: string
   /** Two devices in one IOMMU group, and a driver that the second can be bound to, which is not vfio-pci. */
   readonly shared: { readonly first: string; readonly second: string; readonly otherDriver: string }
+  /** Permission bits of a file, such as 0o600. */
+  modeOf(path: string): number
   /** Unbinds a device from its driver, as another process does it: resolves when that is done, which may take a close. */
   unbind(address: string): Promise<void>
   /**

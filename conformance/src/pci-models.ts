@@ -22,7 +22,7 @@ abstract class PlainRegisters extends DeviceModel {
 export class IvshmemPlain extends PlainRegisters {
   override readonly identity = { vendor: 0x1af4, device: 0x1110, classCode: 0x050000 }
   override readonly bars = [
-    { byteLength: 0x1000 },
+    { byteLength: 0x100 },
     { index: 2, byteLength: 0x10_0000, addressWidth: 64 as const, prefetchable: true },
   ]
   override readonly interrupts = { pin: false }

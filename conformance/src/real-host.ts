@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process'
-import { chownSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { chownSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { linuxKernel } from '@linux-dma/core'
@@ -30,6 +30,7 @@ export function realHost(): Host {
     get shared() {
       return sharedGroup()
     },
+    modeOf: (path) => statSync(path).mode & 0o7777,
     async unbind(address) {
       const command = `echo ${address} > /sys/bus/pci/devices/${address}/driver/unbind`
       const { status, output } = await run('/bin/sh', ['-c', command])

@@ -20,6 +20,7 @@ import { uioDmaDirect } from './suites/uio-dma-direct'
 import { uioDmaMemory } from './suites/uio-dma-memory'
 import { uioDmaRefused } from './suites/uio-dma-refused'
 import { uioDmem } from './suites/uio-dmem'
+import { uioDriverErrnos } from './suites/uio-driver-errnos'
 import { uioDrivers } from './suites/uio-drivers'
 import { uioErrnos } from './suites/uio-errnos'
 import { uioInterrupts } from './suites/uio-interrupts'
@@ -81,7 +82,7 @@ const suites = {
   /** An IOMMU that lets every device pass. */
   'pass-through': [uioDmaDirect],
   /** No IOMMU; the drivers of UIO devices that are not PCI devices. */
-  'uio-drivers': [uioDiscoveryDrivers, uioDrivers, uioDmem],
+  'uio-drivers': [uioDiscoveryDrivers, uioDriverErrnos, uioDrivers, uioDmem],
   /** An IOMMU, and a UIO core that allocates DMA memory, as the patch of 2008 has it. */
   'uio-dma-memory': [uioDmaMemory],
 } satisfies Record<string, readonly Suite[]>

@@ -18,6 +18,30 @@ interface Opened {
   readonly registers: RegisterWindow
 }
 
+/** BAR and size of each map of the machine's PCI devices. */
+function pciMaps({ nvme, kernel }: Host): [address: string, maps: [bar: number, byteLength: number][]][] {
+  const find = (id: string) =>
+    kernel.list(PCI_DEVICES).find((address) => {
+      const read = (file: string) => kernel.readText(`${PCI_DEVICES}/${address}/${file}`).trim()
+      return `${read('vendor')} ${read('device')}` === id
+    })!
+  return [
+    [nvme, []],
+    [find('0x8086 0x2922'), []],
+    [find('0x8086 0x100e'), [[0, 0x2_0000]]],
+    // A BAR of 256 bytes.
+    [find('0x1af4 0x1110'), [[0, 0x1000]]],
+    [
+      find('0x8086 0x10d3'),
+      [
+        [0, 0x2_0000],
+        [1, 0x2_0000],
+        [3, 0x4000],
+      ],
+    ],
+  ]
+}
+
 /** What the kernel's UIO answers for an edu device under uio_pci_generic, to the errno, with no package between. */
 export function uioErrnos({ describe, it }: Runner, host: Host): void {
   const { kernel, edu } = host
@@ -62,6 +86,7 @@ export function uioErrnos({ describe, it }: Runner, host: Host): void {
         assert.equal(text('version'), '0.01.0')
         assert.equal(text('event'), `${eventCount}`)
         assert.match(text('dev'), /^\d+:\d+$/)
+        assert.equal(host.modeOf(`/dev/${node}`), 0o600)
         assert.equal(text('maps/map0/name'), edu)
         assert.equal(text('maps/map0/addr'), bar)
         assert.equal(text('maps/map0/size'), '0x0000000000100000')
@@ -75,6 +100,30 @@ export function uioErrnos({ describe, it }: Runner, host: Host): void {
           'ENOENT',
         )
       }))
+
+    it('maps: BARs 0 to 4 of 32 bits that are not prefetchable, in whole pages', async () => {
+      for (const [address, expected] of pciMaps(host)) {
+        await withUioBound(host, address, ({ node }) => {
+          const folder = `/sys/class/uio/${node}`
+          if (expected.length === 0) {
+            assert.equal(
+              outcome(() => kernel.list(`${folder}/maps`)),
+              'ENOENT',
+            )
+            return
+          }
+          const resources = kernel.readText(`${PCI_DEVICES}/${address}/resource`).split('\n')
+          const maps = kernel.list(`${folder}/maps`).map((map) => {
+            const [name, addr, size, offset] = ['name', 'addr', 'size', 'offset'].map((file) =>
+              kernel.readText(`${folder}/maps/${map}/${file}`).trim(),
+            )
+            assert.deepEqual([name, offset], [address, '0x0'])
+            return [resources.findIndex((line) => line.startsWith(addr!)), Number(size)]
+          })
+          assert.deepEqual(maps, expected, address)
+        })
+      }
+    })
 
     it('mmap: the whole map or less of it, from its start', () =>
       withOpen(({ fd }) => {
@@ -92,6 +141,11 @@ export function uioErrnos({ describe, it }: Runner, host: Host): void {
         assert.equal(write(fd, 4), 'ENOSYS', 'uio_pci_generic has no irqcontrol')
         assert.equal(write(fd, 1), 'EINVAL')
         assert.equal(write(fd, 8), 'EINVAL')
+        assert.equal(
+          outcome(() => kernel.read(fd, new Uint8Array(4), 16)),
+          'EAGAIN',
+          'a position means nothing, and is no error',
+        )
         assert.equal(
           outcome(() => kernel.ioctl(fd, 0x5401, new Uint8Array(64))),
           'ENOTTY',
