@@ -20,6 +20,9 @@ describe('the errors of registers', () => {
 
   it('say which offsets there are', () => {
     expect(noSuchRegister('BAR 0', 1, 4, whole).hint).toBe('offsets are multiples of 4 from 0 to 0xc')
+    expect(noSuchRegister('BAR 0', '0', 4, whole).hint).toBe(
+      'pass a number: offsets are multiples of 4 from 0 to 0xc',
+    )
     expect(noSuchRegister('BAR 0', 8, 4, { start: 0, byteLength: 10 }).hint).toMatch(/ to 0x4$/)
     expect(noSuchRegister('BAR 0', 0, 8, { start: 0, byteLength: 4 }).hint).toBe('it has 4 bytes in all')
     expect(noSuchRegister('BAR 0', 0, 4, { start: 0x42, byteLength: 16 }).hint).toMatch(

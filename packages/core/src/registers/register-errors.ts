@@ -16,7 +16,7 @@ export function noSuchRegister(
     hint:
       last < 0
         ? `it has ${byteLength} bytes in all`
-        : `offsets are multiples of ${width} from 0 to ${hexadecimal(last - (last % width))}${unaligned}`,
+        : `${typeof byteOffset === 'number' ? '' : 'pass a number: '}offsets are multiples of ${width} from 0 to ${hexadecimal(last - (last % width))}${unaligned}`,
   })
 }
 
