@@ -1,5 +1,6 @@
-import { DmaError, isDmaError } from '@linux-dma/native'
+import { DmaError, isDmaError, type Kernel } from '@linux-dma/native'
 import { closeAll } from '../checks/close-all'
+import { explain } from '../checks/explain'
 import type { DmaDevice } from '../device/dma-device'
 import { DmaRegion, type RegionPurpose } from '../mapping/region'
 import { allocateDmaMemory } from '../memory/allocate-memory'
@@ -19,12 +20,9 @@ export interface OwnRegionOptions {
 const HUGE_PAGES = [0x20_0000, 0x4000_0000] as const
 /** Pieces of memory that are looked at for one that the device reaches. */
 const MOST_TRIES = 64
-/** What does without a huge page. */
-const LESS: Record<string, string> = {
-  DMA_ABOVE_MASK:
-    'more of them early after boot, when low memory is free; or set the mask that the device really has',
-  DMA_NOT_CONTIGUOUS: 'allocate at most a page at a time',
-}
+const POOLS = '/sys/kernel/mm/hugepages'
+/** That pages cannot be pinned by this process. */
+const NO_PIN = ['EPERM', 'ENOSYS', 'ENOTSUP']
 
 /**
  * Zeroed memory that is mapped for a device as a whole, and goes with its region. Where a device is given physical
@@ -46,8 +44,10 @@ export function allocateOwnRegion(
   try {
     return allocateFrom(device, byteLength, direction, options, options.hugePageSize)
   } catch (error) {
+    if (options.hugePageSize !== undefined) throw error
+    if (NO_PIN.some((code) => isDmaError(error, code))) throw notPinned(device, byteLength, options, error)
     const elsewhere = isDmaError(error, 'DMA_NOT_CONTIGUOUS') || isDmaError(error, 'DMA_ABOVE_MASK')
-    if (!elsewhere || options.hugePageSize !== undefined) throw error
+    if (!elsewhere) throw error
     return allocateInOnePiece(device, byteLength, direction, options, error.code)
   }
 }
@@ -59,19 +59,27 @@ function allocateInOnePiece(
   options: OwnRegionOptions,
   reason: string,
 ): DmaRegion {
+  const mask = options.purpose === 'coherent' ? device.coherentDmaMask : device.dmaMask
   const hugePageSize = HUGE_PAGES.find((size) => byteLength <= size)
-  if (hugePageSize === undefined) throw tooLongForOnePiece(byteLength)
+  if (hugePageSize === undefined || !isPossible(device, hugePageSize, mask)) {
+    throw tooLongForOnePiece(device, byteLength, mask)
+  }
   try {
     return allocateFrom(device, byteLength, direction, options, hugePageSize)
   } catch (cause) {
     if (!isDmaError(cause, 'ENOMEM') && !isDmaError(cause, 'EINVAL') && !isDmaError(cause, 'ENODEV'))
       throw cause
-    const where = reason === 'DMA_ABOVE_MASK' ? 'below its mask' : 'in one piece'
+    const above = reason === 'DMA_ABOVE_MASK'
+    const where = above ? 'below its mask' : 'in one piece'
+    const less = byteLength > HUGE_PAGES[0] ? HUGE_PAGES[0] : device.kernel.pageSize
+    const instead = above
+      ? 'more of them early after boot, when low memory is free; or set the mask that the device really has'
+      : `allocate at most ${less} bytes at a time`
     throw new DmaError(
       reason,
       `${byteLength} bytes for ${device.name} have to lie ${where}: base pages do not, and no huge page of ${hugePageSize} is free`,
       {
-        hint: `reserve one, as root: echo 1 > /sys/kernel/mm/hugepages/hugepages-${hugePageSize / 1024}kB/nr_hugepages; or ${LESS[reason]}`,
+        hint: `reserve one, as root: echo 1 > /sys/kernel/mm/hugepages/hugepages-${hugePageSize / 1024}kB/nr_hugepages; or ${instead}`,
         cause,
       },
     )
@@ -107,9 +115,47 @@ function allocateFrom(
   }
 }
 
-function tooLongForOnePiece(byteLength: number): DmaError {
-  return new DmaError('DMA_NOT_CONTIGUOUS', `${byteLength} bytes do not fit one huge page of 1 GiB`, {
-    hint: 'allocateDmaMemory(), and map a table of it: dmaMapSgtable() of @linux-dma/sg; behind an IOMMU an allocation of any size is in one piece to the device',
+/** Whether the machine has huge pages of a size at all, and one that is aligned to it can lie below the mask. */
+function isPossible({ kernel }: DmaDevice, size: number, mask: bigint): boolean {
+  return BigInt(2 * size) - 1n <= mask && hasPool(kernel, size)
+}
+
+/** Where sysfs does not tell, the allocation does. */
+function hasPool(kernel: Kernel, size: number): boolean {
+  try {
+    return kernel.list(POOLS).includes(`hugepages-${size / 1024}kB`)
+  } catch {
+    return true
+  }
+}
+
+function tooLongForOnePiece(device: DmaDevice, byteLength: number, mask: bigint): DmaError {
+  const longest = HUGE_PAGES.findLast((size) => isPossible(device, size, mask)) ?? device.kernel.pageSize
+  return new DmaError(
+    'DMA_NOT_CONTIGUOUS',
+    `${byteLength} bytes for ${device.name} have to lie in one piece below 0x${mask.toString(16)}, and no page of this machine that lies there is longer than ${longest} bytes`,
+    {
+      hint: `allocate at most ${longest} bytes at a time; or allocateDmaMemory(), and map a table of it: dmaMapSgtable() of @linux-dma/sg; behind an IOMMU an allocation of any size is in one piece to the device`,
+    },
+  )
+}
+
+function notPinned(
+  { name }: DmaDevice,
+  byteLength: number,
+  { purpose }: OwnRegionOptions,
+  error: unknown,
+): unknown {
+  const { code } = error as DmaError
+  const huge =
+    purpose === 'coherent'
+      ? `dmaAllocCoherent(device, ${byteLength}, 0, { hugePageSize: 0x200000 })`
+      : `createDmaRegion(device, { byteLength: ${byteLength}, hugePageSize: 0x200000 })`
+  return explain(error, {
+    [code]: () => ({
+      message: `${byteLength} bytes for ${name} cannot be pinned: this process may not use io_uring`,
+      hint: `allow it: sudo sysctl kernel.io_uring_disabled=0, or in a container a seccomp profile that lets it through; or take huge pages, which stay in place unless an administrator moves them: ${huge}`,
+    }),
   })
 }
 

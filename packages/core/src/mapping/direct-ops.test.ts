@@ -1,4 +1,4 @@
-import type { Kernel } from '@linux-dma/native'
+import { DmaError, type Kernel } from '@linux-dma/native'
 import { createFakeMachine } from '@linux-dma/testkit'
 import { describe, expect, it } from 'vitest'
 import { dmaAllocCoherent } from '../allocation/coherent'
@@ -347,6 +347,52 @@ describe('allocations on the direct path', () => {
     device.close()
     expect(kernel.live().descriptors).toBe(0)
     machine.assertQuiescent()
+  })
+
+  it('say what the longest piece is that there can be', () => {
+    const { machine, device } = machineWithDevice({ hugePages: 2 })
+    dmaSetMaskAndCoherent(device, dmaBitMask(28))
+    const failure = outcome(() => dmaAllocCoherent(device, 3 << 20))
+    expect(failure.code).toBe('DMA_NOT_CONTIGUOUS')
+    expect(failure.message).toMatch(/below 0xfffffff,/)
+    expect(failure.hint).toMatch(/^allocate at most 2097152 bytes at a time; or .*dmaMapSgtable/)
+    // The pool of 1 GiB pages that the mask would allow is none of this machine's.
+    dmaSetMaskAndCoherent(device, dmaBitMask(64))
+    expect(outcome(() => dmaAllocCoherent(device, 3 << 20)).hint).toMatch(/at most 2097152 bytes/)
+    expect(outcome(() => dmaAllocNoncoherent(device, 3 << 20, DmaDirection.ToDevice)).hint).toMatch(
+      /at most 2097152 bytes/,
+    )
+    machine.assertQuiescent()
+  })
+
+  it('that cannot be pinned name a call that does without', () => {
+    const { machine, kernel, device } = machineWithDevice({ hugePages: 1 })
+    kernel.writeText('/proc/sys/kernel/io_uring_disabled', '2')
+    const failure = outcome(() => dmaAllocCoherent(device, 64))
+    expect(failure).toMatchObject({ code: 'EPERM', syscall: 'io_uring_setup', errno: -1 })
+    expect(failure.hint).toMatch(/dmaAllocCoherent\(device, 64, 0, { hugePageSize: 0x200000 }\)$/)
+    expect(dmaAllocCoherent(device, 64, 0, { hugePageSize: 0x20_0000 }).byteLength).toBe(64)
+    device.close()
+    machine.assertQuiescent()
+  })
+
+  it('of a process that has changed its user are refused with what helps', () => {
+    const { kernel } = createFakeMachine({ iommu: 'off' })
+    const changed = new Proxy(kernel, {
+      get(target, name) {
+        if (name === 'readPagemap')
+          return () => {
+            throw new DmaError('EACCES', 'permission denied', { hint: 'setfacl', path: '/proc/self/pagemap' })
+          }
+        const value: unknown = Reflect.get(target, name, target)
+        return typeof value === 'function' ? value.bind(target) : value
+      },
+    })
+    const ops = directOps({ unsafePhysicalAddresses: true, kernel: changed })
+    const failure = outcome(() => dmaAllocCoherent(new DmaDevice('bare', changed, ops), PAGE))
+    expect(failure).toMatchObject({ code: 'EACCES', path: '/proc/self/pagemap' })
+    expect(failure.hint).toMatch(/be root/)
+    expect(failure.hint).not.toMatch(/setfacl/)
   })
 
   it('say how to reserve one, and leave nothing', () => {

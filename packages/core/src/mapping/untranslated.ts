@@ -22,7 +22,7 @@ export function assertUntranslated(kernel: Kernel, place: DevicePlace): void {
   if (type === UNTRANSLATED) return
   throw new DmaError(
     'DMA_TRANSLATED',
-    `an IOMMU translates what ${folder.split('/').pop()} accesses: its domain is of type ${type}`,
+    `an IOMMU translates what ${folder.split('/').pop()} accesses: its domain is of type ${type}, and only one of type ${UNTRANSLATED} does not translate`,
     {
       hint: 'with a physical address it would read zeros and write nowhere, and only the kernel’s log would tell: open it with openVfioDevice() of @linux-dma/vfio; or let devices pass, by iommu=pt on the kernel’s command line',
     },

@@ -1,4 +1,5 @@
 import type { Kernel } from '@linux-dma/native'
+import { explained } from '../checks/explain'
 
 /** Frame numbers of consecutive pages. A `Uint32Array` holds those of the first 16 TiB of physical addresses. */
 export type Frames = Float64Array | Uint32Array
@@ -11,6 +12,14 @@ export type FrameProblem = 'absent' | 'hidden' | 'too large'
 
 /** Pages that one system call tells of: 512 KiB of entries, from which on it is no faster. */
 const CHUNK = 65_536
+
+/** A process owns its files in procfs as the user that it was started as, whatever may be set there. */
+const WHY_CLOSED = {
+  EACCES: () => ({
+    message: 'frame numbers may not be read: this process has changed its user, or may not be traced',
+    hint: 'frame numbers are told to CAP_SYS_ADMIN only: be root from start to end, or at least while memory is mapped; to start as the other user opens the file, and tells no frames. Behind an IOMMU use VFIO, which needs no physical address',
+  }),
+}
 
 /** The upper 32 bits of an entry. */
 enum Upper {
@@ -39,7 +48,7 @@ export function readPageFrames(
   for (let first = 0; first < count; first += CHUNK) {
     const wanted = Math.min(count - first, CHUNK)
     const part = wanted === entries.length ? entries : entries.subarray(0, wanted)
-    const got = kernel.readPagemap(address + first * kernel.pageSize, part)
+    const got = explained(() => kernel.readPagemap(address + first * kernel.pageSize, part), WHY_CLOSED)
     const good = takeFrames(halves, got, frames, first)
     if (good < wanted) return { page: first + good, problem: good < got ? problemOf(halves, good) : 'absent' }
   }

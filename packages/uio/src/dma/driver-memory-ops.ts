@@ -49,7 +49,7 @@ export function refuseStreaming({ kernel, info }: UioConnection): never {
     'DMA_UNSAFE_PHYSICAL',
     `without an IOMMU that translates, ${info.node} can only be given memory by physical address`,
     {
-      hint: `that has to be asked for: openUio('${info.node}', { unsafePhysicalAddresses: true }). A wrong address, or a transfer that goes on after the program has ended, then overwrites any memory, the kernel’s included: behind an IOMMU open the device with @linux-dma/vfio`,
+      hint: `that has to be asked for: add unsafePhysicalAddresses: true to the options of openUio(). A wrong address, or a transfer that goes on after the program has ended, then overwrites any memory, the kernel’s included: behind an IOMMU open the device with @linux-dma/vfio`,
     },
   )
 }

@@ -45,7 +45,7 @@ function noneOf(what: string, refusals: readonly Refusal[]): DmaError {
 }
 
 /** An error's message without its code and hint. */
-function reasonOf({ code, message, hint }: DmaError): string {
+export function reasonOf({ code, message, hint }: DmaError): string {
   const end = hint === undefined ? message.length : message.length - `\n  hint: ${hint}`.length
   return message.slice(`${code}: `.length, end)
 }

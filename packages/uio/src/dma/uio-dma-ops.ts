@@ -4,13 +4,15 @@ import {
   type CoherentMemory,
   type DmaDevice,
   DmaDirection,
+  DmaError,
   type DmaOps,
   directOps,
+  isDmaError,
 } from '@linux-dma/core'
 import type { UioConnection } from '../device/connection'
 import { DriverMemoryOps, refuseStreaming } from './driver-memory-ops'
 import { driverWays } from './driver-ways'
-import { firstOf } from './refusals'
+import { firstOf, reasonOf } from './refusals'
 
 /**
  * The DMA path of a UIO device. Coherent memory is that of its driver in the kernel, where it offers some; all other memory is
@@ -26,8 +28,7 @@ export function uioDmaOps(
       allocate(connection, device, byteLength, mask, () => refuseStreaming(connection)),
     )
   }
-  const { kernel, info } = connection
-  const direct = directOps({ unsafePhysicalAddresses: true, kernel, devicePath: info.devicePath })
+  const direct = directPath(connection)
   const allocateCoherent = (device: DmaDevice, byteLength: number, mask: bigint) =>
     allocate(connection, device, byteLength, mask, () => allocateDirectly(device, byteLength))
   return bounceOps(Object.assign(direct, { allocateCoherent }))
@@ -50,6 +51,23 @@ function allocate(
     ...ways,
     { name: 'direct, by physical address', allocate: directly },
   ])
+}
+
+/** Registers, interrupts and memory of the driver are to be had all the same: that is for the program to say. */
+function directPath({ kernel, info }: UioConnection): DmaOps {
+  try {
+    return directOps({ unsafePhysicalAddresses: true, kernel, devicePath: info.devicePath })
+  } catch (error) {
+    if (!isDmaError(error, 'DMA_TRANSLATED')) throw error
+    throw new DmaError(
+      error.code,
+      `unsafePhysicalAddresses cannot be had for ${info.node}: ${reasonOf(error)}`,
+      {
+        hint: `leave unsafePhysicalAddresses out where registers and interrupts are all that is needed. For DMA: ${error.hint}`,
+        cause: error,
+      },
+    )
+  }
 }
 
 function allocateDirectly(device: DmaDevice, byteLength: number): CoherentMemory {
