@@ -4,6 +4,7 @@ import {
   bouncePoolOf,
   createDmaRegion,
   DmaDirection,
+  DmaError,
   dmaBitMask,
   dmaMapSingle,
   dmaSetMaskAndCoherent,
@@ -178,6 +179,30 @@ export function uioDmaDirect({ describe, it, skip }: Runner, host: Host): void {
         }
       }))
 
+    it('keeps memory until bus mastering is off, where close() could not turn it off', () => {
+      let broken = false
+      const order: string[] = []
+      const through = failingConfig(
+        kernel,
+        () => broken,
+        (what) => order.push(what),
+      )
+      return withDevice(
+        wideEdu,
+        64,
+        (device) => {
+          const { memory } = device.allocateCoherent(page)
+          broken = true
+          refusal(() => device.close(), 'EIO')
+          assert.deepEqual([memory.closed, memory.quarantined], [true, false])
+          const node = order.indexOf(`close /dev/${device.node}`)
+          const pages = order.findIndex((what) => what.startsWith('close /memfd:linux-dma-coherent'))
+          assert.ok(node >= 0 && pages > node, order.join(', '))
+        },
+        through,
+      )
+    })
+
     const moving = 'keeps huge pages where they are, and finds out where one was moved'
     if (host.name === 'fake') skip(moving, 'the fake’s memory cannot be taken out of use')
     else it(moving, () => movesHugePages(host, withWideEdu))
@@ -190,6 +215,7 @@ async function movesHugePages(
   withWideEdu: (test: (device: UioDevice) => void) => Promise<void>,
 ): Promise<void> {
   const hugePageSize = 0x20_0000
+  const page = kernel.pageSize
   const takeOutOfUse = (address: number) =>
     kernel.writeText(`${MEMORY_BLOCKS}/soft_offline_page`, `0x${address.toString(16)}`)
   const disabled = '/proc/sys/kernel/io_uring_disabled'
@@ -201,14 +227,29 @@ async function movesHugePages(
     kernel.writeText(disabled, '2')
     try {
       using loose = createDmaRegion(device, { byteLength: hugePageSize, hugePageSize })
-      takeOutOfUse(toNumber(loose.dmaAddress))
-      const error = refusal(() => device.verifyFrames(), 'DMA_FRAME_MOVED', /map it again/)
-      assert.ok(error.message.includes(toNumber(loose.dmaAddress).toString(16)), error.message)
+      const address = toNumber(loose.dmaAddress)
+      takeOutOfUse(address)
+      // What is not pinned is looked at when it is mapped anew; then the device gets no address at all.
+      refusal(() => dmaMapSingle(device, loose.bytes.subarray(page), ToDevice), 'DMA_FRAME_MOVED')
+      const error = refusal(() => device.verifyFrames(), 'DMA_FRAME_MOVED', /map it anew/)
+      assert.ok(error.message.includes(address.toString(16)), error.message)
+      assert.equal(device.dmaReady, false)
+      for (const late of [
+        () => loose.dmaAddress,
+        () => loose.addressAt(0, 1),
+        () => pinned.addressAt(0, 1),
+        () => device.allocateCoherent(1),
+      ]) {
+        refusal(late, 'DMA_FRAME_MOVED')
+      }
       device.clearMaster()
       refusal(() => device.setMaster(), 'DMA_FRAME_MOVED')
       assert.equal(device.busMaster, false)
       loose.close()
       device.setMaster()
+      assert.equal(device.dmaReady, true)
+      using again = createDmaRegion(device, { byteLength: hugePageSize, hugePageSize })
+      assert.equal(again.addressAt(0, 1), again.dmaAddress)
     } finally {
       kernel.writeText(disabled, before)
     }
@@ -225,6 +266,26 @@ function recording(kernel: Kernel, calls: string[]): Kernel {
         calls.push(String(name))
         return member.apply(target, parameters)
       }
+    },
+  })
+}
+
+/** A kernel that lets nobody write to configuration space while `broken`, and tells what is closed then. */
+function failingConfig(kernel: Kernel, broken: () => boolean, tell: (what: string) => void): Kernel {
+  const write: Kernel['write'] = (fd, bytes, position) => {
+    if (broken() && position !== undefined) throw new DmaError('EIO', 'the device does not answer')
+    return kernel.write(fd, bytes, position)
+  }
+  const close: Kernel['close'] = (fd) => {
+    if (broken()) tell(`close ${kernel.readLink(`/proc/self/fd/${fd}`)}`)
+    kernel.close(fd)
+  }
+  return new Proxy(kernel, {
+    get: (target, name) => {
+      if (name === 'write') return write
+      if (name === 'close') return close
+      const member: unknown = Reflect.get(target, name, target)
+      return typeof member === 'function' ? member.bind(target) : member
     },
   })
 }

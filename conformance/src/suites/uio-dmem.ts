@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { addToDmaAddress, dmaBitMask, dmaSetMaskAndCoherent } from '@linux-dma/core'
+import { addToDmaAddress, dmaBitMask, dmaSetMaskAndCoherent, type Kernel } from '@linux-dma/core'
 import { openUio, type UioDevice } from '@linux-dma/uio'
 import { fillPattern, transfer } from '../edu'
 import type { Host, Runner } from '../host'
@@ -53,6 +53,24 @@ export function uioDmem({ describe, it }: Runner, host: Host): void {
         first.free()
         assert.equal(await throughDevice(device, 16_384), 'uio_dmem_genirq map1')
         refusal(() => device.allocateCoherent(65_537), 'ENOMEM', /allocate less/)
+      }))
+
+    it('is left alone where it was there before this process opened the device', () =>
+      withDmem('old', {}, (device) => {
+        const memory = device.allocateCoherent(page)
+        memory.bytes.fill(9)
+        // As another process has it, to which this one's descriptor is none of its own.
+        const list: Kernel['list'] = (path) => (path === '/proc/self/fd' ? [] : kernel.list(path))
+        const elsewhere = new Proxy(kernel, {
+          get: (target, name) => {
+            if (name === 'list') return list
+            const member: unknown = Reflect.get(target, name, target)
+            return typeof member === 'function' ? member.bind(target) : member
+          },
+        })
+        using other = openUio(device.node, { kernel: elsewhere })
+        refusal(() => other.allocateCoherent(page), 'DMA_IN_USE', /fuser -v/)
+        assert.equal(memory.bytes[0], 9)
       }))
 
     it('comes before physical addresses, which are taken once it is in use', () =>
