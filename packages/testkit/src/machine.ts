@@ -39,7 +39,8 @@ export interface FakeMachine {
   readonly warnings: readonly Error[]
   /**
    * Plugs a device in and returns it.
-   * @throws `DMA_INVALID_ARGUMENT`; `DMA_ALREADY_ATTACHED` for a model that is plugged in already
+   * @throws `DMA_INVALID_ARGUMENT`; `DMA_ALREADY_ATTACHED` for a model that is plugged in already; what the driver refuses it
+   * with: it is not plugged in then
    */
   addDevice<Model extends DeviceModel>(model: Model, options?: AddDeviceOptions): Model
   /**
@@ -58,7 +59,10 @@ export interface FakeMachine {
    * ```
    */
   registerUio(info: UioInfo): FakeUio
-  /** Pulls a device out without asking: registers read as ones, nothing it does has an effect. */
+  /**
+   * Pulls a device out without asking: registers read as ones, nothing it does has an effect, and what is open of it in sysfs
+   * answers `ENODEV`.
+   */
   removeDevice(model: DeviceModel): void
   /** Makes a coming system call fail although nothing is wrong with it. @throws `DMA_INVALID_ARGUMENT` */
   failCall(failure: PlannedFailure): void
