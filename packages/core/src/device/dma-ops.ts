@@ -62,7 +62,8 @@ export interface DmaOps {
 
   /**
    * Looks again whether everything that is mapped still is where the device was told. Present where that can change: a
-   * physical address is good for as long as nobody moves the page.
+   * physical address is good for as long as nobody moves the page. A device that has such a mapping is not ready for DMA until this
+   * finds all in place.
    * @throws DMA_FRAME_MOVED for the first mapping that is not
    */
   verify?(): void

@@ -25,7 +25,9 @@ import { UioMemory } from './uio-memory'
  * A device that this process drives through UIO: its registers, memory of its driver, interrupts, and DMA where that is
  * safe. Pass it to `dmaMapSingle` and the other functions of core.
  *
- * `close()` stops the device (bus mastering off), ends its interrupts, takes back all memory, and only then closes it.
+ * `close()` stops a PCI device (bus mastering off), ends its interrupts, takes back all memory, and only then closes it. Any other
+ * device is stopped by nothing but its registers: stop it, and unmap and free what it has, before that. What is still mapped then by
+ * physical address, for a device that is not proven to be at rest, is kept until the process ends, with a warning (DMA_NOT_QUIET).
  */
 export class UioDevice extends DmaDevice {
   /** What sysfs said of it when it was opened. */
@@ -205,8 +207,9 @@ export class UioDevice extends DmaDevice {
   }
 
   /**
-   * Looks whether all that is mapped for the device is still where it was in physical memory.
-   * @throws DMA_FRAME_MOVED with what is not: stop the device then; DMA_DEVICE_GONE, DMA_CLOSED
+   * Looks whether all that is mapped for the device is still where it was in physical memory, but for tables outside of regions.
+   * @throws DMA_FRAME_MOVED with what is not: stop the device then. It gets no address at all until that is unmapped, and this, or
+   *   {@link setMaster}, has found all in place; DMA_DEVICE_GONE, DMA_CLOSED
    */
   verifyFrames(): void {
     this.#assertPresent()
