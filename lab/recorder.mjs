@@ -12,9 +12,14 @@ import { MarkerReader } from './protocol.mjs'
 
 /** Gathers what comes from the guest's ports, job by job. */
 export class Recorder {
-  /** @param {string} token @param {Listener} [onBytes] */
-  constructor(token, onBytes = () => {}) {
+  /**
+   * @param {string} token
+   * @param {Listener} [onBytes]
+   * @param {() => void} [onBegin] told when the first job begins
+   */
+  constructor(token, onBytes = () => {}, onBegin = () => {}) {
     this.started = performance.now()
+    this.onBegin = onBegin
     this.bootMilliseconds = Number.NaN
     this.complete = false
     /** @type {string | undefined} */
@@ -49,7 +54,10 @@ export class Recorder {
         if (marker.kind === 'failed') this.failure = marker.reason
         else if (marker.kind === 'done') this.complete = true
         else if (marker.kind === 'begin') {
-          if (this.jobs.size === 0) this.bootMilliseconds = performance.now() - this.started
+          if (this.jobs.size === 0) {
+            this.bootMilliseconds = performance.now() - this.started
+            this.onBegin()
+          }
           current = this.job(marker.id)[stream]
         } else {
           this.job(marker.id).status = marker.status

@@ -55,7 +55,10 @@ export async function runGuest(machine, task, scratch) {
   const modules = options.builtModules ? machine.builtModules : []
   appendArchive(machine.baseImage, writeArchive([...modules, ...payload, ...plan]), initrd)
 
-  const record = new Recorder(token, onBytes)
+  /** @type {() => void} */
+  let begin = () => {}
+  const begun = new Promise((resolve) => (begin = () => resolve(undefined)))
+  const record = new Recorder(token, onBytes, begin)
   const listeners = await Promise.all(ports.map((port) => listen(join(scratch, port), record.reader(port))))
   const consoleFile = shell ? undefined : join(scratch, 'console')
   const words = qemuArguments({
@@ -65,7 +68,7 @@ export async function runGuest(machine, task, scratch) {
     console: consoleFile,
     socket: (port) => join(scratch, port),
   })
-  const exit = await startQemu(machine.emulator, words, options.timeoutSeconds, shell)
+  const exit = await startQemu(machine.emulator, words, options.timeoutSeconds, shell ? begun : undefined)
   await Promise.all(listeners.map((listener) => listener.close()))
   const outcome = record.finish()
   const console = consoleFile && existsSync(consoleFile) ? readFileSync(consoleFile, 'utf8') : ''
@@ -104,17 +107,21 @@ async function listen(path, onChunk) {
  * @param {import('./tools.mjs').Emulator} emulator
  * @param {string[]} words
  * @param {number} timeoutSeconds
- * @param {boolean} interactive
+ * @param {Promise<unknown>} [prompt] where the terminal is for the guest: when that begins to read
  * @returns {Promise<{ status: number, errors: string, timedOut: boolean, totalMilliseconds: number }>}
  */
-function startQemu(emulator, words, timeoutSeconds, interactive) {
+function startQemu(emulator, words, timeoutSeconds, prompt) {
+  const interactive = prompt !== undefined
+  // What is typed before there is a prompt is seen to be lost; what comes from a file or a pipe has to wait for it.
+  const fed = interactive && !process.stdin.isTTY
   const started = performance.now()
   const child = spawn(emulator.path, [...emulator.arguments, ...words], {
-    stdio: interactive ? ['inherit', 'inherit', 'pipe'] : ['ignore', 'ignore', 'pipe'],
+    stdio: interactive ? [fed ? 'pipe' : 'inherit', 'inherit', 'pipe'] : ['ignore', 'ignore', 'pipe'],
     env: { ...process.env, ...emulator.environment },
     // Away from the terminal's ctrl-C, which this process handles; at the prompt ctrl-C belongs to the guest.
     detached: !interactive,
   })
+  if (fed) prompt.then(() => feed(child.stdin))
   const kill = () => child.kill('SIGKILL')
   let timedOut = false
   const limit = timeoutSeconds > 0 ? setTimeout(() => (timedOut = kill()), timeoutSeconds * 1000) : undefined
@@ -128,9 +135,21 @@ function startQemu(emulator, words, timeoutSeconds, interactive) {
     child.on('close', (code) => {
       clearTimeout(limit)
       process.off('exit', kill)
+      if (fed) process.stdin.destroy()
       resolve({ status: code ?? 1, errors, timedOut, totalMilliseconds: performance.now() - started })
     })
   })
+}
+
+/**
+ * Hands this process's input to the guest's prompt, which is left at its end.
+ * @param {import('node:stream').Writable | null} console
+ */
+function feed(console) {
+  if (!console) return
+  // A guest that has ended reads no more.
+  console.on('error', () => process.stdin.destroy())
+  process.stdin.on('end', () => console.write('\nexit\n')).pipe(console, { end: false })
 }
 
 /**
