@@ -4,7 +4,7 @@ import { openUio, type UioDevice, type UioInterruptStream } from '@linux-dma/uio
 import { EDU_ACKNOWLEDGE, EDU_ID, EDU_RAISE, settle } from '../edu'
 import type { Host, Runner } from '../host'
 import { refusal, withoutLeaks } from '../with-device'
-import { uioOf } from '../with-uio'
+import { uioOf, until } from '../with-uio'
 import { everyCall, everyQuickCall } from './uio-unbind'
 
 /** The suites' own driver, and one that has nothing at all. */
@@ -234,7 +234,7 @@ export function uioDrivers({ describe, it, skip }: Runner, host: Host): void {
       await withUnbinding(OWN, async (device, unbind) => {
         const ports = device.port(0)
         unbind()
-        await settle(kernel)
+        await until(kernel, () => device.removed.aborted)
         refusal(() => ports.read8(1), 'DMA_CLOSED')
       })
     })

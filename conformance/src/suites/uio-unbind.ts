@@ -5,7 +5,7 @@ import { openUio, type UioDevice } from '@linux-dma/uio'
 import { EDU_ID, settle } from '../edu'
 import type { Host, Runner } from '../host'
 import { refusal } from '../with-device'
-import { BUS_MASTER, commandOf, withUio, withUioBound } from '../with-uio'
+import { BUS_MASTER, commandOf, until, withUio, withUioBound } from '../with-uio'
 
 /** Everything that can be asked of a device, each of which notices by itself that it has gone. */
 export function everyCall(device: UioDevice): (() => unknown)[] {
@@ -92,7 +92,7 @@ export function uioUnbind({ describe, it }: Runner, host: Host): void {
       whenUnbound(async (device, unbind) => {
         device.setMaster()
         await unbind()
-        await settle(kernel)
+        await until(kernel, () => device.removed.aborted)
         for (const call of everyQuickCall(device)) refusal(call, 'DMA_DEVICE_GONE')
         assert.equal(device.dmaReady, false)
       }))
@@ -142,7 +142,7 @@ export function uioUnbind({ describe, it }: Runner, host: Host): void {
           whenTold = regions.map(({ closed }) => closed)
         })
         await unbind()
-        await settle(kernel)
+        await until(kernel, () => device.removed.aborted)
         assert.deepEqual(
           whenTold,
           regions.map(() => true),
