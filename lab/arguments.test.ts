@@ -2,10 +2,10 @@ import { describe, expect, it } from 'vitest'
 import { parseLabArguments } from './arguments.mjs'
 
 describe('parseLabArguments', () => {
-  it('runs the suite by default, within five minutes', () => {
+  it('runs the suite by default, within twenty minutes', () => {
     expect(parseLabArguments([])).toMatchObject({
       mode: 'suite',
-      timeoutSeconds: 300,
+      timeoutSeconds: 1200,
       memory: '2G',
       run: undefined,
     })

@@ -21,8 +21,8 @@ export class AllocatedRegions implements DriverWay {
   readonly name = 'uio dma memory at the magic offset'
   readonly #connection: UioConnection
   readonly #pool = new RegionPool()
-  /** Why no more is asked for. */
-  #refusal: DmaError | undefined
+  /** Why no more is asked for: an error is made each time, since one that is kept would keep its callers. */
+  #refusal: (() => DmaError) | undefined
 
   constructor(connection: UioConnection) {
     this.#connection = connection
@@ -65,13 +65,13 @@ export class AllocatedRegions implements DriverWay {
   /** A core without the patch refuses the offset, as it does every one that is no map's. */
   #mapNew(byteLength: number): MemoryMapping {
     const { kernel, fd } = this.#connection
-    if (this.#refusal) throw this.#refusal
+    if (this.#refusal) throw this.#refusal()
     try {
       return kernel.mmap(fd, { position: NEW_REGION_PAGE * kernel.pageSize, byteLength })
     } catch (error) {
       if (!isDmaError(error, 'EINVAL')) throw error
-      this.#refusal = new DmaError(NOT_OFFERED, 'this kernel’s UIO core allocates none')
-      throw this.#refusal
+      this.#refusal = () => new DmaError(NOT_OFFERED, 'this kernel’s UIO core allocates none')
+      throw this.#refusal()
     }
   }
 
@@ -80,11 +80,12 @@ export class AllocatedRegions implements DriverWay {
     const isIndex = Number.isSafeInteger(index) && index >= FIRST_INDEX
     const address = isIndex ? readMapAddress(this.#connection, index) : undefined
     if (address === busAddress && readMapLength(this.#connection, index) === byteLength) return
-    this.#refusal = new DmaError(
-      'DMA_UNTRUSTED_ADDRESS',
-      `what the kernel mapped says that it is map${index} at 0x${busAddress.toString(16)}, and sysfs does not`,
-      { hint: 'this is another interface than the UIO patch of 2008: no address of it is used' },
-    )
-    throw this.#refusal
+    this.#refusal = () =>
+      new DmaError(
+        'DMA_UNTRUSTED_ADDRESS',
+        `what the kernel mapped says that it is map${index} at 0x${busAddress.toString(16)}, and sysfs does not`,
+        { hint: 'this is another interface than the UIO patch of 2008: no address of it is used' },
+      )
+    throw this.#refusal()
   }
 }
