@@ -36,10 +36,13 @@ function captured(prepare: typeof Error.prepareStackTrace): unknown {
   const { stackTraceLimit, prepareStackTrace } = Error
   Error.stackTraceLimit = depth
   Error.prepareStackTrace = prepare
-  const { stack } = new Error()
-  Error.stackTraceLimit = stackTraceLimit
-  Error.prepareStackTrace = prepareStackTrace
-  return stack
+  try {
+    return new Error().stack
+  } finally {
+    // A program's own function, too, may throw.
+    Error.stackTraceLimit = stackTraceLimit
+    Error.prepareStackTrace = prepareStackTrace
+  }
 }
 
 /** The program's first frame, as a file and a place in it. */
