@@ -76,7 +76,7 @@ export class BouncePool implements BouncePoolUsage {
     return this.#slots.mostUsed
   }
 
-  /** Whether the slots are all that the device has, as far as this pool knows: none of them is in use. */
+  /** Whether the device has the slots, and none of them is in use. */
   get idle(): boolean {
     return this.usedSlots === 0 && this.device.children.has(this.#region)
   }

@@ -78,7 +78,7 @@ export class BouncePools implements Bouncer {
 
   closeIdle(device: DmaDevice): void {
     const pool = this.poolOf(device)
-    if (pool === undefined || device.children.size > 1 || !pool.idle) return
+    if (pool === undefined || !pool.idle) return
     this.#pools.delete(device)
     this.#last = undefined
     pool.close()

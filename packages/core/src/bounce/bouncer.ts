@@ -26,7 +26,7 @@ export interface Bouncer {
    * @throws DMA_DETACHED where that place is gone; the slots are given back all the same. DMA_NOT_MAPPED
    */
   unmap(device: DmaDevice, address: DmaAddress, skipCopy: boolean): void
-  /** Gives all of a device's slots back where none is in use and the device has nothing else: it goes by another path now. */
+  /** Gives all of a device's slots back where none is in use: it goes by another path now, or is being closed. */
   closeIdle?(device: DmaDevice): void
   /** Whether a DMA address of the device lies in a slot that is in use. */
   owns(device: DmaDevice, address: DmaAddress): boolean

@@ -53,6 +53,8 @@ export class DmaDevice implements Disposable {
   /** What could not be taken from the device. */
   readonly #quarantined = new Set<Quarantined>()
   #closed = false
+  /** What is taken from the device now was done with before it was closed. */
+  #isDone = false
   /** What the subclass says of readiness. */
   #ready = true
   /** Of memory that is not where the device was told. */
@@ -127,6 +129,7 @@ export class DmaDevice implements Disposable {
     const children = [...this.#children].reverse()
     closeAll([
       () => this.#stop(),
+      () => this.#closeIdleSlots(),
       ...children.map((child) => () => this.#takeAway(child)),
       () => this.#children.clear(),
       () => this.release(),
@@ -157,7 +160,7 @@ export class DmaDevice implements Disposable {
    * @internal
    */
   assertQuiet(): void {
-    if (!this.#closed) return
+    if (!this.#closed || this.#isDone) return
     if (!this.#restKnown) {
       this.#restKnown = true
       const reason = this.whyNotQuiet(this.#unstopped)
@@ -231,6 +234,16 @@ export class DmaDevice implements Disposable {
     } catch (error) {
       this.#unstopped = error
       throw error
+    }
+  }
+
+  /** No program can free the slots of its device: who has unmapped all that was in them said that the device is done with them. */
+  #closeIdleSlots(): void {
+    this.#isDone = true
+    try {
+      this.ops.bouncer?.closeIdle?.(this)
+    } finally {
+      this.#isDone = false
     }
   }
 

@@ -30,7 +30,8 @@ export function setDmaOps(device: DmaDevice, ops: DmaOps): void {
     )
   }
   device.assertOpen()
-  device.ops.bouncer?.closeIdle?.(device)
+  // Beside other mappings they stay: the path is not changed then.
+  if (device.children.size === 1) device.ops.bouncer?.closeIdle?.(device)
   if (device.children.size > 0) {
     throw new DmaError('DMA_IN_USE', `${device.name} has ${device.children.size} mappings of another path`, {
       hint: 'set the DMA path before the first region, mapping, pool or allocation, or end those first',
