@@ -69,6 +69,24 @@ describe('PciConfigSpace', () => {
     expect(config.window.read16(COMMAND) & 0x3).toBe(0x3)
   })
 
+  it('does not turn bus mastering on by the bit of the interrupt, where its owner knows it to be off', () => {
+    for (const off of [true, false]) {
+      const { config } = opened({ isMasterOff: () => off })
+      config.busMaster = true
+      config.intxDisabled = true
+      expect([off, config.intxDisabled, config.busMaster]).toEqual([off, true, !off])
+    }
+  })
+
+  it('tells how a write found bus mastering', () => {
+    const changes: unknown[] = []
+    const { config } = opened({ onBusMaster: (...change) => changes.push(change) })
+    config.busMaster = true
+    config.busMaster = true
+    config.window.write16(COMMAND, 2)
+    expect(changes).toEqual([[false], [true, false], [false], [true, true], [false, true]])
+  })
+
   it('does not trust bus mastering that could not be read back', () => {
     const { machine, config, told } = opened()
     machine.failCall({ syscall: 'pwrite64', code: 'EIO' })

@@ -6,8 +6,13 @@ import * as pci from './constants'
 export interface ConfigWatcher {
   /** Whether registers of the device are mapped into this process now. */
   hasMappedRegisters(): boolean
-  /** Bus mastering may have changed. */
-  onBusMaster(on: boolean): void
+  /**
+   * Bus mastering may have changed.
+   * @param before how a write of this process found it; undefined where nothing was written
+   */
+  onBusMaster(on: boolean, before?: boolean): void
+  /** Whether bus mastering is off as far as this owner knows: then no write that is about other bits turns it on. */
+  isMasterOff?(): boolean
   /** Refuses an access, by what it throws, where the device is no longer this owner's. */
   assertOwned?(writes: boolean): void
 }
@@ -28,6 +33,8 @@ export class PciConfigSpace {
   readonly #command = new Uint8Array(2)
   /** Where the power management registers are: undefined for a device that has none. */
   readonly #powerControl: number | undefined
+  /** As the write that is being made found it. */
+  #masterBefore = false
 
   constructor(
     kernel: Pick<Kernel, 'read' | 'write'>,
@@ -45,9 +52,12 @@ export class PciConfigSpace {
       ...place,
       name: `${name} configuration space`,
       beforeAccess: (writes) => watcher.assertOwned?.(writes),
-      beforeWrite: (byteOffset, bytes) => this.#refuseWhatFaults(byteOffset, bytes),
+      beforeWrite: (byteOffset, bytes) => {
+        this.#refuseWhatFaults(byteOffset, bytes)
+        if (byteOffset <= pci.PCI_COMMAND + 1) this.#masterBefore = this.busMaster
+      },
       onWrite: (byteOffset) => {
-        if (byteOffset <= pci.PCI_COMMAND + 1) watcher.onBusMaster(this.busMaster)
+        if (byteOffset <= pci.PCI_COMMAND + 1) watcher.onBusMaster(this.busMaster, this.#masterBefore)
       },
     })
     const power = findCapability(this.window, pci.PCI_CAP_ID_PM)
@@ -101,6 +111,8 @@ export class PciConfigSpace {
     this.#kernel.read(this.#fd, command, this.#commandPosition)
     const bit = pci.PCI_COMMAND_INTX_DISABLE >>> 8
     command[1] = disabled ? command[1]! | bit : command[1]! & ~bit
+    // The kernel may turn it off after it was read, when another process closes the device: that must not be undone.
+    if (this.#watcher.isMasterOff?.()) command[0]! &= ~pci.PCI_COMMAND_MASTER
     this.#kernel.write(this.#fd, command, this.#commandPosition)
   }
 
