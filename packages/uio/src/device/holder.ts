@@ -15,6 +15,7 @@ export class Holder {
 
   /** Where it was made, if nobody can close it any more: what it has stays taken until the process ends. */
   get forgottenAt(): string | undefined {
-    return this.#handle.deref() === undefined ? this.#madeAt : undefined
+    if (this.#handle.deref() !== undefined) return undefined
+    return this.#madeAt || '    at an unknown place (a larger Error.stackTraceLimit tells)'
   }
 }
