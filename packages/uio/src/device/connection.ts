@@ -62,10 +62,11 @@ export class UioConnection {
       this.info = readAgain(kernel, found)
       this.#total = this.info.eventCount
       const { pci } = this.info
-      this.dma = new DmaClaim(found.node, pci !== undefined)
-      this.#config = pci && this.#openConfig(pci.address)
-      if (this.#config) undo.unshift(() => this.#config?.close())
+      this.dma = new DmaClaim(found.node, pci !== undefined, this.#findsMasterOn())
+      // First: without a watch it is looked whether the device is there by a write, which a driver with interrupts hears.
       if (this.#hasInterrupt()) this.#watch = this.#startWatch()
+      undo.unshift(() => this.#watch?.close())
+      this.#config = pci && this.#openConfig(pci.address)
     } catch (error) {
       for (const step of undo) quietly(step)
       throw error
@@ -224,13 +225,29 @@ export class UioConnection {
   #openConfig(address: string): SysfsConfig {
     return new SysfsConfig(this.kernel, address, {
       hasMappedRegisters: () => [...this.mappedRegisters].some((registers) => !registers.closed),
-      setBusMaster: (on) => this.dma.setBusMaster(on),
+      setBusMaster: (on, before) => this.dma.setBusMaster(on, before),
+      isMasterOff: () => this.dma.isMasterOff,
       assertOwned: (writes) => (writes ? this.assertPresent() : this.assertNotGone()),
       gone: (error) => {
         this.#becomeGone(error)
         return deviceGone(this.info.node, error)
       },
     })
+  }
+
+  /**
+   * Whether a driver of the kernel has turned bus mastering on, whose business it is. Of uio_pci_generic that says nothing: it never
+   * does, and firmware may have left it so.
+   */
+  #findsMasterOn(): boolean {
+    const { pci, driver } = this.info
+    if (pci === undefined || driver === MASTER_IS_OURS) return false
+    try {
+      return readPciCommand(this.kernel, pci.address).busMaster
+    } catch {
+      // What cannot be read is not relied upon; that the device has gone is noticed next.
+      return false
+    }
   }
 
   /** Before the first interrupt is waited for, a device without any is told by EIO. It has just been opened. */

@@ -11,14 +11,20 @@ export class DmaClaim {
   readonly #isPci: boolean
   readonly #listeners = new Set<() => void>()
   #owner: Holder | undefined
-  /** As this process set it. That it was found on says nothing: firmware and drivers of the kernel leave it so. */
-  #busMaster = false
+  /** As this process set it, or as it was found where that is to be relied upon. */
+  #busMaster: boolean
+  /** As this process last set it, or was told. */
+  #known: boolean | undefined
   #turnedOn = false
+  /** That it was on, and this process turned it off: to turn it on again is not to turn it on. */
+  #turnedOff = false
   #lost = false
 
-  constructor(node: string, isPci: boolean) {
+  /** @param foundOn that bus mastering was found on, by a driver of the kernel whose business it is */
+  constructor(node: string, isPci: boolean, foundOn: boolean) {
     this.#node = node
     this.#isPci = isPci
+    this.#busMaster = foundOn
   }
 
   /** Whether the device may start transfers for this process: always, where nothing could hold them back. */
@@ -26,7 +32,12 @@ export class DmaClaim {
     return !this.#lost && (!this.#isPci || this.#busMaster)
   }
 
-  /** Whether this process ever turned bus mastering on. */
+  /** Whether bus mastering is off as far as this process knows, which need not have set it or looked. */
+  get isMasterOff(): boolean {
+    return this.#known === false
+  }
+
+  /** Whether this process ever turned bus mastering on, which had been off. */
   get turnedOn(): boolean {
     return this.#turnedOn
   }
@@ -56,10 +67,15 @@ export class DmaClaim {
     this.#tell()
   }
 
-  /** Bus mastering was set so. */
-  setBusMaster(on: boolean): void {
+  /**
+   * Bus mastering was set so, or is so.
+   * @param before how this process found it when it set it
+   */
+  setBusMaster(on: boolean, before?: boolean): void {
     this.#busMaster = on
-    this.#turnedOn ||= on
+    this.#known = on
+    if (before === false && on) this.#turnedOn ||= !this.#turnedOff
+    if (before === true && !on) this.#turnedOff = true
     this.#tell()
   }
 

@@ -9,7 +9,8 @@ const LARGE = 0x1000
 /** Who is asked before an access, and told of bus mastering. */
 export interface ConfigUser {
   hasMappedRegisters(): boolean
-  setBusMaster(on: boolean): void
+  setBusMaster(on: boolean, before?: boolean): void
+  isMasterOff(): boolean
   assertOwned(writes: boolean): void
   /** The PCI device is not there any more. @returns what to throw */
   gone(error: unknown): unknown
@@ -44,7 +45,8 @@ export class SysfsConfig {
         address,
         {
           hasMappedRegisters: () => user.hasMappedRegisters(),
-          onBusMaster: (on) => user.setBusMaster(on),
+          onBusMaster: (on, before) => user.setBusMaster(on, before),
+          isMasterOff: () => user.isMasterOff(),
           assertOwned: (writes) => user.assertOwned(writes),
         },
       )

@@ -109,16 +109,58 @@ describe('UioDevice', () => {
       },
     })
     const found = openUio(0, { kernel })
-    expect([found.info.driver, found.busMaster, found.dmaReady]).toEqual(['vendor_uio', true, false])
+    expect([found.info.driver, found.busMaster, found.dmaReady]).toEqual(['vendor_uio', true, true])
     found.close()
     expect(written).toEqual([])
     machine.kernel.write(fd, Uint8Array.of(command() | 4), 4)
+    const asked = openUio(0, { kernel })
+    asked.setMaster()
+    asked.clearMaster()
+    expect(asked.dmaReady).toBe(false)
+    asked.setMaster()
+    asked.close()
+    expect(written.map((byte) => byte & 4)).toEqual([4, 0, 4])
+    // The fake's uio_pci_generic has turned it off by now.
+    expect(command() & 4).toBe(0)
     const own = openUio(0, { kernel })
+    expect(own.dmaReady).toBe(false)
     own.config.write16(4, own.config.read16(4) | 4)
     expect(own.dmaReady).toBe(true)
     own.close()
     expect(written.at(-1)! & 4).toBe(0)
     machine.kernel.close(fd)
+  })
+
+  it('writes nothing to the node while it opens: a driver of the kernel may hear that', () => {
+    const machine = createFakeMachine()
+    machine.addDevice(new EduDevice(), { address: EDU, driver: 'uio_pci_generic' })
+    let written = 0
+    const kernel = new Proxy(machine.kernel, {
+      get(target, name) {
+        const member = Reflect.get(target, name, target)
+        if (name !== 'write') return typeof member === 'function' ? member.bind(target) : member
+        return (of: number, bytes: Uint8Array, position?: number) => {
+          written++
+          return target.write(of, bytes, position)
+        }
+      },
+    })
+    using device = openUio(0, { kernel })
+    expect([device.info.node, written]).toEqual(['uio0', 0])
+  })
+
+  it('says that setMaster() was not called, where firmware left bus mastering on', () => {
+    const machine = createFakeMachine()
+    machine.addDevice(new EduDevice(), { address: EDU, driver: 'uio_pci_generic' })
+    using device = openUio(0, { kernel: machine.kernel })
+    expect(refusal(() => device.assertReady()).message).toContain('is off')
+    const fd = machine.kernel.open(`/sys/bus/pci/devices/${EDU}/config`, 2)
+    machine.kernel.write(fd, Uint8Array.of(6), 4)
+    machine.kernel.close(fd)
+    expect(refusal(() => device.assertReady())).toMatchObject({
+      code: 'DMA_BUS_MASTER_OFF',
+      message: expect.stringContaining('setMaster() was not called'),
+    })
   })
 
   it('asks the kernel nothing for registers that it gave already', () => {

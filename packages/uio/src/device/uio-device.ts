@@ -76,7 +76,7 @@ export class UioDevice extends DmaDevice {
   /**
    * Whether the device may start transfers of its own: always, where it is no PCI device. Looked up each time: where another
    * process that has the device open closes it, the kernel turns bus mastering off. It may be on before {@link setMaster}: by
-   * firmware, or by a driver of the kernel.
+   * firmware, or by a driver of the kernel other than uio_pci_generic, which is relied upon as it is found at opening.
    */
   get busMaster(): boolean {
     return !this.closed && this.#connection.busMaster
@@ -236,7 +236,10 @@ export class UioDevice extends DmaDevice {
   }
 
   #noBusMaster(): DmaError {
-    return new DmaError('DMA_BUS_MASTER_OFF', `bus mastering of ${this.name} is off: it could move nothing`, {
+    const why = this.busMaster
+      ? `setMaster() was not called for ${this.name}: its bus mastering is on, but not by this program`
+      : `bus mastering of ${this.name} is off: it could move nothing`
+    return new DmaError('DMA_BUS_MASTER_OFF', why, {
       hint: 'call device.setMaster() first, before mapping memory',
     })
   }
