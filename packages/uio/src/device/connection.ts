@@ -1,17 +1,16 @@
 import { closeAll, DmaError, isDmaError, type Kernel } from '@linux-dma/core'
-import type { FileDescriptor, Watch } from '@linux-dma/native'
+import type { Watch } from '@linux-dma/native'
 import { type PciConfigSpace, readPciCommand } from '@linux-dma/pci'
-import { readUioDevice } from '../discovery/list-devices'
 import type { UioDeviceInfo } from '../discovery/uio-device-info'
 import { Departure } from './departure'
 import { deviceGone } from './device-gone'
 import { DmaClaim } from './dma-claim'
+import { foundMasterOn, MASTER_IS_OURS } from './found-master'
 import type { Holder } from './holder'
 import { takenBy } from './in-use'
+import { readAgain } from './read-again'
+import type { SoleDescriptor } from './sole-descriptor'
 import { SysfsConfig } from './sysfs-config'
-
-/** Of whose devices the kernel turns bus mastering off itself when they are closed: it is nobody's else. */
-const MASTER_IS_OURS = 'uio_pci_generic'
 
 /** Told of each new total of interrupts, 0 to 2^32 - 1, which wraps. */
 export type EventListener = (total: number) => void
@@ -36,6 +35,7 @@ export class UioConnection {
   readonly mappedRegisters = new Set<{ readonly closed: boolean }>()
   readonly #config: SysfsConfig | undefined
   readonly #departure: Departure
+  readonly #sole: SoleDescriptor
   readonly #eventListeners = new Set<EventListener>()
   readonly #onClose: () => void
   /** None where the device has no interrupt. */
@@ -47,22 +47,23 @@ export class UioConnection {
   #closed = false
 
   /**
-   * @param fd is its own from now on
+   * @param sole is its own from now on
    * @param onClose called when the last user has released it
    * @throws DMA_DEVICE_GONE; what reading and opening what belongs to it answers. Nothing stays open then.
    */
-  constructor(kernel: Kernel, fd: FileDescriptor, found: UioDeviceInfo, onClose: () => void) {
+  constructor(kernel: Kernel, sole: SoleDescriptor, found: UioDeviceInfo, onClose: () => void) {
     this.kernel = kernel
-    this.fd = fd
+    this.#sole = sole
+    this.fd = sole.fd
     this.before = found
     this.#onClose = onClose
     this.#departure = new Departure(kernel, found.node)
-    const undo = [() => kernel.close(this.fd)]
+    const undo = [() => sole.close()]
     try {
       this.info = readAgain(kernel, found)
       this.#total = this.info.eventCount
       const { pci } = this.info
-      this.dma = new DmaClaim(found.node, pci !== undefined, this.#findsMasterOn())
+      this.dma = new DmaClaim(found.node, pci !== undefined, foundMasterOn(kernel, this.info))
       // First: without a watch it is looked whether the device is there by a write, which a driver with interrupts hears.
       if (this.#hasInterrupt()) this.#watch = this.#startWatch()
       undo.unshift(() => this.#watch?.close())
@@ -81,6 +82,11 @@ export class UioConnection {
   /** Whether the driver was unbound, or the device unplugged, as far as it was noticed. */
   get gone(): boolean {
     return this.#departure.noticed
+  }
+
+  /** Whether the kernel tells by itself that the device goes away: where it has an interrupt. */
+  get isWatched(): boolean {
+    return this.#watch !== undefined
   }
 
   /** Aborted when the device goes away, with DMA_DEVICE_GONE. */
@@ -217,7 +223,7 @@ export class UioConnection {
     closeAll([
       () => this.#watch?.close(),
       () => this.#config?.close(),
-      () => this.kernel.close(this.fd),
+      () => this.#sole.close(),
       () => this.#onClose(),
     ])
   }
@@ -233,21 +239,6 @@ export class UioConnection {
         return deviceGone(this.info.node, error)
       },
     })
-  }
-
-  /**
-   * Whether a driver of the kernel has turned bus mastering on, whose business it is. Of uio_pci_generic that says nothing: it never
-   * does, and firmware may have left it so.
-   */
-  #findsMasterOn(): boolean {
-    const { pci, driver } = this.info
-    if (pci === undefined || driver === MASTER_IS_OURS) return false
-    try {
-      return readPciCommand(this.kernel, pci.address).busMaster
-    } catch {
-      // What cannot be read is not relied upon; that the device has gone is noticed next.
-      return false
-    }
   }
 
   /** Before the first interrupt is waited for, a device without any is told by EIO. It has just been opened. */
@@ -305,21 +296,10 @@ export class UioConnection {
     const last = () => {
       this.dma.lose()
       this.#watch?.close()
+      this.#sole.giveUpClaim()
     }
     this.#departure.notice(last, cause)
   }
-}
-
-/** @throws DMA_DEVICE_GONE where it is not the device that was found: numbers are given again */
-function readAgain(kernel: Kernel, found: UioDeviceInfo): UioDeviceInfo {
-  let info: UioDeviceInfo
-  try {
-    info = readUioDevice(kernel, found.node)
-  } catch (error) {
-    throw isDmaError(error, 'DMA_NO_DEVICE') ? deviceGone(found.node, error) : error
-  }
-  if (info.devicePath === found.devicePath && info.name === found.name) return info
-  throw deviceGone(found.node)
 }
 
 /** The reason why it could not be opened tells more than a failure to close what had been. */

@@ -1,7 +1,7 @@
 import type { Kernel } from '@linux-dma/core'
 import type { UioDeviceInfo } from '../discovery/uio-device-info'
 import { UioConnection } from './connection'
-import { openAlone } from './sole-descriptor'
+import { SoleDescriptor } from './sole-descriptor'
 
 /** What is open through each kernel object. */
 const open = /* @__PURE__ */ new WeakMap<Kernel, Set<UioConnection>>()
@@ -17,8 +17,8 @@ export function connect(kernel: Kernel, info: UioDeviceInfo): UioConnection {
     // One whose device has gone may be of the same number as that which is there now.
     if (connection.info.node === info.node && connection.present()) return connection.retain()
   }
-  const fd = openAlone(kernel, info, new Set([...connections].map((connection) => connection.fd)))
-  const connection = new UioConnection(kernel, fd, info, () => connections.delete(connection))
+  const sole = new SoleDescriptor(kernel, info, new Set([...connections].map((connection) => connection.fd)))
+  const connection = new UioConnection(kernel, sole, info, () => connections.delete(connection))
   connections.add(connection)
   return connection.retain()
 }

@@ -1,5 +1,4 @@
-import type { Kernel } from '@linux-dma/core'
-import { O_RDWR } from '@linux-dma/native'
+import { DmaError, type Kernel } from '@linux-dma/core'
 import { createFakeMachine, EduDevice } from '@linux-dma/testkit'
 import { describe, expect, it } from 'vitest'
 import { openUio } from './open-uio'
@@ -23,12 +22,13 @@ function withOwn(kernel: Kernel, own: Partial<Kernel>): Kernel {
   })
 }
 
-/** A kernel on which another thread opens the node at the same moment: `before` or after this one's open(). */
+/** A kernel on which another thread claims the device at the same moment: `before` or after this one. */
 function racing(kernel: Kernel, when: 'before' | 'after', looksUntilItWithdraws = Number.POSITIVE_INFINITY) {
   let other: number | undefined
   let looks = 0
+  let opened = 0
   const enter = () => {
-    other = kernel.open(NODE, O_RDWR)
+    other = kernel.memfd('linux-dma-uio0', { byteLength: kernel.pageSize })
   }
   const leave = () => {
     if (other !== undefined) kernel.close(other)
@@ -36,9 +36,12 @@ function racing(kernel: Kernel, when: 'before' | 'after', looksUntilItWithdraws 
   }
   const racer = withOwn(kernel, {
     open(path, flags) {
-      if (path !== NODE) return kernel.open(path, flags)
+      if (path === NODE) opened++
+      return kernel.open(path, flags)
+    },
+    memfd(name, options) {
       if (when === 'before') enter()
-      const fd = kernel.open(path, flags)
+      const fd = kernel.memfd(name, options)
       if (when === 'after') enter()
       return fd
     },
@@ -47,7 +50,7 @@ function racing(kernel: Kernel, when: 'before' | 'after', looksUntilItWithdraws 
       return kernel.list(path)
     },
   })
-  return { racer, leave }
+  return { racer, leave, opened: () => opened }
 }
 
 function codeOf(action: () => unknown): string {
@@ -60,10 +63,11 @@ function codeOf(action: () => unknown): string {
 }
 
 describe('one descriptor per process, among threads that open it at the same moment', () => {
-  it('withdraws where another one has the lower descriptor', () => {
+  it('withdraws where another one has the lower descriptor, and never opens the node', () => {
     const { machine, kernel } = eduMachine()
-    const { racer, leave } = racing(kernel, 'before')
+    const { racer, leave, opened } = racing(kernel, 'before', 2)
     expect(codeOf(() => openUio(0, { kernel: racer }))).toBe('DMA_ALREADY_OPEN')
+    expect(opened()).toBe(0)
     leave()
     machine.assertQuiescent()
     openUio(0, { kernel }).close()
@@ -82,9 +86,38 @@ describe('one descriptor per process, among threads that open it at the same mom
 
   it('withdraws where the other one stays: it had looked before', () => {
     const { machine, kernel } = eduMachine()
-    const { racer, leave } = racing(kernel, 'after')
+    const { racer, leave, opened } = racing(kernel, 'after')
     expect(codeOf(() => openUio(0, { kernel: racer }))).toBe('DMA_ALREADY_OPEN')
+    expect(opened()).toBe(0)
     leave()
+    machine.assertQuiescent()
+  })
+
+  it('leaves bus mastering to the one that has the device, whatever is tried beside it', () => {
+    const { machine, kernel } = eduMachine()
+    {
+      using device = openUio(0, { kernel })
+      device.setMaster()
+      expect(codeOf(() => openUio(0, { kernel: withOwn(kernel, {}) }))).toBe('DMA_ALREADY_OPEN')
+      expect(device.busMaster).toBe(true)
+    }
+    machine.assertQuiescent()
+  })
+
+  it('refuses where its descriptors cannot be looked at, but not where there is no procfs', () => {
+    const { machine, kernel } = eduMachine()
+    for (const [code, expected] of [
+      ['EMFILE', 'EMFILE'],
+      ['ENOENT', 'none'],
+    ] as const) {
+      const blind = withOwn(kernel, {
+        list(path) {
+          if (path === '/proc/self/fd') throw new DmaError(code, 'not now')
+          return kernel.list(path)
+        },
+      })
+      expect(codeOf(() => openUio(0, { kernel: blind }).close())).toBe(expected)
+    }
     machine.assertQuiescent()
   })
 })

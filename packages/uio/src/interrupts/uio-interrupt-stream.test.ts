@@ -81,7 +81,17 @@ describe('UioInterruptStream', () => {
         },
       },
     })
-    for (const name of ['open', 'close', 'read', 'write', 'list', 'readLink', 'readText', 'live'] as const) {
+    for (const name of [
+      'open',
+      'close',
+      'read',
+      'write',
+      'memfd',
+      'list',
+      'readLink',
+      'readText',
+      'live',
+    ] as const) {
       watching[name] = (kernel[name] as (...of: never[]) => unknown).bind(kernel)
     }
     {
