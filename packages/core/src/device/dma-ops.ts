@@ -65,6 +65,7 @@ export interface DmaOps {
    * physical address is good for as long as nobody moves the page. A device that has such a mapping is not ready for DMA until this
    * finds all in place.
    * @throws DMA_FRAME_MOVED for the first mapping that is not
+   * @throws what reading frames answered, after all was looked at, for memory that nothing pins
    */
   verify?(): void
 

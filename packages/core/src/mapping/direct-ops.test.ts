@@ -7,6 +7,7 @@ import { bounceOps } from '../bounce/bounce-ops'
 import { DmaDevice } from '../device/dma-device'
 import { dmaBitMask, dmaSetMaskAndCoherent } from '../device/masks'
 import { allocateDmaMemory } from '../memory/allocate-memory'
+import type { DmaMemory } from '../memory/memory'
 import { physicalAddressAt } from '../memory/physical'
 import { exportDmaMemory, importDmaMemory } from '../memory/share-memory'
 import { dmaPoolCreate } from '../pool/dma-pool-create'
@@ -187,6 +188,107 @@ describe('frames that a device was given', () => {
   })
 })
 
+describe('a look at all that was given out', () => {
+  /** Hides frames of one range of process addresses, from when it is told to. */
+  function hidingKernel(kernel: Kernel) {
+    let hidden: DmaMemory | undefined
+    const readPagemap: Kernel['readPagemap'] = (address, entries) => {
+      const end = hidden === undefined ? 0 : hidden.address + hidden.byteLength
+      if (hidden !== undefined && address >= hidden.address && address < end) {
+        throw new DmaError('EACCES', 'may not be read')
+      }
+      return kernel.readPagemap(address, entries)
+    }
+    const hiding = new Proxy(kernel, {
+      get(target, name) {
+        if (name === 'readPagemap') return readPagemap
+        if (name === 'pin') return noPin
+        const value: unknown = Reflect.get(target, name, target)
+        return typeof value === 'function' ? value.bind(target) : value
+      },
+    })
+    const hide = (memory: DmaMemory | undefined) => {
+      hidden = memory
+    }
+    return { kernel: hiding, hide }
+  }
+
+  function noPin(): never {
+    throw new DmaError('EPERM', 'no io_uring here')
+  }
+
+  it('marks what moved, and tells then what could not be looked at', () => {
+    const machine = createFakeMachine({ iommu: 'off', hugePages: 2 })
+    const moving = movingKernel(machine.kernel)
+    const { kernel, hide } = hidingKernel(moving.kernel)
+    const ops = directOps({ unsafePhysicalAddresses: true, kernel })
+    const huge = { byteLength: 0x20_0000, hugePageSize: 0x20_0000 }
+    const [hiddenOne, moved] = ['hidden', 'moved'].map((name) => {
+      const device = new DmaDevice(name, kernel, ops)
+      dmaSetMaskAndCoherent(device, dmaBitMask(64))
+      return { device, region: createDmaRegion(device, huge) }
+    })
+    hide(hiddenOne!.region.memory)
+    expect(outcome(() => ops.verify?.()).code).toBe('EACCES')
+    expect([hiddenOne!.device.dmaReady, moved!.device.dmaReady]).toEqual([true, true])
+    moving.move(512n)
+    expect(outcome(() => ops.verify?.()).code).toBe('DMA_FRAME_MOVED')
+    expect([hiddenOne!.device.dmaReady, moved!.device.dmaReady]).toEqual([true, false])
+    // What is known to have moved stays known while it cannot be looked at.
+    hide(moved!.region.memory)
+    expect(outcome(() => ops.verify?.()).code).toBe('DMA_FRAME_MOVED')
+    expect([hiddenOne!.device.dmaReady, moved!.device.dmaReady]).toEqual([false, false])
+    hide(undefined)
+    moving.move(0n)
+    ops.verify?.()
+    expect([hiddenOne!.device.dmaReady, moved!.device.dmaReady]).toEqual([true, true])
+    for (const { device } of [hiddenOne!, moved!]) device.close()
+    machine.assertQuiescent()
+  })
+
+  it('takes what is pinned to be in place, where frames are told no more', () => {
+    const machine = createFakeMachine({ iommu: 'off' })
+    let isTold = true
+    const kernel = new Proxy(machine.kernel, {
+      get(target, name) {
+        if (name === 'readPagemap' && !isTold) {
+          return () => {
+            throw new DmaError('EACCES', 'may not be read')
+          }
+        }
+        const value: unknown = Reflect.get(target, name, target)
+        return typeof value === 'function' ? value.bind(target) : value
+      },
+    })
+    const device = new DmaDevice('bare', kernel, directOps({ unsafePhysicalAddresses: true, kernel }))
+    dmaSetMaskAndCoherent(device, dmaBitMask(64))
+    createDmaRegion(device, { byteLength: PAGE })
+    isTold = false
+    device.ops.verify?.()
+    expect(device.dmaReady).toBe(true)
+    device.close()
+    machine.assertQuiescent()
+  })
+
+  it('looks at memory that a closed device may still reach, for the others that have it', () => {
+    class Restless extends DmaDevice {
+      protected override whyNotQuiet(): string {
+        return 'nothing could stop it'
+      }
+    }
+    const { kernel, device } = machineWithDevice()
+    const restless = new Restless('restless', kernel, device.ops)
+    dmaSetMaskAndCoherent(restless, dmaBitMask(64))
+    const memory = allocateDmaMemory({ byteLength: PAGE, kernel })
+    createDmaRegion(device, { memory })
+    createDmaRegion(restless, { memory })
+    restless.close()
+    expect(memory.quarantined).toBe(true)
+    device.ops.verify?.()
+    expect(device.dmaReady).toBe(true)
+  })
+})
+
 describe('huge pages that may not be pinned', () => {
   it('are looked at when they are next mapped, or asked for', () => {
     const machine = createFakeMachine({ iommu: 'off', hugePages: 3 })
@@ -249,6 +351,7 @@ describe('memory of a device that may not be at rest', () => {
     expect(outcome(() => mine.bytes)).toMatchObject({
       code: 'DMA_QUARANTINED',
       cause: { code: 'DMA_NOT_QUIET' },
+      hint: expect.stringMatching(/is closed.*until the process ends/),
     })
     mine.close()
     expect(mine.quarantined).toBe(true)

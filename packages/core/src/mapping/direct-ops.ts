@@ -4,11 +4,12 @@ import type { DmaDevice } from '../device/dma-device'
 import type { DmaOps } from '../device/dma-ops'
 import { dmaBitMask } from '../device/masks'
 import type { DmaMemory } from '../memory/memory'
-import { readFrames } from '../memory/physical'
+import { framesOfMapped, readFrames } from '../memory/physical'
 import { lastPhysicalAddress } from '../memory/physical-memory'
 import type { DmaPin } from '../memory/pin'
 import { type DmaAddress, dmaAddress, formatDmaAddress, toNumber } from '../vocabulary/address'
 import type { TransferDirection } from '../vocabulary/direction'
+import { isUntold } from './still-there'
 import { assertUntranslated } from './untranslated'
 
 /** What the direct path has to be told: see {@link directOps}. */
@@ -90,20 +91,18 @@ class DirectOps implements DmaOps {
     entry.pin?.release()
   }
 
-  /** Also what is pinned: a file whose pages somebody punches out has others in their place. */
+  /**
+   * Also what is pinned: a file whose pages somebody punches out has others in their place. What cannot be looked at keeps nothing
+   * else from being told; it counts as in place where it is pinned.
+   */
   verify(): void {
     const before = this.#misled
-    const moved = new Map<DmaDevice, DmaError>()
-    for (const [address, mapped] of this.#mapped) {
-      for (const entry of mapped) {
-        const error = whyNotInPlace(address, entry)
-        if (error && !moved.has(entry.device)) moved.set(entry.device, error)
-      }
-    }
-    this.#misled = new Set(moved.keys())
-    for (const device of before) if (!moved.has(device)) device.setMoved(undefined)
+    const { moved, unseen, failures } = lookAt(this.#mapped)
+    const stay = [...before].filter((device) => unseen.has(device))
+    this.#misled = new Set([...moved.keys(), ...stay])
+    for (const device of before) if (!this.#misled.has(device)) device.setMoved(undefined)
     for (const [device, error] of moved) device.setMoved(error)
-    for (const error of moved.values()) throw error
+    for (const error of [...moved.values(), ...failures]) throw error
   }
 
   supportsMask(mask: bigint): boolean {
@@ -214,12 +213,38 @@ function contiguousAddress(memory: DmaMemory, byteOffset: number, byteLength: nu
   return dmaAddress(first * pageSize)
 }
 
+/** What a look at all that was given out found. */
+interface Look {
+  /** Of each device the first mapping that is somewhere else. */
+  readonly moved: Map<DmaDevice, DmaError>
+  /** Devices that have something that could not be looked at. */
+  readonly unseen: Set<DmaDevice>
+  /** Why, but where it is pinned and the kernel does not tell. */
+  readonly failures: unknown[]
+}
+
+function lookAt(all: ReadonlyMap<number, readonly Mapped[]>): Look {
+  const look: Look = { moved: new Map(), unseen: new Set(), failures: [] }
+  for (const [address, mapped] of all) {
+    for (const entry of mapped) {
+      try {
+        const error = whyNotInPlace(address, entry)
+        if (error && !look.moved.has(entry.device)) look.moved.set(entry.device, error)
+      } catch (error) {
+        look.unseen.add(entry.device)
+        if (entry.pin === undefined || !isUntold(error)) look.failures.push(error)
+      }
+    }
+  }
+  return look
+}
+
 /** DMA_FRAME_MOVED where pages that a device has at `address` are somewhere else now */
 function whyNotInPlace(address: number, { memory, byteOffset, byteLength }: Mapped): DmaError | undefined {
   // Memory for devices alone has no pages in this process to look at.
   if (memory.hidden) return undefined
   const { pageSize } = memory.kernel
-  const moved = readFrames(memory, { byteOffset, byteLength }).findIndex(
+  const moved = framesOfMapped(memory, byteOffset, byteLength).findIndex(
     (frame, index) => frame !== address / pageSize + index,
   )
   if (moved < 0) return undefined

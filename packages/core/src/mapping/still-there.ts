@@ -26,11 +26,16 @@ export function assertStillThere(region: DmaRegion, byteOffset: number, byteLeng
   }
 }
 
+/** Whether an error says no more than that frames are not told. */
+export function isUntold(error: unknown): boolean {
+  return UNTOLD.some((code) => isDmaError(error, code))
+}
+
 function frameAt({ memory }: DmaRegion, byteOffset: number): number | undefined {
   try {
     return readFrames(memory, { byteOffset, byteLength: 1 })[0]
   } catch (error) {
-    if (UNTOLD.some((code) => isDmaError(error, code))) return undefined
+    if (isUntold(error)) return undefined
     throw error
   }
 }

@@ -13,6 +13,11 @@ import { ProcessMapping } from './process-mapping'
  */
 const SMALL_PINS = 4
 
+/** A device that may still reach pages, although they were to be taken from it. @internal */
+export interface Suspect {
+  readonly closed: boolean
+}
+
 /** What holds DMA memory for a device beside regions, and has to let go of it before the pages go. */
 export interface MemoryUser {
   close(): void
@@ -41,7 +46,7 @@ export class DmaMemory implements Disposable {
   #state: 'open' | 'closing' | 'quarantined' | 'closed' = 'open'
   #quarantineReason: unknown
   /** Devices that may still reach the pages. */
-  readonly #suspects = new Set<object>()
+  readonly #suspects = new Set<Suspect>()
 
   /** @internal use {@link allocateDmaMemory} */
   constructor(kernel: Kernel, fd: FileDescriptor, mapping: MemoryMapping, hugePageSize?: number) {
@@ -69,6 +74,11 @@ export class DmaMemory implements Disposable {
    */
   get address(): number {
     return this.#mapping.own.address
+  }
+
+  /** All of the memory, also while it is quarantined. @throws DMA_NO_KERNEL_MAPPING @internal */
+  get keptBytes(): Uint8Array {
+    return this.#mapping.own.bytes
   }
 
   /**
@@ -109,8 +119,8 @@ export class DmaMemory implements Disposable {
   }
 
   /**
-   * Whether a device could not be proven to have let go of the pages. They are then kept, and of no more use, until
-   * that device is closed.
+   * Whether a device could not be proven to have let go of the pages. They are then kept, and of no more use, until that
+   * device is closed; and for as long as the process where that proves nothing either (`DMA_NOT_QUIET`).
    */
   get quarantined(): boolean {
     return this.#state === 'quarantined'
@@ -147,7 +157,7 @@ export class DmaMemory implements Disposable {
         'DMA_QUARANTINED',
         'a device may still reach this DMA memory: it could not be taken from it',
         {
-          hint: 'close that device, which gives the memory back, and allocate new memory',
+          hint: this.#untilWhen(),
           cause: this.#quarantineReason,
         },
       )
@@ -190,14 +200,14 @@ export class DmaMemory implements Disposable {
   }
 
   /** Keeps the pages, since `device` may still reach them. @internal */
-  quarantine(device: object, reason: unknown): void {
+  quarantine(device: Suspect, reason: unknown): void {
     this.#state = 'quarantined'
     this.#quarantineReason = reason
     this.#suspects.add(device)
   }
 
-  /** `device` is closed, its address space gone. @internal */
-  endQuarantine(device: object): void {
+  /** `device` is proven to reach nothing any more. @internal */
+  endQuarantine(device: Suspect): void {
     this.#suspects.delete(device)
     this.#giveBackIfQuiet()
   }
@@ -293,6 +303,13 @@ export class DmaMemory implements Disposable {
   #pinOf(range: ByteRange): DmaPin | undefined {
     for (const pin of this.#pins) if (pin.covers(range)) return pin
     return undefined
+  }
+
+  #untilWhen(): string {
+    const isOver = [...this.#suspects].some((device) => device.closed)
+    return isOver
+      ? 'allocate new memory: that device is closed, and nothing proved that it is at rest; this memory is kept until the process ends'
+      : 'close that device, which gives the memory back once nothing reaches it any more, and allocate new memory'
   }
 
   /** Ends a quarantine when the last device that may reach the pages, or properly has them, is out of the way. */

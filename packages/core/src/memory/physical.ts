@@ -36,11 +36,29 @@ export function readFrames(memory: DmaMemory, range: FrameRange = {}, frames?: F
   if (frames !== undefined) assertRoom(frames, count)
   assertPinned(memory, byteOffset, byteLength)
   const into = frames ?? new Float64Array(count)
+  fillFrames(memory, first, count, into)
+  return into
+}
+
+/**
+ * Frame numbers of memory that a device has, pinned or not, and quarantined or not: to look whether it is still there.
+ * @throws DMA_NO_FRAME, DMA_NO_KERNEL_MAPPING, and what reading them answers
+ * @internal
+ */
+export function framesOfMapped(memory: DmaMemory, byteOffset: number, byteLength: number): Float64Array {
+  const { pageSize } = memory.kernel
+  const first = Math.floor(byteOffset / pageSize)
+  const frames = new Float64Array(Math.ceil((byteOffset + byteLength) / pageSize) - first)
+  fillFrames(memory, first, frames.length, frames)
+  return frames
+}
+
+function fillFrames(memory: DmaMemory, first: number, count: number, into: Frames): void {
   const { kernel } = memory
   for (let attempt = 1; ; attempt++) {
     const start = memory.address + first * kernel.pageSize
     const missing = readPageFrames(kernel, start, count, into)
-    if (missing === undefined) return into
+    if (missing === undefined) return
     const { page, problem } = missing
     if (problem !== 'absent' || attempt === ATTEMPTS) throw noFrame(problem, first + page, kernel.pageSize)
     fetchPages(memory, first + page, first + count)
@@ -117,7 +135,7 @@ function assertPinned(memory: DmaMemory, byteOffset: number, byteLength: number)
 
 /** Brings pages into this process's tables: a shared page has its frame once somebody has looked at it. */
 function fetchPages(memory: DmaMemory, first: number, end: number): void {
-  const { bytes, kernel } = memory
+  const { keptBytes: bytes, kernel } = memory
   let sum = 0
   for (let page = first; page < end; page++) sum += bytes[page * kernel.pageSize]!
   // Never so: but what is added up has to be read.
