@@ -1,5 +1,4 @@
 import {
-  type CoherentAllocation,
   DmaAttribute,
   DmaDevice,
   type DmaError,
@@ -454,22 +453,35 @@ describe('slots behind a flag', () => {
 })
 
 describe('driver memory', () => {
-  it('is not handed out once a device without an interrupt has gone, at whatever is asked first', () => {
-    for (const late of [
-      (memory: CoherentAllocation) => memory.dmaAddress,
-      (memory: CoherentAllocation) => memory.bytes,
-      (memory: CoherentAllocation) => memory.free(),
-    ]) {
-      const machine = createFakeMachine({ iommu: 'off', uioDmaMemory: 'magic' })
-      const driver = machine.registerUio({ name: 'quiet', version: '1', irq: 'none' })
-      const device = openUio({ name: 'quiet' }, { kernel: machine.kernel })
-      const memory = device.allocateCoherent(PAGE)
-      expect(memory.freed).toBe(false)
-      driver.unregister()
-      expect(refusal(() => late(memory)).code).toBe('DMA_DEVICE_GONE')
-      expect(memory.freed).toBe(true)
-      device.close()
+  it('is looked after by one system call for an address, where the device has no interrupt, and by none for bytes', () => {
+    const machine = createFakeMachine({ iommu: 'off', uioDmaMemory: 'magic' })
+    const driver = machine.registerUio({ name: 'quiet', version: '1', irq: 'none' })
+    let writes = 0
+    const kernel = new Proxy(machine.kernel, {
+      get(target, name) {
+        if (name === 'write') writes++
+        const value: unknown = Reflect.get(target, name, target)
+        return typeof value === 'function' ? value.bind(target) : value
+      },
+    })
+    const device = openUio({ name: 'quiet' }, { kernel })
+    const memory = device.allocateCoherent(PAGE)
+    const writesOf = (action: () => unknown): number => {
+      const before = writes
+      action()
+      return writes - before
     }
+    expect(writesOf(() => memory.bytes)).toBe(0)
+    expect(writesOf(() => memory.freed)).toBe(0)
+    expect(writesOf(() => memory.dmaAddress)).toBe(1)
+    driver.unregister()
+    expect(memory.freed).toBe(false)
+    expect(refusal(() => memory.dmaAddress).code).toBe('DMA_DEVICE_GONE')
+    expect(memory.freed).toBe(true)
+    for (const late of [() => memory.dmaAddress, () => memory.bytes, () => memory.free()]) {
+      expect(refusal(late).code).toBe('DMA_DEVICE_GONE')
+    }
+    device.close()
   })
 
   it('of a device that is forgotten leaves the process with its driver, and does not keep the device', async () => {
@@ -485,7 +497,6 @@ describe('driver memory', () => {
     const connection = {
       kernel: { mmap: () => mapping },
       onGone: (callback: () => void) => void callbacks.add(callback),
-      assertNotGone: () => {},
     } as unknown as UioConnection
     const region = { origin: 'map1', busAddress: 0x1000n, byteLength: PAGE, position: PAGE }
     const forget = () => {

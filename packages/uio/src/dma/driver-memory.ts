@@ -4,10 +4,10 @@ import {
   type DmaAddress,
   type DmaDevice,
   dmaAddress,
-  isDmaError,
 } from '@linux-dma/core'
 import type { MemoryMapping } from '@linux-dma/native'
 import type { UioConnection } from '../device/connection'
+import { deviceGone } from '../device/device-gone'
 import type { DriverRegion } from './driver-region'
 import type { RegionPool } from './region-pool'
 
@@ -64,26 +64,29 @@ export class DriverMemory implements CoherentMemory, DeviceChild {
     this.#stopWaiting = connection.onGone(() => mapping.close())
   }
 
-  /** @throws DMA_DEVICE_GONE */
+  /**
+   * Without a system call: it is for loops. That the device has gone is known where it has an interrupt, whose watch tells, or
+   * from when something asked the device.
+   * @throws DMA_DEVICE_GONE
+   */
   get bytes(): Uint8Array {
-    this.#connection.assertNotGone()
+    this.#assertKnownThere()
     return this.#bytes
   }
 
-  /** Where the device finds it, asked of a device that is still there. @throws DMA_DEVICE_GONE */
+  /**
+   * Where the device finds it, after one look whether it is still there. Where it has no interrupt the device looked by then: it
+   * does so whenever it is asked whether it is ready.
+   * @throws DMA_DEVICE_GONE
+   */
   get dmaAddress(): DmaAddress {
-    this.#connection.assertPresent()
+    if (this.#connection.isWatched) this.#connection.assertPresent()
+    else this.#assertKnownThere()
     return this.#dmaAddress
   }
 
-  /** Whether it was taken out of the process: looked up where no interrupt could tell that the device has gone. */
+  /** Whether it was taken out of the process: by `close()`, or since the device was noticed to have gone. */
   get closed(): boolean {
-    if (this.#mapping.closed) return true
-    try {
-      this.#connection.assertNotGone()
-    } catch (error) {
-      if (!isDmaError(error, 'DMA_DEVICE_GONE')) throw error
-    }
     return this.#mapping.closed
   }
 
@@ -95,6 +98,11 @@ export class DriverMemory implements CoherentMemory, DeviceChild {
     this.#stopWaiting()
     this.#device.disown(this)
     if (this.#isQuiet()) this.#pool.giveBack(this.#region)
+  }
+
+  #assertKnownThere(): void {
+    const { gone, info } = this.#connection
+    if (gone) throw deviceGone(info.node)
   }
 
   /**
