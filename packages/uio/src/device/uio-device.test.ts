@@ -131,6 +131,30 @@ describe('UioDevice', () => {
     machine.kernel.close(fd)
   })
 
+  it("relies on bus mastering that another driver turned on, where configuration space is not the user's", () => {
+    const machine = createFakeMachine()
+    machine.addDevice(new EduDevice(), { address: EDU, driver: 'uio_pci_generic' })
+    const fd = machine.kernel.open(`/sys/bus/pci/devices/${EDU}/config`, 2)
+    machine.kernel.write(fd, Uint8Array.of(6), 4)
+    machine.kernel.close(fd)
+    machine.chown('/dev/uio0', 1000)
+    machine.setUid(1000)
+    const kernel = new Proxy(machine.kernel, {
+      get(target, name) {
+        if (name === 'readLink') {
+          return (link: string) =>
+            link.endsWith('/driver') ? '../drivers/vendor_uio' : target.readLink(link)
+        }
+        const member = Reflect.get(target, name, target)
+        return typeof member === 'function' ? member.bind(target) : member
+      },
+    })
+    using device = openUio(0, { kernel })
+    expect(refusal(() => device.setMaster()).code).toBe('EACCES')
+    device.assertReady()
+    expect([device.dmaReady, device.busMaster]).toEqual([true, true])
+  })
+
   it('writes nothing to the node while it opens: a driver of the kernel may hear that', () => {
     const machine = createFakeMachine()
     machine.addDevice(new EduDevice(), { address: EDU, driver: 'uio_pci_generic' })
