@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { openUio } from '@linux-dma/uio'
 import { EDU_ID } from '../edu'
 import type { Host, Runner } from '../host'
+import { endings } from '../process-endings'
 import { BUS_MASTER, commandOf, withUioBound } from '../with-uio'
 
 /** A process that waits for an interrupt of a device that may use the bus, and then ends in the middle. */
@@ -16,23 +17,6 @@ const busyProcess = `
     for await (const interrupt of device.interrupts()) console.log(interrupt)
   }
 `
-
-const endings = {
-  'process.exit': `use(); setImmediate(() => process.exit(7))`,
-  'a signal': `use(); setImmediate(() => process.kill(process.pid, 'SIGKILL'))`,
-  'worker.terminate': `
-    if (isMainThread) {
-      const worker = new Worker(new URL(import.meta.url))
-      worker.on('message', () => setImmediate(() => worker.terminate()))
-      worker.on('exit', () => { setImmediate(() => process.exit(7)) })
-    } else { use(); parentPort.postMessage('running') }`,
-}
-
-const expected: Record<keyof typeof endings, [number | null, string | null]> = {
-  'process.exit': [7, null],
-  'a signal': [null, 'SIGKILL'],
-  'worker.terminate': [7, null],
-}
 
 /** Every thread of libuv's pool opens a pipe that nobody writes to, and so waits; then an interrupt comes. */
 const starvedProcess = `
@@ -72,11 +56,11 @@ export function uioProcesses({ describe, it, skip }: Runner, host: Host): void {
       return
     }
 
-    for (const [name, ending] of Object.entries(endings)) {
+    for (const [name, { source, outcome }] of Object.entries(endings)) {
       it(`ends cleanly by ${name}`, () =>
         withUioBound(host, edu, async () => {
-          const { status, signal, output } = await runProcess(busyProcess.replace('EDU', edu) + ending)
-          assert.deepEqual([status, signal], expected[name as keyof typeof endings], output)
+          const { status, signal, output } = await runProcess(busyProcess.replace('EDU', edu) + source)
+          assert.deepEqual([status, signal], outcome, output)
           assert.equal(commandOf(host) & BUS_MASTER, 0)
           using device = openUio({ pci: edu }, { kernel })
           assert.equal(device.bar(0).read32(EDU_ID), 0x0100_00ed)

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { openVfioDevice } from '@linux-dma/vfio'
 import type { Host, Runner } from '../host'
+import { endings } from '../process-endings'
 import { withoutLeaks } from '../with-device'
 
 /** A process that uses everything and then ends in the middle. `END` is replaced by how. */
@@ -23,31 +24,12 @@ const busyProcess = `
   }
 `
 
-const endings = {
-  'process.exit': `use(); setImmediate(() => process.exit(7))`,
-  'an exception nobody catches': `use(); setImmediate(() => { throw new Error('nobody catches this') })`,
-  'a signal': `use(); setImmediate(() => process.kill(process.pid, 'SIGTERM'))`,
-  'worker.terminate': `
-    if (isMainThread) {
-      const worker = new Worker(new URL(import.meta.url))
-      worker.on('message', () => setImmediate(() => worker.terminate()))
-      worker.on('exit', () => { setImmediate(() => process.exit(7)) })
-    } else { use(); parentPort.postMessage('running') }`,
-}
-
-const expected: Record<keyof typeof endings, [number | null, string | null]> = {
-  'process.exit': [7, null],
-  'an exception nobody catches': [1, null],
-  'a signal': [null, 'SIGTERM'],
-  'worker.terminate': [7, null],
-}
-
 /** Ending in the middle of everything: no crash, and the device is free for the next. */
 export function vfioExit({ describe, it, skip }: Runner, host: Host): void {
   const { kernel, edu, runProcess } = host
 
   describe('vfio exit in the middle', () => {
-    for (const [name, ending] of Object.entries(endings)) {
+    for (const [name, { source, outcome }] of Object.entries(endings)) {
       const title = `ends cleanly by ${name}`
       if (!runProcess) {
         skip(title, 'the fake machine has no processes that could end')
@@ -55,8 +37,8 @@ export function vfioExit({ describe, it, skip }: Runner, host: Host): void {
       }
       it(title, () =>
         withoutLeaks(host, async () => {
-          const { status, signal, output } = await runProcess(busyProcess.replace('EDU', edu) + ending)
-          assert.deepEqual([status, signal], expected[name as keyof typeof endings], output)
+          const { status, signal, output } = await runProcess(busyProcess.replace('EDU', edu) + source)
+          assert.deepEqual([status, signal], outcome, output)
           using device = openVfioDevice(edu, { kernel })
           assert.equal(device.busMaster, false)
         }),

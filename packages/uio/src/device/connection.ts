@@ -1,11 +1,12 @@
 import { closeAll, DmaError, isDmaError, type Kernel } from '@linux-dma/core'
 import type { Watch } from '@linux-dma/native'
 import { type PciConfigSpace, readPciCommand } from '@linux-dma/pci'
+import { UIO_PCI_GENERIC } from '../discovery/drivers'
 import type { UioDeviceInfo } from '../discovery/uio-device-info'
 import { Departure } from './departure'
 import { deviceGone } from './device-gone'
 import { DmaClaim } from './dma-claim'
-import { foundMasterOn, MASTER_IS_OURS } from './found-master'
+import { foundMasterOn } from './found-master'
 import type { Holder } from './holder'
 import { takenBy } from './in-use'
 import { readAgain } from './read-again'
@@ -131,7 +132,7 @@ export class UioConnection {
    * A device that has gone is at rest: the kernel turned it off, and it may be another driver's by now.
    */
   endBusMaster(): void {
-    if (this.info.driver !== MASTER_IS_OURS && !this.dma.turnedOn) return
+    if (this.info.driver !== UIO_PCI_GENERIC && !this.dma.turnedOn) return
     const space = this.writableConfig
     if (space === undefined || this.gone) return
     try {

@@ -1,4 +1,5 @@
 import type { Kernel } from '@linux-dma/core'
+import { UIO_DMEM_GENIRQ } from './drivers'
 import { readOptional } from './sysfs'
 import type { SystemMemory } from './system-memory'
 import type { UioAddressKind } from './uio-device-info'
@@ -25,8 +26,6 @@ const BEYOND_ADDRESSES = 1n << 52n
 /** All ones, in the width that this kernel has for physical addresses. */
 const ALL_ONES = /^0x(?:f{8}|f{16})$/i
 
-const DMEM = 'uio_dmem_genirq'
-
 /** Tells what the number in `addr` of a map is; see {@link UioAddressKind}. */
 export function addressKind(
   kernel: Kernel,
@@ -40,7 +39,7 @@ export function addressKind(
   if (address >= BEYOND_ADDRESSES) return 'kernel-pointer'
   if (map.dmaMemory) return 'memory'
   if (pointersLookLikeAddresses(kernel)) {
-    return driver === DMEM && dmemShowsPointers(kernel) ? 'kernel-pointer' : 'unknown'
+    return driver === UIO_DMEM_GENIRQ && dmemShowsPointers(kernel) ? 'kernel-pointer' : 'unknown'
   }
   // Zero is what a driver leaves there that has nothing to say.
   if (address === 0n || translated) return 'unknown'
@@ -51,7 +50,7 @@ export function addressKind(
       return 'registers'
     case 'nothing':
       // Memory that was set aside for a device is not listed as the machine's.
-      return driver === DMEM ? 'unknown' : 'registers'
+      return driver === UIO_DMEM_GENIRQ ? 'unknown' : 'registers'
     case 'hidden':
       return 'unknown'
   }

@@ -1,13 +1,12 @@
 import { type DmaDevice, DmaError } from '@linux-dma/core'
 import type { UioConnection } from '../device/connection'
+import { UIO_DMEM_GENIRQ } from '../discovery/drivers'
 import { iommuTranslates } from '../discovery/iommu'
 import type { UioMapInfo } from '../discovery/uio-device-info'
 import { DriverMemory } from './driver-memory'
 import type { DriverWay } from './driver-way'
 import { NOT_OFFERED } from './refusals'
 import { RegionPool } from './region-pool'
-
-const DRIVER = 'uio_dmem_genirq'
 
 /**
  * The dynamic regions of uio_dmem_genirq: allocated when the device is opened first, freed when it is closed last. Until Linux
@@ -17,17 +16,17 @@ const DRIVER = 'uio_dmem_genirq'
  * processes that open the device at the same instant are not told apart.
  */
 export class DynamicRegions implements DriverWay {
-  readonly name = DRIVER
+  readonly name = UIO_DMEM_GENIRQ
   readonly #connection: UioConnection
   readonly #pool = new RegionPool()
 
   constructor(connection: UioConnection) {
     this.#connection = connection
     const { info, kernel } = connection
-    if (info.driver !== DRIVER || iommuTranslates(info)) return
+    if (info.driver !== UIO_DMEM_GENIRQ || iommuTranslates(info)) return
     for (const map of info.maps.filter((one) => this.#isRegion(one))) {
       this.#pool.add({
-        origin: `${DRIVER} map${map.index}`,
+        origin: `${UIO_DMEM_GENIRQ} map${map.index}`,
         busAddress: map.address,
         byteLength: map.byteLength,
         position: map.index * kernel.pageSize,
@@ -54,7 +53,7 @@ export class DynamicRegions implements DriverWay {
     const { driver, node, maps } = info
     const having = (kind: UioMapInfo['addressKind']) => maps.filter(({ addressKind }) => addressKind === kind)
     const pointers = having('kernel-pointer')
-    if (driver !== DRIVER) return otherDriver(driver, pointers)
+    if (driver !== UIO_DMEM_GENIRQ) return otherDriver(driver, pointers)
     if (pointers.length > 0) return kernelPointers(pointers)
     if (iommuTranslates(info)) return mistaken(node)
     const failed = having('none')

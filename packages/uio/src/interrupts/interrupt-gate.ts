@@ -1,5 +1,6 @@
 import { DmaError, isDmaError } from '@linux-dma/core'
 import type { UioConnection } from '../device/connection'
+import { UIO_PCI_GENERIC } from '../discovery/drivers'
 
 /** What lets a device's interrupts through, and holds them back. */
 export interface InterruptGate {
@@ -9,12 +10,9 @@ export interface InterruptGate {
   leave(): void
 }
 
-/** The driver that masks the pin at each interrupt, and leaves it to user space to unmask it in configuration space. */
-const PIN_MASKING_DRIVER = 'uio_pci_generic'
-
 /** Whether a device's interrupts are those of its pin, held back in the device itself. */
 export function hasPinGate({ info }: UioConnection): boolean {
-  return info.driver === PIN_MASKING_DRIVER && info.pci !== undefined
+  return info.driver === UIO_PCI_GENERIC && info.pci !== undefined
 }
 
 /**
