@@ -20,7 +20,7 @@ Options (before FILE):
   --timeout SECONDS     end the guest after this long, with exit status 124 (default 300, for the suites 1200; 0: never)
   --kernel-log          print the guest's kernel log at the end
   --kernel FILE         use this linux-image-….deb instead of Debian's newest (repeatable, for its linux-headers-….deb
-                        and linux-kbuild-….deb, which the machines uio-drivers and uio-dma-memory need)
+                        and linux-kbuild-….deb, which the last three machines need)
   --update              ask Debian again for the newest kernel, even if one is in the cache
   --help                this text
 
@@ -31,12 +31,13 @@ Machines:
   pass-through     an IOMMU that passes addresses through
   uio-drivers      no IOMMU; uio_pdrv_genirq, uio_dmem_genirq, and UIO devices of the lab's own
   uio-dma-memory   an IOMMU, and a UIO core that allocates DMA memory
-The last two have kernel modules that the lab builds: that takes gcc and make, and 150 MB once.
+  dma-buf          an IOMMU that passes addresses through; an importer of dma-bufs, and programs in C
+The last three have kernel modules that the lab builds: that takes gcc and make, and 150 MB once.
 
 The edu device is at 0000:00:04.0, the AHCI controller at 0000:00:05.0, pci-testdev at 0000:00:06.0,
 an NVMe controller at 0000:00:08.0, an e1000 network card at 0000:00:09.0, a second edu at 0000:00:0a.0,
 ivshmem at 0000:00:0b.0, an e1000e network card at 0000:00:0c.0. On the first two machines, edu, pci-testdev,
-NVMe and e1000 are bound to vfio-pci; on the others nothing is bound.
+NVMe and e1000 are bound to vfio-pci, on dma-buf both edu; on the others nothing is bound.
 
 Exit status: what ran in the guest; 124: time limit; 125: the lab failed; 69: the emulator, the kernel or what its
 modules are built with cannot be had on this machine.

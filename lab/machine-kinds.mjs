@@ -5,9 +5,10 @@ import { LabError } from './lab-error.mjs'
  * @property {string} name as conformance names it
  * @property {boolean} interruptRemapping
  * @property {readonly string[]} append further words of the kernel's command line
- * @property {ReadonlyMap<string, string>} bindings driver by `vendor:device`, for the first such device
+ * @property {readonly Binding[]} bindings
  * @property {readonly string[]} modules what it loads, in that order, each with its parameters
  * @property {boolean} builtModules whether the modules built by the lab are in it, loaded or not
+ * @property {boolean} builtPrograms whether its search path has the programs in C that the lab built
  */
 
 /**
@@ -19,7 +20,7 @@ import { LabError } from './lab-error.mjs'
 
 /**
  * @typedef {Omit<import('./arguments.mjs').LabOptions, 'bindings'>
- *   & Pick<MachineKind, 'interruptRemapping' | 'modules' | 'builtModules'>
+ *   & Pick<MachineKind, 'interruptRemapping' | 'modules' | 'builtModules' | 'builtPrograms'>
  *   & { bindings: Binding[] }} GuestOptions
  *   what is asked for on the command line, on a machine of some kind
  */
@@ -37,12 +38,12 @@ const uio = ['uio', 'uio_pci_generic']
 /** The modules that come with the kernel. */
 export const stockModules = [...vfio, ...uio]
 
-const boundToVfio = new Map([
-  ['1234:11e8', 'vfio-pci'],
-  ['1b36:0005', 'vfio-pci'],
-  ['1b36:0010', 'vfio-pci'],
-  ['8086:100e', 'vfio-pci'],
-])
+/** @type {readonly Binding[]} */
+const boundToVfio = ['1234:11e8', '1b36:0005', '1b36:0010', '8086:100e'].map((device) => ({
+  device,
+  driver: 'vfio-pci',
+  which: 'first',
+}))
 
 /** @type {Omit<MachineKind, 'name'>} */
 const stock = {
@@ -51,10 +52,11 @@ const stock = {
   bindings: boundToVfio,
   modules: stockModules,
   builtModules: false,
+  builtPrograms: false,
 }
 
 /** Programs on machines of these kinds bind devices themselves. */
-const unbound = { ...stock, bindings: new Map() }
+const unbound = { ...stock, bindings: [] }
 
 /** The machine of whatever asks for none: it has all that there is. @type {MachineKind} */
 export const defaultKind = { name: 'iommu', ...stock }
@@ -80,6 +82,16 @@ export const machineKinds = [
     append: ['iommu.strict=1'],
     modules: ['uio_dma_mem variant=magic', 'uio_pci_generic'],
     builtModules: true,
+  },
+  {
+    name: 'dma-buf',
+    ...stock,
+    // One buffer for devices under VFIO, and for one under UIO, which has physical addresses.
+    append: ['iommu=pt'],
+    bindings: [{ device: '1234:11e8', driver: 'vfio-pci', which: 'every' }],
+    modules: [...stockModules, 'lab_dma_buf'],
+    builtModules: true,
+    builtPrograms: true,
   },
 ]
 
@@ -114,12 +126,14 @@ export function kindsFor({ mode, machine }) {
  * @param {MachineKind} kind
  * @returns {GuestOptions}
  */
-export function optionsFor(options, { interruptRemapping, append, bindings, modules, builtModules }) {
+export function optionsFor(options, kind) {
+  const { interruptRemapping, append, bindings, modules, builtModules, builtPrograms } = kind
   return {
     ...options,
     interruptRemapping,
     modules,
     builtModules,
+    builtPrograms,
     append: [...options.append, ...append],
     bindings: mergeBindings(bindings, options.bindings),
   }
@@ -127,18 +141,14 @@ export function optionsFor(options, { interruptRemapping, append, bindings, modu
 
 /**
  * What a person asks for is for every such device, and in the place of what the machine would do with them.
- * @param {ReadonlyMap<string, string>} own
+ * @param {readonly Binding[]} own
  * @param {ReadonlyMap<string, string>} asked
  * @returns {Binding[]}
  */
 function mergeBindings(own, asked) {
   /** @type {Binding[]} */
-  const first = [...own]
-    .filter(([device]) => !asked.has(device))
-    .map(([device, driver]) => ({ device, driver, which: 'first' }))
-  /** @type {Binding[]} */
   const every = [...asked]
     .filter(([, driver]) => driver !== 'none')
     .map(([device, driver]) => ({ device, driver, which: 'every' }))
-  return [...first, ...every]
+  return [...own.filter(({ device }) => !asked.has(device)), ...every]
 }

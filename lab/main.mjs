@@ -8,6 +8,7 @@ import { buildModules } from './kernel-modules.mjs'
 import { LabError, obtain, unavailable } from './lab-error.mjs'
 import { kindsFor } from './machine-kinds.mjs'
 import { packagePayload } from './payload.mjs'
+import { buildPrograms } from './programs.mjs'
 import { runScript } from './run-script.mjs'
 import { runShell } from './run-shell.mjs'
 import { runSuite } from './run-suite.mjs'
@@ -77,8 +78,12 @@ async function prepareMachine(options) {
     },
   )
   // Most machines do without: what they take is not asked for then.
-  const builds = kindsFor(options).some((kind) => kind.builtModules)
-  return { ...parts, builtModules: builds ? await buildModules(cache, { ...parts, say }) : [] }
+  const kinds = kindsFor(options)
+  return {
+    ...parts,
+    builtModules: kinds.some((kind) => kind.builtModules) ? await buildModules(cache, { ...parts, say }) : [],
+    builtPrograms: kinds.some((kind) => kind.builtPrograms) ? await buildPrograms(cache, { say }) : [],
+  }
 }
 
 /** What the lab itself has to say goes to standard error: standard output is the guest's. @param {string} line */

@@ -101,6 +101,7 @@ describe('listPrograms', () => {
       ['conformance-pass-through', '/app/conformance', ['dist/real.mjs', 'pass-through']],
       ['conformance-uio-drivers', '/app/conformance', ['dist/real.mjs', 'uio-drivers']],
       ['conformance-uio-dma-memory', '/app/conformance', ['dist/real.mjs', 'uio-dma-memory']],
+      ['conformance-dma-buf', '/app/conformance', ['dist/real.mjs', 'dma-buf']],
       ['examples-copy', '/app/examples/copy', ['dist/index.js', '--vfio', '0000:00:04.0']],
     ])
   })

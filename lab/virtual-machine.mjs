@@ -15,6 +15,7 @@ import { Recorder } from './recorder.mjs'
  * @property {import('./guest-kernel.mjs').GuestKernel} kernel
  * @property {string} baseImage
  * @property {import('./cpio.mjs').ArchiveEntry[]} builtModules those that the lab built; none where no machine has them
+ * @property {import('./cpio.mjs').ArchiveEntry[]} builtPrograms the same of programs in C
  */
 
 /**
@@ -53,7 +54,8 @@ export async function runGuest(machine, task, scratch) {
   const plan = planEntries({ token, jobs, ...options, environment, shell })
   const initrd = join(scratch, 'initrd')
   const modules = options.builtModules ? machine.builtModules : []
-  appendArchive(machine.baseImage, writeArchive([...modules, ...payload, ...plan]), initrd)
+  const programs = options.builtPrograms ? machine.builtPrograms : []
+  appendArchive(machine.baseImage, writeArchive([...modules, ...programs, ...payload, ...plan]), initrd)
 
   /** @type {() => void} */
   let begin = () => {}

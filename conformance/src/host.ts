@@ -53,11 +53,24 @@ export interface Host {
     scenario: ScenarioName,
     options: { ownsGroup: boolean; memlockBytes: number },
   ): Promise<ScenarioOutcome>
-  /**
-   * Runs a JavaScript module in a process of its own, where the host has processes.
-   * @returns its exit status and output
-   */
-  readonly runProcess?: (
-    source: string,
-  ) => Promise<{ status: number | null; signal: string | null; output: string }>
+  /** Runs a JavaScript module in a process of its own, where the host has processes. */
+  readonly runProcess?: (source: string, options?: ProcessOptions) => Promise<ProcessOutcome>
+  /** Runs a program of the lab's, where there is one: `lab/programs`, on the machine `dma-buf`. */
+  readonly runProgram?: (
+    name: string,
+    words: readonly string[],
+    options?: ProcessOptions,
+  ) => Promise<ProcessOutcome>
+}
+
+export interface ProcessOptions {
+  /** Descriptors that the process inherits, as its own from 3 on. */
+  readonly descriptors?: readonly number[]
+}
+
+/** How a process ended, and all that it wrote. */
+export interface ProcessOutcome {
+  readonly status: number | null
+  readonly signal: string | null
+  readonly output: string
 }

@@ -3,7 +3,7 @@ import { chownSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { linuxKernel } from '@linux-dma/core'
-import type { Host } from './host'
+import type { Host, ProcessOptions, ProcessOutcome } from './host'
 import { groupPath } from './raw-vfio'
 import { realUio } from './real-uio'
 import type { ScenarioOutcome } from './scenarios'
@@ -49,13 +49,14 @@ export function realHost(): Host {
         chownSync(node, 0, 0)
       }
     },
-    async runProcess(source) {
+    runProgram: run,
+    async runProcess(source, options) {
       // Beside this file, so that the packages resolve from it.
       const scratch = mkdtempSync(path.join(folder, 'process-'))
       try {
         const file = path.join(scratch, 'main.mjs')
         writeFileSync(file, source)
-        return await run(process.execPath, [file])
+        return await run(process.execPath, [file], options)
       } finally {
         rmSync(scratch, { recursive: true })
       }
@@ -83,18 +84,21 @@ export function realHost(): Host {
 
 function run(
   command: string,
-  args: string[],
-  options: { uid?: number; gid?: number } = {},
-): Promise<{ status: number | null; signal: string | null; output: string }> {
+  words: readonly string[],
+  { descriptors = [], ...user }: ProcessOptions & { uid?: number; gid?: number } = {},
+): Promise<ProcessOutcome> {
   return new Promise((resolve, reject) => {
-    const child = spawn(command, args, { ...options, stdio: ['ignore', 'pipe', 'pipe'], timeout: 60_000 })
+    const child = spawn(command, words, {
+      ...user,
+      stdio: ['ignore', 'pipe', 'pipe', ...descriptors],
+      timeout: 60_000,
+    })
     let output = ''
-    child.stdout.on('data', (chunk) => {
-      output += chunk
-    })
-    child.stderr.on('data', (chunk) => {
-      output += chunk
-    })
+    for (const stream of [child.stdout, child.stderr]) {
+      stream?.on('data', (chunk) => {
+        output += chunk
+      })
+    }
     child.on('error', reject)
     child.on('close', (status, signal) => resolve({ status, signal, output }))
   })

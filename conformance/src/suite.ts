@@ -2,6 +2,7 @@ import type { Host, Runner } from './host'
 import { dmaAlloc } from './suites/dma-alloc'
 import { dmaBounce } from './suites/dma-bounce'
 import { dmaBounceDirect } from './suites/dma-bounce-direct'
+import { dmaBufRaw } from './suites/dma-buf-raw'
 import { dmaDirect } from './suites/dma-direct'
 import { dmaPhysical } from './suites/dma-physical'
 import { dmaPool } from './suites/dma-pool'
@@ -85,6 +86,8 @@ const suites = {
   'uio-drivers': [uioDiscoveryDrivers, uioDriverErrnos, uioDrivers, uioDmem],
   /** An IOMMU, and a UIO core that allocates DMA memory, as the patch of 2008 has it. */
   'uio-dma-memory': [uioDmaMemory],
+  /** An IOMMU that lets every device pass, both edu devices under VFIO, an importer of dma-bufs, programs in C. */
+  'dma-buf': [dmaBufRaw],
 } satisfies Record<string, readonly Suite[]>
 
 export type MachineKind = keyof typeof suites
