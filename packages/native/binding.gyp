@@ -16,6 +16,7 @@
       'src/napi/module.cc',
       'src/napi/pin.cc',
       'src/napi/registers.cc',
+      'src/napi/sockets.cc',
       'src/napi/type-tags.cc',
       'src/napi/values.cc',
       'src/napi/watch.cc',

@@ -45,6 +45,17 @@ describe('the raw addon', () => {
       adopt: _adopt,
       ...functions
     } = addon as unknown as Record<string, (...values: unknown[]) => unknown>
+    const makers = [
+      'eventfd',
+      'memfd',
+      'open',
+      'duplicate',
+      'pidfdOpen',
+      'pidfdGetfd',
+      'listen',
+      'connect',
+      'accept',
+    ]
     const before = kernel.live()
     let calls = 0
     for (const [name, call] of Object.entries(functions)) {
@@ -57,7 +68,7 @@ describe('the raw addon', () => {
             calls++
             try {
               const result = call(first, second, third, false)
-              if (['eventfd', 'memfd', 'open'].includes(name)) addon.close(result as number)
+              if (makers.includes(name)) addon.close(result as number)
               if (name === 'socketPair') for (const fd of result as number[]) addon.close(fd)
             } catch (error) {
               expect(error).toBeInstanceOf(Error)

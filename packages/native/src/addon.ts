@@ -37,9 +37,16 @@ export interface Addon {
   ioctl(fd: number, request: number, argument: Uint8Array | number): number
   eventfd(initialCount: number): number
   memfd(name: string, byteLength: number, hugePageShift: number): number
+  duplicate(fd: number): number
+  pidfdOpen(pid: number): number
+  pidfdGetfd(pidfd: number, fd: number): number
   addSeals(fd: number, seals: number): void
   getSeals(fd: number): number
   readyEvents(fd: number, events: number): number
+  /** The address as in sun_path: a path with its NUL, or an abstract name, which begins with one. */
+  listen(address: Uint8Array, seqpacket: boolean, backlog: number): number
+  connect(address: Uint8Array, seqpacket: boolean): number
+  accept(fd: number): number
   socketPair(): [number, number]
   sendMessage(fd: number, bytes: Uint8Array, descriptors: Int32Array): number
   receiveMessage(fd: number, bytes: Uint8Array): [byteLength: number, descriptors: number[]]

@@ -12,6 +12,12 @@ describe('requests that make a descriptor', () => {
     expect(newDescriptor(0x3b67, 1, 3)).toBeUndefined()
     const heap = new Uint8Array(new Uint32Array([4096, 0, 11, 0, 0, 0]).buffer)
     expect(newDescriptor(0xc0184800, 0, heap)).toBe(11)
+    const merge = new Uint8Array(48)
+    merge[36] = 12
+    expect(newDescriptor(0xc0303e03, 0, merge)).toBe(12)
+    const uDmaBuf = new Uint8Array(40)
+    uDmaBuf[32] = 13
+    expect(newDescriptor(0xc028550a, 0, uDmaBuf)).toBe(13)
     expect(newDescriptor(0xc0184800, 0, 5)).toBeUndefined()
   })
 

@@ -8,6 +8,8 @@ const DESCRIPTOR_OF = new Map<number, 'result' | number>([
   [0x40087543, 'result'], // UDMABUF_CREATE_LIST
   [0xc0184800, 8], // DMA_HEAP_IOCTL_ALLOC
   [0xc0086202, 4], // DMA_BUF_IOCTL_EXPORT_SYNC_FILE
+  [0xc0303e03, 36], // SYNC_IOC_MERGE
+  [0xc028550a, 32], // U_DMA_BUF_IOCTL_EXPORT, of the driver u-dma-buf
 ])
 
 /** The descriptor that a request has just made, or undefined where it makes none. */

@@ -1,4 +1,6 @@
-import { constants } from 'node:os'
+import { existsSync } from 'node:fs'
+import { constants, tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { afterEach, describe, expect, it } from 'vitest'
 import { bundleKernel, runScript } from '../test-support/child'
 import { rejectionOf, thrownBy } from '../test-support/errors'
@@ -45,8 +47,8 @@ const planned = await calls()
 describe('a system call that fails', () => {
   it('is any of them: the run makes each call that the addon knows', () => {
     const never = planned.filter(([, count]) => count === 0).map(([name]) => name)
-    // Asked for only to explain an mlock that failed: see below.
-    expect(never).toEqual(['getrlimit'])
+    // Asked for only to explain an mlock that failed, and to undo a bind: see below.
+    expect(never).toEqual(['getrlimit', 'unlink'])
   })
 
   it.each(planned.filter(([, count]) => count > 0))('is a clean error: %s', async (name, count) => {
@@ -66,7 +68,7 @@ describe('a system call that fails', () => {
         expect(meaningsOf(name, code), what).toContain(error.code)
         if (!error.code.startsWith('DMA_')) {
           expect(error.errno, what).toBe(-errnoOf[error.code]!)
-          expect(error.syscall, what).toMatch(/^[a-z_]+(\([A-Z_]+\))?$/)
+          expect(error.syscall, what).toMatch(/^[a-z0-9_]+(\([A-Z_]+\))?$/)
         }
       }
     }
@@ -102,6 +104,12 @@ describe('calls that a signal interrupts', () => {
     'io_uring_setup',
     'io_uring_register',
     'poll',
+    'bind',
+    'listen',
+    'connect',
+    'accept4',
+    'pidfd_open',
+    'pidfd_getfd',
     'sendmsg',
     'recvmsg',
     'close',
@@ -160,6 +168,44 @@ describe('what the errors say', () => {
     expect([pin.closed, kernel.live()]).toEqual([true, before])
     mapping.close()
     kernel.close(fd)
+  })
+
+  it('a socket that could not listen leaves no file', () => {
+    const place = join(tmpdir(), `linux-dma-listen-${process.pid}`)
+    const before = kernel.live()
+    addon.injectFault('listen', 1, errnoOf.EIO!)
+    expect(thrownBy(() => kernel.listen(place))).toMatchObject({
+      code: 'EIO',
+      syscall: 'listen',
+      path: place,
+    })
+    expect(existsSync(place)).toBe(false)
+    addon.injectFault('listen', 1, errnoOf.EIO!)
+    expect(thrownBy(() => kernel.listen(`\0${place}`))).toMatchObject({ code: 'EIO', path: `@${place}` })
+    expect(kernel.live()).toEqual(before)
+  })
+
+  it('what another process has cannot be had, and why', () => {
+    const before = kernel.live()
+    for (const [call, code, hint] of [
+      ['pidfd_open', 'ENOSYS', /Linux 5\.3/],
+      ['pidfd_open', 'EINVAL', /Tgid/],
+      ['pidfd_getfd', 'ENOSYS', /Linux 5\.6/],
+      ['pidfd_getfd', 'EPERM', /ptrace_scope=0, or CAP_SYS_PTRACE/],
+      ['pidfd_getfd', 'ESRCH', /ended/],
+    ] as const) {
+      addon.injectFault(call, 1, errnoOf[code]!)
+      const error = thrownBy(() => {
+        const own = kernel.pidfdOpen(process.pid)
+        try {
+          kernel.pidfdGetfd(own, own)
+        } finally {
+          kernel.close(own)
+        }
+      })
+      expect(error).toMatchObject({ code, syscall: call, hint: expect.stringMatching(hint) })
+      expect(kernel.live()).toEqual(before)
+    }
   })
 
   it('mmap that fails while many mappings are open', () => {
@@ -242,6 +288,9 @@ describe('no memory for the books', () => {
       fails(() => addon.eventfd(0))
       fails(() => addon.memfd('x', 4096, 0))
       fails(() => addon.socketPair())
+      fails(() => addon.duplicate(0))
+      fails(() => addon.pidfdOpen(process.pid))
+      fails(() => addon.listen(new TextEncoder().encode('\\0' + 'nobody' + process.pid), false, 1))
       const other = kernel.socketPair()
       kernel.sendMessage(other[0], new Uint8Array(1), [0, 1, 2])
       fails(() => addon.receiveMessage(other[1], new Uint8Array(1)))

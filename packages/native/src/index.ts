@@ -1,7 +1,16 @@
 export * from './constants'
 export * from './errors'
-export type { Clock, FileDescriptor, Kernel, LiveCounters, Watch, WatchListener } from './kernel'
+export type {
+  Clock,
+  FileDescriptor,
+  Kernel,
+  LiveCounters,
+  ReceivedMessage,
+  Watch,
+  WatchListener,
+} from './kernel'
 export { linuxKernel } from './linux-kernel'
 export type { MemoryMapping, MmapOptions } from './memory-mapping'
 export type { MemoryPin } from './memory-pin'
 export type { BoundRegister, RegisterWindow } from './register-window'
+export type { SocketType } from './socket-address'

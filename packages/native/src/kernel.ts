@@ -1,6 +1,7 @@
 import type { MemoryMapping, MmapOptions } from './memory-mapping'
 import type { MemoryPin } from './memory-pin'
 import type { RegisterWindow } from './register-window'
+import type { SocketType } from './socket-address'
 
 /** A file descriptor of a {@link Kernel}: an integer that only the kernel which returned it understands. */
 export type FileDescriptor = number
@@ -22,6 +23,13 @@ export interface Kernel {
   open(path: string, flags: number): FileDescriptor
   /** close(2). */
   close(fd: FileDescriptor): void
+  /**
+   * fcntl(F_DUPFD_CLOEXEC): a descriptor of its own for the same open file, with the same position and flags.
+   *
+   * `fd` may be any that is open in this process, also one that this kernel did not open: another thread's, or one that
+   * was inherited. The answer is counted, closed by `close()`, and closed at the end of this thread.
+   */
+  duplicate(fd: FileDescriptor): FileDescriptor
   /** read(2), or pread(2) where `position` is given. Returns the bytes read; 0 at the end of the file. */
   read(fd: FileDescriptor, bytes: Uint8Array, position?: number): number
   /** write(2), or pwrite(2) where `position` is given. Returns the bytes written. */
@@ -90,17 +98,78 @@ export interface Kernel {
   /** readlink(2). */
   readLink(path: string): string
 
+  /** unlink(2): takes a name out of its directory, such as a socket's that nobody listens at any more. */
+  unlink(path: string): void
+
   /** socketpair(AF_UNIX, SOCK_SEQPACKET): two connected ends, non-blocking, over which descriptors can travel. */
   socketPair(): [FileDescriptor, FileDescriptor]
-  /** sendmsg(2) with SCM_RIGHTS: bytes (at least one) and descriptors in one message. Returns the bytes sent. */
+  /**
+   * socket(AF_UNIX), bind(2) and listen(2), non-blocking. `poll` says POLLIN when somebody has connected.
+   *
+   * A path makes a file, with the permissions that the umask leaves, which stays when the descriptor is closed: `unlink`
+   * it. A `path` that begins with NUL is an abstract name: no file, no permissions, gone with the descriptor.
+   *
+   * `EADDRINUSE` where the path is there or the name is taken, `EACCES` and `ENOENT` for the directory.
+   * @param path 1 to 107 bytes of UTF-8, not counting the NUL of an abstract name
+   * @param options.type `stream` by default: bytes without borders. `seqpacket`: messages that stay apart.
+   * @param options.backlog connections that may wait to be accepted, 0 to 2^31-1; 128 by default, and at most
+   * net.core.somaxconn
+   */
+  listen(path: string, options?: { type?: SocketType; backlog?: number }): FileDescriptor
+  /** accept4(2), non-blocking: a connection of its own. `EAGAIN` when nobody has connected: `poll` first. */
+  accept(fd: FileDescriptor): FileDescriptor
+  /**
+   * socket(AF_UNIX) and connect(2), non-blocking: done when it returns, before the other side has accepted.
+   *
+   * `ENOENT`, `ECONNREFUSED` where nobody listens, `EACCES` where the file is not writable for this user, `EPROTOTYPE`
+   * where it is of the other type, `EAGAIN` where the backlog is full.
+   * @param path as for {@link Kernel.listen}
+   */
+  connect(path: string, options?: { type?: SocketType }): FileDescriptor
+  /**
+   * sendmsg(2) with SCM_RIGHTS: bytes (at least one) and up to 253 descriptors. Returns the bytes sent.
+   *
+   * A stream may take fewer than all: the descriptors went with the first of them, the rest is sent without. `EAGAIN`
+   * where it takes none: `poll` for POLLOUT. `EPIPE` (never the signal) or `ECONNRESET` where the other end is closed,
+   * `EMSGSIZE` for a message that a seqpacket socket never takes, `ETOOMANYREFS` for too many descriptors on their way.
+   */
   sendMessage(fd: FileDescriptor, bytes: Uint8Array, descriptors?: readonly FileDescriptor[]): number
-  /** recvmsg(2), close-on-exec. `EAGAIN` when nothing has arrived: `poll` first. */
-  receiveMessage(fd: FileDescriptor, bytes: Uint8Array): { byteLength: number; descriptors: FileDescriptor[] }
+  /**
+   * recvmsg(2), close-on-exec; `byteLength` 0 at the end. `EAGAIN` when nothing has arrived: `poll` first.
+   *
+   * The descriptors are all that came, however many were hoped for: they have to be closed. A stream glues what was sent
+   * without any to what comes after it and ends each answer with the bytes that brought descriptors, so that those of two
+   * messages never mix; they arrive with the first byte of theirs that is read.
+   *
+   * `EMSGSIZE` for a message longer than `bytes`, `EMFILE` where not all of its descriptors could be opened: it is lost
+   * then, and none of them stays open. `ECONNRESET` where the other end was closed with something unread in it.
+   */
+  receiveMessage(fd: FileDescriptor, bytes: Uint8Array): ReceivedMessage
+
+  /**
+   * pidfd_open(2), Linux 5.3: a descriptor of a process, which `poll` calls readable when it has ended. `ESRCH`.
+   * @param pid 1 or more
+   */
+  pidfdOpen(pid: number): FileDescriptor
+  /**
+   * pidfd_getfd(2), Linux 5.6: a descriptor of the file that another process has open as its `fd`, as duplicate() of it.
+   *
+   * `EPERM` without the right to trace that process, `EBADF` where it has no such descriptor, `ESRCH` where it has ended.
+   */
+  pidfdGetfd(pidfd: FileDescriptor, fd: FileDescriptor): FileDescriptor
 
   /** Tells the user of something that no call is there to throw, such as a leak: process.emitWarning() on the real one. */
   warn(warning: Error): void
   /** What is open now through this kernel: equal before and after a program that leaks nothing. */
   live(): LiveCounters
+}
+
+/** What a socket has given: see {@link Kernel.receiveMessage}. */
+export interface ReceivedMessage {
+  /** How many of the bytes were filled. */
+  byteLength: number
+  /** Descriptors that came along, each to be closed by whoever received it. */
+  descriptors: FileDescriptor[]
 }
 
 /** Time as the packages see it: the machine's own monotonic clock, or a fake machine's virtual one. */

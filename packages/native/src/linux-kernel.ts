@@ -1,8 +1,18 @@
 import { type Addon, loadAddon, type MappingHandle } from './addon'
 import { newDescriptor } from './descriptor-requests'
 import { DmaError } from './errors'
-import type { Clock, FileDescriptor, Kernel, LiveCounters, Watch, WatchListener } from './kernel'
+import type {
+  Clock,
+  FileDescriptor,
+  Kernel,
+  LiveCounters,
+  ReceivedMessage,
+  Watch,
+  WatchListener,
+} from './kernel'
 import { LinuxMapping, viewOf } from './linux-mapping'
+import { pidfdGetfd, pidfdOpen } from './linux-processes'
+import { accept, connect, listen, receiveMessage, sendMessage } from './linux-sockets'
 import { memfdHint, mmapHint } from './memory-hints'
 import type { MemoryMapping, MmapOptions } from './memory-mapping'
 import type { MemoryPin } from './memory-pin'
@@ -10,9 +20,10 @@ import { checkMmapOptions, type Range } from './mmap-options'
 import { OrderedRegisterWindow } from './ordered-register-window'
 import { readPagemap } from './pagemap'
 import type { RegisterWindow } from './register-window'
+import type { SocketType } from './socket-address'
 import { systemClock } from './system-clock'
 import { type ErrorContext, toDmaError } from './system-error'
-import { list, readLink, readText, writeText } from './system-files'
+import { list, readLink, readText, unlink, writeText } from './system-files'
 import { TypedRegisterWindow } from './typed-register-window'
 import {
   checkBytes,
@@ -27,7 +38,6 @@ import { pollOnce, startWatch } from './watch'
 const UINT32_MAX = 0xffffffff
 const INT32_MAX = 0x7fffffff
 const NO_POSITION = -1
-const MAXIMUM_DESCRIPTORS = 253
 /** A window's offsets are 32-bit integers. */
 const LARGEST_WINDOW = 2 ** 32
 
@@ -72,6 +82,7 @@ class LinuxKernel implements Kernel {
   readonly writeText = writeText
   readonly list = list
   readonly readLink = readLink
+  readonly unlink = unlink
   readonly #addon: Addon
   readonly #orderedRegisters: boolean
 
@@ -94,6 +105,11 @@ class LinuxKernel implements Kernel {
   close(fd: FileDescriptor): void {
     checkDescriptor(fd)
     call(() => this.#addon.close(fd))
+  }
+
+  duplicate(fd: FileDescriptor): FileDescriptor {
+    checkDescriptor(fd)
+    return call(() => this.#addon.duplicate(fd))
   }
 
   read(fd: FileDescriptor, bytes: Uint8Array, position?: number): number {
@@ -205,33 +221,32 @@ class LinuxKernel implements Kernel {
     return call(() => this.#addon.socketPair())
   }
 
-  sendMessage(fd: FileDescriptor, bytes: Uint8Array, descriptors: readonly FileDescriptor[] = []): number {
-    checkDescriptor(fd)
-    checkMessage(bytes)
-    if (!Array.isArray(descriptors) || descriptors.length > MAXIMUM_DESCRIPTORS) {
-      throw invalidArgument(
-        'descriptors',
-        descriptors,
-        `an array of at most ${MAXIMUM_DESCRIPTORS} descriptors`,
-      )
-    }
-    const numbers = Int32Array.from(descriptors, (descriptor, index) =>
-      checkDescriptor(descriptor, `descriptors[${index}]`),
-    )
-    return call(() => this.#addon.sendMessage(fd, bytes, numbers))
+  listen(path: string, options?: { type?: SocketType; backlog?: number }): FileDescriptor {
+    return listen(this.#addon, path, options)
   }
 
-  receiveMessage(
-    fd: FileDescriptor,
-    bytes: Uint8Array,
-  ): { byteLength: number; descriptors: FileDescriptor[] } {
-    checkDescriptor(fd)
-    checkMessage(bytes)
-    const [byteLength, descriptors] = call(() => this.#addon.receiveMessage(fd, bytes), {
-      hint: (code) =>
-        code === 'EMSGSIZE' ? 'the message was longer than the bytes: receive into more' : undefined,
-    })
-    return { byteLength, descriptors }
+  accept(fd: FileDescriptor): FileDescriptor {
+    return accept(this.#addon, fd)
+  }
+
+  connect(path: string, options?: { type?: SocketType }): FileDescriptor {
+    return connect(this.#addon, path, options)
+  }
+
+  sendMessage(fd: FileDescriptor, bytes: Uint8Array, descriptors: readonly FileDescriptor[] = []): number {
+    return sendMessage(this.#addon, fd, bytes, descriptors)
+  }
+
+  receiveMessage(fd: FileDescriptor, bytes: Uint8Array): ReceivedMessage {
+    return receiveMessage(this.#addon, fd, bytes)
+  }
+
+  pidfdOpen(pid: number): FileDescriptor {
+    return pidfdOpen(this.#addon, pid)
+  }
+
+  pidfdGetfd(pidfd: FileDescriptor, fd: FileDescriptor): FileDescriptor {
+    return pidfdGetfd(this.#addon, pidfd, fd)
   }
 
   live(): LiveCounters {
@@ -256,9 +271,4 @@ function checkTransfer(fd: FileDescriptor, bytes: Uint8Array, position: number |
 function checkMapping(mapping: MemoryMapping): LinuxMapping {
   if (mapping instanceof LinuxMapping) return mapping
   throw invalidArgument('mapping', mapping, 'a mapping that mmap() of this kernel returned')
-}
-
-function checkMessage(bytes: Uint8Array): void {
-  // A stream of records has no other way to tell an empty one from the end.
-  if (checkBytes('bytes', bytes).byteLength === 0) throw invalidArgument('bytes', 'empty', 'one byte or more')
 }

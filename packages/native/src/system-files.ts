@@ -1,4 +1,4 @@
-import { closeSync, openSync, readdirSync, readFileSync, readlinkSync, writeSync } from 'node:fs'
+import { closeSync, openSync, readdirSync, readFileSync, readlinkSync, unlinkSync, writeSync } from 'node:fs'
 import { O_WRONLY } from './constants'
 import { systemError, toDmaError } from './system-error'
 import { checkText } from './validate'
@@ -43,6 +43,11 @@ export function list(path: string): string[] {
 /** What {@link Kernel.readLink} does. */
 export function readLink(path: string): string {
   return onPath(path, () => readlinkSync(path))
+}
+
+/** What {@link Kernel.unlink} does. */
+export function unlink(path: string): void {
+  onPath(path, () => unlinkSync(path))
 }
 
 function checkAttribute(text: string): void {

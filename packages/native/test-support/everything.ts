@@ -1,3 +1,5 @@
+import { tmpdir } from 'node:os'
+import { threadId } from 'node:worker_threads'
 import { POLLIN } from '../src/constants'
 import type { DmaError } from '../src/errors'
 import type { Kernel } from '../src/kernel'
@@ -50,6 +52,12 @@ export async function useEverything(kernel: Kernel): Promise<void> {
     kernel.read(memory, bytes)
     kernel.write(memory, bytes, PAGE)
     kernel.read(memory, bytes, PAGE)
+    owned(kernel.pidfdGetfd(owned(kernel.pidfdOpen(process.pid)), owned(kernel.duplicate(memory))))
+    const place = `${tmpdir()}/linux-dma-${process.pid}-${threadId}`
+    const listener = owned(kernel.listen(place))
+    releases.add(() => kernel.unlink(place))
+    owned(kernel.connect(place))
+    owned(kernel.accept(listener))
     const [left, right] = kernel.socketPair()
     owned(left)
     owned(right)

@@ -112,6 +112,28 @@ napi_value create_memfd(napi_env env, napi_callback_info info) {
   return arguments.failed() ? nullptr : owned_or_throw(env, sys::create_memfd(name, byte_length, shift));
 }
 
+// duplicate(fd) -> fd, whoever opened the first
+napi_value duplicate_file(napi_env env, napi_callback_info info) {
+  Arguments arguments(env, info);
+  const int fd = arguments.int32(0);
+  return arguments.failed() ? nullptr : owned_or_throw(env, sys::duplicate_descriptor(fd));
+}
+
+// pidfdOpen(pid) -> fd
+napi_value open_process(napi_env env, napi_callback_info info) {
+  Arguments arguments(env, info);
+  const int pid = arguments.int32(0);
+  return arguments.failed() ? nullptr : owned_or_throw(env, sys::open_process(pid));
+}
+
+// pidfdGetfd(pidfd, fd) -> fd
+napi_value take_descriptor(napi_env env, napi_callback_info info) {
+  Arguments arguments(env, info);
+  const int process = arguments.int32(0);
+  const int fd = arguments.int32(1);
+  return arguments.failed() ? nullptr : owned_or_throw(env, sys::take_descriptor(process, fd));
+}
+
 // addSeals(fd, seals)
 napi_value add_seals(napi_env env, napi_callback_info info) {
   Arguments arguments(env, info);

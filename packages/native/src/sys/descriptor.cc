@@ -48,6 +48,19 @@ Result create_eventfd(unsigned initial_count) {
   return outcome(table.eventfd(initial_count, EFD_CLOEXEC | EFD_NONBLOCK), "eventfd");
 }
 
+Result duplicate_descriptor(int fd) {
+  return retried("fcntl(F_DUPFD_CLOEXEC)", [=] { return table.fcntl(fd, F_DUPFD_CLOEXEC, 0); });
+}
+
+// Both close on exec by themselves.
+Result open_process(int pid) {
+  return retried("pidfd_open", [=] { return table.pidfd_open(pid); });
+}
+
+Result take_descriptor(int process, int fd) {
+  return retried("pidfd_getfd", [=] { return table.pidfd_getfd(process, fd); });
+}
+
 Result add_seals(int fd, int seals) {
   return retried("fcntl(F_ADD_SEALS)", [=] { return table.fcntl(fd, F_ADD_SEALS, static_cast<unsigned long>(seals)); });
 }

@@ -28,6 +28,11 @@ Result read_bytes(int fd, void* bytes, size_t length, int64_t position);
 Result write_bytes(int fd, const void* bytes, size_t length, int64_t position);
 Result control(int fd, unsigned long request, unsigned long argument);
 Result create_eventfd(unsigned initial_count);
+// An own descriptor of the same open file.
+Result duplicate_descriptor(int fd);
+// A process by its id, and a descriptor of the file that it has open under a number.
+Result open_process(int pid);
+Result take_descriptor(int process, int fd);
 Result add_seals(int fd, int seals);
 Result get_seals(int fd);
 // poll(2) without waiting: the bits that are true now, 0 for none.

@@ -21,6 +21,12 @@
 #define SYS_io_uring_setup 425
 #define SYS_io_uring_register 427
 #endif
+#ifndef SYS_pidfd_open
+#define SYS_pidfd_open 434
+#endif
+#ifndef SYS_pidfd_getfd
+#define SYS_pidfd_getfd 438
+#endif
 
 // Every call that can fail for want of something, in one list: X(name, type, value when it fails, parameters, call).
 // A release build calls them directly (the table is constexpr, so the compiler sees through it). The faults build
@@ -56,6 +62,14 @@
   X(getrlimit, int, -1, (int resource, struct rlimit* limit),                                                      \
     ::getrlimit(static_cast<__rlimit_resource>(resource), limit))                                                  \
   X(poll, int, -1, (struct pollfd* polled, int timeout), ::poll(polled, 1, timeout))                               \
+  X(socket, int, -1, (int domain, int type), ::socket(domain, type, 0))                                            \
+  X(bind, int, -1, (int fd, const struct sockaddr* address, socklen_t length), ::bind(fd, address, length))        \
+  X(listen, int, -1, (int fd, int backlog), ::listen(fd, backlog))                                                 \
+  X(accept4, int, -1, (int fd, int flags), ::accept4(fd, nullptr, nullptr, flags))                                 \
+  X(connect, int, -1, (int fd, const struct sockaddr* address, socklen_t length), ::connect(fd, address, length))  \
+  X(unlink, int, -1, (const char* path), ::unlink(path))                                                           \
+  X(pidfd_open, long, -1, (int pid), ::syscall(SYS_pidfd_open, pid, 0))                                            \
+  X(pidfd_getfd, long, -1, (int pidfd, int fd), ::syscall(SYS_pidfd_getfd, pidfd, fd, 0))                          \
   X(socketpair, int, -1, (int domain, int type, int* ends), ::socketpair(domain, type, 0, ends))                   \
   X(sendmsg, ssize_t, -1, (int fd, const struct msghdr* message, int flags), ::sendmsg(fd, message, flags))        \
   X(recvmsg, ssize_t, -1, (int fd, struct msghdr* message, int flags), ::recvmsg(fd, message, flags))              \
