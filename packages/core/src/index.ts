@@ -19,6 +19,7 @@ export type { BouncePoolUsage } from './bounce/bounce-pool'
 export type { Bouncer } from './bounce/bouncer'
 export { closeAll } from './checks/close-all'
 export { type Explanation, explain, explained, type Reasons } from './checks/explain'
+export { closed as forgetLeak, watchForLeak } from './checks/leaks'
 export {
   assertByteLength,
   assertDevice,
@@ -68,8 +69,8 @@ export {
 } from './mapping/streaming'
 export { StreamingMapping } from './mapping/streaming-mapping'
 export { allocateDmaMemory, type DmaMemoryOptions } from './memory/allocate-memory'
-export { DmaMemory } from './memory/memory'
-export { bufferOf, memoryOf } from './memory/memory-of'
+export { DmaMemory, type MemoryExport } from './memory/memory'
+export { bufferOf, memoryOf, noteForeign, noteWindow } from './memory/memory-of'
 export {
   dmaCanMmap,
   dmaMmapCoherent,

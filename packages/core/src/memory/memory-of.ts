@@ -30,6 +30,14 @@ export function noteWindow(mapping: MemoryMapping, memory: DmaMemory, memoryOffs
   windows.set(buffer, { memory, mapping, start: memoryOffset - byteOffset })
 }
 
+/** Buffers that are neither DMA memory nor of JavaScript's own heap: what they are, and what to do. */
+const foreign = /* @__PURE__ */ new WeakMap<ArrayBufferLike, { what: string; hint: string }>()
+
+/** Notes what a buffer shows that no device of this process can be given by its bytes, to be said where somebody tries. @internal */
+export function noteForeign(buffer: ArrayBufferLike, what: string, hint: string): void {
+  foreign.set(buffer, { what, hint })
+}
+
 /** Whether a view lies in DMA memory, open or not. False for what is no view only after {@link memoryOf} said so. */
 export function isDmaMemory(view: ArrayBufferView): boolean {
   if (!ArrayBuffer.isView(view)) return true
@@ -88,6 +96,8 @@ export function memoryOf(view: ArrayBufferView): { memory: DmaMemory; range: Vie
       },
     )
   }
+  const other = foreign.get(range.buffer)
+  if (other) throw new DmaError('DMA_NOT_DMA_MEMORY', `the view is of ${other.what}`, { hint: other.hint })
   throw new DmaError(
     'DMA_NOT_DMA_MEMORY',
     'the view lies in JavaScript’s own heap, which can not be pinned for a device',

@@ -1,20 +1,25 @@
-import { DmaError, type FileDescriptor, isDmaError, type Kernel, type MemoryMapping } from '@linux-dma/native'
+import { DmaError, type FileDescriptor, type Kernel, type MemoryMapping } from '@linux-dma/native'
 import { closeAll } from '../checks/close-all'
 import { closed as forget, watchForLeak } from '../checks/leaks'
 import { assertOptions, assertRange } from '../checks/validate'
+import type { DmaDevice } from '../device/dma-device'
 import type { DmaRegion } from '../mapping/region'
+import type { DmaAddress } from '../vocabulary/address'
 import { noteOwner } from './memory-of'
-import { type ByteRange, covers, DmaPin, pageRange } from './pin'
+import { MemoryPins } from './memory-pins'
+import type { DmaPin } from './pin'
 import { ProcessMapping } from './process-mapping'
-
-/**
- * As many mappings that are apart get a pin each, which is a descriptor. From then on each pin is of four times as many pages
- * around what is wanted, so that a memory of whatever size has few.
- */
-const SMALL_PINS = 4
 
 /** A device that may still reach pages, although they were to be taken from it. @internal */
 export interface Suspect {
+  readonly closed: boolean
+}
+
+/** What shows DMA memory to other drivers of the kernel: a dma-buf of its pages, or of some of them. */
+export interface MemoryExport {
+  readonly fd: FileDescriptor
+  /** Bytes. */
+  readonly size: number
   readonly closed: boolean
 }
 
@@ -39,10 +44,8 @@ export class DmaMemory implements Disposable {
   /** Those of them that others can map parts of. */
   readonly #registered = new Set<DmaRegion>()
   readonly #users = new Set<MemoryUser>()
-  readonly #pins = new Set<DmaPin>()
-  /** Pages around what is wanted that could not be locked: not tried again. */
-  #tooMuch = Number.POSITIVE_INFINITY
-  #movable = false
+  readonly #pins: MemoryPins
+  readonly #dmaBufs = new Set<MemoryExport>()
   #state: 'open' | 'closing' | 'quarantined' | 'closed' = 'open'
   #quarantineReason: unknown
   /** Devices that may still reach the pages. */
@@ -55,6 +58,7 @@ export class DmaMemory implements Disposable {
     this.hugePageSize = hugePageSize
     this.#fd = fd
     this.#mapping = new ProcessMapping(kernel, fd, mapping)
+    this.#pins = new MemoryPins(kernel, () => this.#mapping.own, hugePageSize)
     noteOwner(mapping.bytes.buffer, this)
     watchForLeak(this, `${this.byteLength} bytes of DMA memory`, kernel)
   }
@@ -133,7 +137,7 @@ export class DmaMemory implements Disposable {
 
   /** Whether some of it was given to a device by where it lies, and nothing keeps it there: huge pages that may not be pinned. @internal */
   get movable(): boolean {
-    return this.#movable
+    return this.#pins.movable
   }
 
   /** Where devices have this memory now. */
@@ -147,6 +151,46 @@ export class DmaMemory implements Disposable {
    */
   get registered(): ReadonlySet<DmaRegion> {
     return this.#registered
+  }
+
+  /**
+   * Where a device finds the first byte: it has to have all of the memory, by a region. The same memory has another address
+   * for each device.
+   * @throws DMA_NOT_MAPPED where it does not; DMA_BUS_MASTER_OFF; DMA_CLOSED, DMA_QUARANTINED
+   * @example
+   * ```ts
+   * for (const device of [camera, encoder]) createDmaRegion(device, { memory })
+   * camera.bar(0).writeAddress(0x10, memory.dmaAddressFor(camera))
+   * ```
+   */
+  dmaAddressFor(device: DmaDevice): DmaAddress {
+    this.assertOpen()
+    for (const region of this.#registered) {
+      const whole = region.memoryOffset === 0 && region.byteLength === this.byteLength
+      if (region.device === device && whole) return region.dmaAddress
+    }
+    throw new DmaError(
+      'DMA_NOT_MAPPED',
+      `${device.name} does not have the ${this.byteLength} bytes of memory`,
+      {
+        hint: 'map them once: createDmaRegion(device, { memory })',
+      },
+    )
+  }
+
+  /** The dma-bufs of its pages that are open in this thread, oldest first. They keep the pages when the memory is closed. */
+  get dmaBufs(): ReadonlySet<MemoryExport> {
+    return this.#dmaBufs
+  }
+
+  /** Notes a dma-buf that was made of it. @internal */
+  attachDmaBuf(dmaBuf: MemoryExport): void {
+    this.#dmaBufs.add(dmaBuf)
+  }
+
+  /** Forgets one that was closed. @internal */
+  detachDmaBuf(dmaBuf: MemoryExport): void {
+    this.#dmaBufs.delete(dmaBuf)
   }
 
   /** @throws DMA_CLOSED, DMA_QUARANTINED */
@@ -227,8 +271,7 @@ export class DmaMemory implements Disposable {
   pin(byteOffset = 0, byteLength = this.byteLength - byteOffset): DmaPin {
     this.assertOpen()
     assertRange('DMA memory', byteOffset, byteLength, this.byteLength)
-    const pin = this.kernel.pin(this.#mapping.own, byteOffset, byteLength)
-    return new DmaPin(pin, pageRange(byteOffset, byteLength, this.kernel.pageSize), this.#pins)
+    return this.#pins.pin(byteOffset, byteLength)
   }
 
   /**
@@ -240,17 +283,7 @@ export class DmaMemory implements Disposable {
    */
   holdPinned(byteOffset: number, byteLength: number): DmaPin | undefined {
     this.assertOpen()
-    const range = pageRange(byteOffset, byteLength, this.hugePageSize ?? this.kernel.pageSize)
-    const known = this.#pinOf(range)
-    const pin = known ?? (this.hugePageSize ? this.#pinHuge(range) : this.#pinAround(byteOffset, byteLength))
-    if (pin === undefined) {
-      this.#movable = true
-      return undefined
-    }
-    pin.hold()
-    // One that was made here goes with the last mapping that holds it.
-    if (!known) pin.close()
-    return pin
+    return this.#pins.hold(byteOffset, byteLength)
   }
 
   /**
@@ -261,48 +294,7 @@ export class DmaMemory implements Disposable {
   isPinned(byteOffset = 0, byteLength = this.byteLength - byteOffset): boolean {
     this.assertOpen()
     assertRange('DMA memory', byteOffset, byteLength, this.byteLength)
-    if (this.hugePageSize !== undefined) return true
-    const range = pageRange(byteOffset, byteLength, this.kernel.pageSize)
-    if (this.#pinOf(range)) return true
-    // No single pin has all of it: what they have between them, and devices.
-    const ranges = [...this.#pins].map((pin) => pageRange(pin.byteOffset, pin.byteLength, 1))
-    for (const region of this.#regions) {
-      if (!region.device.ops.pins) continue
-      const mapped = pageRange(region.memoryOffset, region.byteLength, this.kernel.pageSize)
-      if (mapped.start <= range.start && mapped.end >= range.end) return true
-      ranges.push(mapped)
-    }
-    return covers(ranges, range)
-  }
-
-  /** Whole huge pages, where this process may have an io_uring and may lock as much. */
-  #pinHuge({ start, end }: ByteRange): DmaPin | undefined {
-    try {
-      return this.pin(start, end - start)
-    } catch {
-      return undefined
-    }
-  }
-
-  /** A part and what lies around it; the part alone where there are few pins yet, or no more may be locked. */
-  #pinAround(byteOffset: number, byteLength: number): DmaPin {
-    const unit = this.kernel.pageSize * 4 ** Math.min(this.#pins.size - SMALL_PINS + 2, 20)
-    if (this.#pins.size < SMALL_PINS || unit >= this.#tooMuch) return this.pin(byteOffset, byteLength)
-    const start = Math.floor(byteOffset / unit) * unit
-    const end = Math.min(Math.ceil((byteOffset + byteLength) / unit) * unit, this.byteLength)
-    try {
-      return this.pin(start, end - start)
-    } catch (error) {
-      if (!isDmaError(error, 'ENOMEM')) throw error
-      this.#tooMuch = unit
-      return this.pin(byteOffset, byteLength)
-    }
-  }
-
-  /** A pin that has all of a range. */
-  #pinOf(range: ByteRange): DmaPin | undefined {
-    for (const pin of this.#pins) if (pin.covers(range)) return pin
-    return undefined
+    return this.#pins.covers(byteOffset, byteLength, this.#regions)
   }
 
   #untilWhen(): string {
@@ -333,7 +325,7 @@ export class DmaMemory implements Disposable {
     this.#state = 'closing'
     try {
       closeAll([...this.#users, ...this.#regions].reverse().map((user) => () => user.close()))
-      closeAll([...this.#pins].map((pin) => () => pin.end()))
+      this.#pins.close()
       this.#mapping.close(options)
     } finally {
       // Quarantined meanwhile, or to be tried again: parking the pages needs room for a mapping.
