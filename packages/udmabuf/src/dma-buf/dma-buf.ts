@@ -1,0 +1,324 @@
+import { closeAll, DmaError, type DmaMemory, forgetLeak, isDmaError, watchForLeak } from '@linux-dma/core'
+import { type FileDescriptor, type Kernel, POLLIN, POLLOUT } from '@linux-dma/native'
+import {
+  ACCESS_BITS,
+  type BufferAccess,
+  bytesOf,
+  DMA_BUF_IOCTL_EXPORT_SYNC_FILE,
+  DMA_BUF_IOCTL_IMPORT_SYNC_FILE,
+  DMA_BUF_IOCTL_SYNC,
+  SYNC_END,
+  SYNC_START,
+  syncFileArgument,
+} from '../abi'
+import type { DmaBufBudget } from './budget'
+import { pollShared } from './fence-poll'
+import { type DmaBufInfo, readInfo } from './info'
+import { type DmaBufMapOptions, mapRange } from './map-range'
+import { DmaBufMapping } from './mapping'
+import { setName } from './name'
+import { SyncFile } from './sync-file'
+
+/** What a buffer was made of, where that is known here. */
+export interface DmaBufOrigin {
+  readonly size: number
+  readonly access?: 'read' | 'read-write'
+  /** All memory that has a part in it. */
+  readonly memories?: readonly DmaMemory[]
+  /** Where the buffer begins in the only one of them that it is made of; undefined where there are several pieces. */
+  readonly memoryOffset?: number | undefined
+  readonly budget?: DmaBufBudget | undefined
+}
+
+/**
+ * A buffer that drivers of the kernel, devices and processes share by descriptor. It lives until nobody holds it any
+ * more: to close it here takes it from this process alone.
+ */
+export class DmaBuf implements Disposable {
+  readonly kernel: Kernel
+  /** Bytes, a multiple of the page size. It never changes. */
+  readonly size: number
+  /** What this descriptor permits: the bytes of a buffer for reading are mapped so. */
+  readonly access: 'read' | 'read-write'
+  /**
+   * The DMA memory whose pages the buffer shows, where it was made of one piece: for VFIO, which takes that memory and
+   * not a dma-buf's mapping. Undefined for any other buffer.
+   */
+  readonly memory: DmaMemory | undefined
+  /** Where the buffer begins in {@link memory}, in bytes. */
+  readonly memoryOffset: number
+  readonly #fd: FileDescriptor
+  readonly #memories: readonly DmaMemory[]
+  readonly #budget: DmaBufBudget | undefined
+  readonly #mappings = new Set<DmaBufMapping>()
+  readonly #forget = (mapping: DmaBufMapping) => void this.#mappings.delete(mapping)
+  #own: DmaBufMapping | undefined
+  #inode: number | undefined
+  #closed = false
+
+  /** @internal use createUdmabuf(), allocateFromHeap(), receiveDmaBuf() or dmaBufGet() */
+  constructor(kernel: Kernel, fd: FileDescriptor, origin: DmaBufOrigin) {
+    const { size, access = 'read-write', memories = [], memoryOffset, budget } = origin
+    this.kernel = kernel
+    this.#fd = fd
+    this.size = size
+    this.access = access
+    this.#memories = memories
+    this.memory = memoryOffset === undefined ? undefined : memories[0]
+    this.memoryOffset = memoryOffset ?? 0
+    this.#budget = budget
+    for (const memory of memories) memory.attachDmaBuf(this)
+    watchForLeak(this, `a dma-buf of ${size} bytes`, kernel)
+  }
+
+  /**
+   * The descriptor: for ioctls of drivers that import dma-bufs, and to be inherited by a child process. Owned by this object.
+   * @throws DMA_CLOSED
+   */
+  get fd(): FileDescriptor {
+    this.#assertOpen()
+    return this.#fd
+  }
+
+  get closed(): boolean {
+    return this.#closed
+  }
+
+  /** Tells buffers apart, in all processes: two descriptors of one buffer have the same. @throws DMA_CLOSED */
+  get inode(): number {
+    this.#inode ??= this.info().inode
+    return this.#inode
+  }
+
+  /** What the kernel says of the buffer, now. @throws DMA_CLOSED */
+  info(): DmaBufInfo {
+    return readInfo(this.kernel, this.fd)
+  }
+
+  /** What the buffer is called, in `/proc` and in the kernel's accounts; undefined for nothing. @throws DMA_CLOSED */
+  get name(): string | undefined {
+    return this.info().name
+  }
+
+  /**
+   * Names the buffer, for all who have it. Mirrors DMA_BUF_SET_NAME.
+   * @param name 31 bytes of UTF-8 at most, in one line
+   * @throws DMA_INVALID_ARGUMENT; DMA_CLOSED
+   */
+  setName(name: string): void {
+    setName(this.kernel, this.fd, name)
+  }
+
+  /**
+   * Maps the buffer, or whole pages of it, into this process. Mirrors `dma_buf_mmap()`. The mapping is closed with the buffer,
+   * or before by its own `close()`.
+   * @throws DMA_READ_ONLY where the buffer may only be read; DMA_RANGE, DMA_ALIGNMENT; DMA_CLOSED; ENOMEM
+   * @example
+   * ```ts
+   * using mapping = buffer.map({ offset: 4096, size: 8192 })
+   * ```
+   */
+  map(options: DmaBufMapOptions = {}): DmaBufMapping {
+    this.#assertOpen()
+    const { access, position, byteLength } = mapRange(this, options)
+    const mapping = new DmaBufMapping(
+      this,
+      this.kernel.mmap(this.#fd, { access, position, byteLength }),
+      position,
+      this.#forget,
+    )
+    this.#mappings.add(mapping)
+    return mapping
+  }
+
+  /**
+   * Runs `use` with all bytes of the buffer, between `beginCpuAccess()` and `endCpuAccess()`, also where it throws, and where
+   * it answers with a promise until that is settled. The bytes are mapped once for all calls.
+   *
+   * Where a device still works on the buffer, the kernel makes this thread wait: `await buffer.waitForCpuAccess(access)`
+   * first where that may be.
+   * @param access what `use` does with the bytes
+   * @throws DMA_READ_ONLY; DMA_INVALID_ARGUMENT; DMA_CLOSED; what `use` throws
+   * @example
+   * ```ts
+   * buffer.cpuAccess('write', (bytes) => bytes.fill(0xff))
+   * ```
+   */
+  cpuAccess<Result>(access: BufferAccess, use: (bytes: Uint8Array) => Result): Result {
+    this.beginCpuAccess(access)
+    let result: Result
+    try {
+      this.#own ??= this.map({ access: this.access })
+      result = use(this.#own.bytes)
+    } catch (error) {
+      this.#endQuietly()
+      throw error
+    }
+    if (isPromise(result)) return this.#endAfter(result) as Result
+    this.endCpuAccess(access)
+    return result
+  }
+
+  /**
+   * Tells the kernel that the CPU is about to use the bytes: what devices wrote is seen from then on. Mirrors
+   * `dma_buf_begin_cpu_access()`, by DMA_BUF_IOCTL_SYNC. May be nested.
+   *
+   * The kernel is always told of reading and writing, whatever `access` is: the first direction sticks to a udmabuf.
+   * @throws DMA_READ_ONLY, DMA_INVALID_ARGUMENT, DMA_CLOSED
+   */
+  beginCpuAccess(access: BufferAccess): void {
+    this.#assertAccess(access)
+    this.#sync(SYNC_START)
+  }
+
+  /** Tells the kernel that the CPU is done: devices see what it wrote. Mirrors `dma_buf_end_cpu_access()`. @throws as {@link beginCpuAccess} */
+  endCpuAccess(access: BufferAccess): void {
+    this.#assertAccess(access)
+    this.#sync(SYNC_END)
+  }
+
+  /**
+   * Waits until no device stands in the way of an access: to read, until all that write are done; to write, until all are.
+   * Any number may wait. A fence that failed ends the wait too: `exportSyncFile(access).wait()` tells of it.
+   * @throws the signal's reason; DMA_CLOSED, also where the buffer is closed meanwhile; DMA_INVALID_ARGUMENT
+   */
+  async waitForCpuAccess(access: BufferAccess, { signal }: { signal?: AbortSignal } = {}): Promise<void> {
+    this.#assertKnown(access)
+    await pollShared(this.kernel, this.fd, access === 'read' ? POLLIN : POLLOUT, signal)
+  }
+
+  /**
+   * The work of devices that an access has to wait for, as a sync file: to be waited for, or given to a driver that waits.
+   * Mirrors DMA_BUF_IOCTL_EXPORT_SYNC_FILE.
+   * @throws DMA_CLOSED, DMA_INVALID_ARGUMENT; ENOTTY before Linux 6.0; EMFILE
+   */
+  exportSyncFile(access: BufferAccess): SyncFile {
+    this.#assertKnown(access)
+    const view = syncFileArgument(access, -1)
+    this.kernel.ioctl(
+      this.fd,
+      DMA_BUF_IOCTL_EXPORT_SYNC_FILE,
+      bytesOf(view),
+      'DMA_BUF_IOCTL_EXPORT_SYNC_FILE',
+    )
+    return new SyncFile(this.kernel, view.getInt32(4, true))
+  }
+
+  /**
+   * Makes others wait for the work of a sync file before they use the buffer: work that reads it, or writes it. Mirrors
+   * DMA_BUF_IOCTL_IMPORT_SYNC_FILE. The sync file stays the caller's.
+   * @throws DMA_CLOSED, DMA_INVALID_ARGUMENT; ENOTTY before Linux 6.0
+   */
+  importSyncFile(syncFile: SyncFile, access: BufferAccess): void {
+    this.#assertKnown(access)
+    if (!(syncFile instanceof SyncFile)) {
+      throw new DmaError('DMA_INVALID_ARGUMENT', 'importSyncFile: that is no sync file', {
+        hint: 'exportSyncFile() of a buffer gives one',
+      })
+    }
+    const view = syncFileArgument(access, syncFile.fd)
+    this.kernel.ioctl(
+      this.fd,
+      DMA_BUF_IOCTL_IMPORT_SYNC_FILE,
+      bytesOf(view),
+      'DMA_BUF_IOCTL_IMPORT_SYNC_FILE',
+    )
+  }
+
+  /** The same buffer with a descriptor and a life of its own. @throws DMA_CLOSED; EMFILE */
+  duplicate(): DmaBuf {
+    const fd = this.kernel.duplicate(this.fd)
+    return new DmaBuf(this.kernel, fd, {
+      size: this.size,
+      access: this.access,
+      memories: this.#memories.filter((memory) => !memory.closed),
+      memoryOffset: this.memory?.closed === false ? this.memoryOffset : undefined,
+    })
+  }
+
+  /** Closes its mappings and its descriptor. Others who have the buffer keep it. Idempotent. */
+  close(): void {
+    if (this.#closed) return
+    closeAll([...this.#mappings].reverse().map((mapping) => () => mapping.close()))
+    this.#closed = true
+    forgetLeak(this)
+    for (const memory of this.#memories) memory.detachDmaBuf(this)
+    this.#budget?.giveBack(this.size)
+    this.kernel.close(this.#fd)
+  }
+
+  [Symbol.dispose](): void {
+    this.close()
+  }
+
+  async #endAfter<Value>(result: PromiseLike<Value>): Promise<Value> {
+    let value: Value
+    try {
+      value = await result
+    } catch (error) {
+      this.#endQuietly()
+      throw error
+    }
+    // Closed within: there is nothing left to tell.
+    if (!this.#closed) this.#sync(SYNC_END)
+    return value
+  }
+
+  /** For when there is an error already that says more. */
+  #endQuietly(): void {
+    try {
+      if (!this.#closed) this.#sync(SYNC_END)
+    } catch {
+      // The error at hand matters more than this one.
+    }
+  }
+
+  #sync(argument: Uint8Array): void {
+    for (;;) {
+      try {
+        this.kernel.ioctl(this.#fd, DMA_BUF_IOCTL_SYNC, argument, 'DMA_BUF_IOCTL_SYNC')
+        return
+      } catch (error) {
+        // A wait for a fence that was interrupted: the kernel's documentation says to ask again.
+        if (!isDmaError(error, 'EINTR') && !isDmaError(error, 'EAGAIN')) throw error
+      }
+    }
+  }
+
+  #assertAccess(access: BufferAccess): void {
+    this.#assertOpen()
+    this.#assertKnown(access)
+    if (access === 'read' || this.access === 'read-write') return
+    throw new DmaError('DMA_READ_ONLY', `the dma-buf was made for reading: '${access}' is not possible`, {
+      hint: 'whoever makes it has to ask for more, or keep the descriptor that permits it to itself',
+    })
+  }
+
+  #assertKnown(access: unknown): void {
+    if (typeof access === 'string' && Object.hasOwn(ACCESS_BITS, access)) return
+    throw new DmaError('DMA_INVALID_ARGUMENT', `${String(access)} is no access to a buffer`, {
+      hint: "it is 'read', 'write' or 'read-write'",
+    })
+  }
+
+  #assertOpen(): void {
+    if (!this.#closed) return
+    throw new DmaError('DMA_CLOSED', `the dma-buf of ${this.size} bytes is closed`, {
+      hint: 'who needs it for longer than another takes a duplicate() of it',
+    })
+  }
+}
+
+/** Tells the kernel that the CPU is about to use a buffer: see {@link DmaBuf.beginCpuAccess}. */
+export function dmaBufBeginCpuAccess(buffer: DmaBuf, access: BufferAccess): void {
+  buffer.beginCpuAccess(access)
+}
+
+/** Tells the kernel that the CPU is done with a buffer: see {@link DmaBuf.endCpuAccess}. */
+export function dmaBufEndCpuAccess(buffer: DmaBuf, access: BufferAccess): void {
+  buffer.endCpuAccess(access)
+}
+
+function isPromise(value: unknown): value is PromiseLike<unknown> {
+  return typeof (value as { then?: unknown } | null | undefined)?.then === 'function'
+}

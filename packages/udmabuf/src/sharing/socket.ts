@@ -1,0 +1,142 @@
+import {
+  assertByteLength,
+  assertOptions,
+  assertSignal,
+  closeAll,
+  DmaError,
+  isDmaError,
+} from '@linux-dma/core'
+import { type FileDescriptor, type Kernel, linuxKernel, POLLIN, POLLOUT } from '@linux-dma/native'
+import { DmaBuf } from '../dma-buf/dma-buf'
+import { adoptDmaBuf } from '../dma-buf/get'
+
+/** What the kernel takes in one message. */
+const MOST_BUFFERS = 253
+/** Without a byte nothing is sent. */
+const EMPTY_MESSAGE = new Uint8Array(1)
+
+/** What came in one message. */
+export interface ReceivedDmaBufs {
+  /** The caller's to close. */
+  readonly buffers: readonly DmaBuf[]
+  /** The bytes that came along. */
+  readonly message: Uint8Array
+}
+
+/**
+ * Sends buffers over a UNIX socket, with bytes that say what they are. The other side, in whatever language, gets descriptors
+ * of its own by SCM_RIGHTS; the buffers stay open here, and may be closed once this resolves.
+ * @param socket a socket of `kernel.socketPair()`, `connect()` or `accept()`, of the buffers' kernel
+ * @param options.message 1 byte or more; a zero by default, which is what has to be sent along
+ * @throws EPIPE, ECONNRESET where the other side is gone; EMSGSIZE; the signal's reason, before anything was sent; DMA_CLOSED,
+ *   DMA_INVALID_ARGUMENT
+ * @example
+ * ```ts
+ * const [ours, theirs] = kernel.socketPair()
+ * spawn('viewer', { stdio: ['inherit', 'inherit', 'inherit', theirs] })
+ * await sendDmaBuf(ours, frame, { message: new TextEncoder().encode('{"width":1920}') })
+ * ```
+ */
+export async function sendDmaBuf(
+  socket: FileDescriptor,
+  buffer: DmaBuf | readonly DmaBuf[],
+  options: { message?: Uint8Array; signal?: AbortSignal } = {},
+): Promise<void> {
+  assertOptions('sendDmaBuf', options, ['message', 'signal'])
+  const { message = EMPTY_MESSAGE, signal } = options
+  assertSignal('sendDmaBuf', signal)
+  const buffers = checkBuffers(buffer)
+  if (!(message instanceof Uint8Array) || message.length === 0) {
+    throw new DmaError('DMA_INVALID_ARGUMENT', 'sendDmaBuf: message is no Uint8Array of one byte or more')
+  }
+  const { kernel } = buffers[0]!
+  // Looked at each time: a buffer may be closed while this waits for room.
+  const descriptors = () => buffers.map(({ fd }) => fd)
+  let sent = await whenReady(kernel, socket, POLLOUT, signal, () =>
+    kernel.sendMessage(socket, message, descriptors()),
+  )
+  // A stream takes as much as there is room for. The descriptors went with the first byte: the rest has to follow.
+  while (sent < message.length) {
+    sent += await whenReady(kernel, socket, POLLOUT, undefined, () =>
+      kernel.sendMessage(socket, message.subarray(sent)),
+    )
+  }
+}
+
+/**
+ * Takes the next message from a UNIX socket: buffers from whoever sends them, each looked at before it is used. What is no
+ * dma-buf is refused, and everything that came with it closed.
+ *
+ * On a stream, messages without descriptors may come joined, or in parts, as bytes of a stream do; a message with descriptors
+ * begins where they do, and has no bytes of a later one with descriptors.
+ * @param options.byteLength room for the bytes that come along; default 4096
+ * @returns undefined where the other side has closed and nothing is left; no buffers where bytes came alone
+ * @throws DMA_NOT_DMA_BUF; EMSGSIZE where the message is longer; ECONNRESET; EMFILE; the signal's reason; DMA_INVALID_ARGUMENT
+ * @example
+ * ```ts
+ * for (let got = await receiveDmaBuf(socket); got; got = await receiveDmaBuf(socket)) {
+ *   for (using buffer of got.buffers) console.log(buffer.size)
+ * }
+ * ```
+ */
+export async function receiveDmaBuf(
+  socket: FileDescriptor,
+  options: { byteLength?: number; signal?: AbortSignal; kernel?: Kernel } = {},
+): Promise<ReceivedDmaBufs | undefined> {
+  assertOptions('receiveDmaBuf', options, ['byteLength', 'signal', 'kernel'])
+  const { byteLength = 4096, signal, kernel = linuxKernel() } = options
+  assertByteLength('byteLength', byteLength)
+  assertSignal('receiveDmaBuf', signal)
+  const bytes = new Uint8Array(byteLength)
+  const got = await whenReady(kernel, socket, POLLIN, signal, () => kernel.receiveMessage(socket, bytes))
+  if (got.byteLength === 0 && got.descriptors.length === 0) return undefined
+  return { buffers: adoptAll(kernel, got.descriptors), message: bytes.slice(0, got.byteLength) }
+}
+
+/** All of them, or none: then all are closed. */
+function adoptAll(kernel: Kernel, descriptors: readonly FileDescriptor[]): DmaBuf[] {
+  const buffers: DmaBuf[] = []
+  try {
+    for (const fd of descriptors) buffers.push(adoptDmaBuf(kernel, fd))
+    return buffers
+  } catch (error) {
+    const rest = descriptors.slice(buffers.length + 1)
+    closeAll([...buffers.map((buffer) => () => buffer.close()), ...rest.map((fd) => () => kernel.close(fd))])
+    throw error
+  }
+}
+
+async function whenReady<Result>(
+  kernel: Kernel,
+  socket: FileDescriptor,
+  events: number,
+  signal: AbortSignal | undefined,
+  call: () => Result,
+): Promise<Result> {
+  signal?.throwIfAborted()
+  for (;;) {
+    try {
+      return call()
+    } catch (error) {
+      if (!isDmaError(error, 'EAGAIN')) throw error
+    }
+    await kernel.poll(socket, events, signal ? { signal } : {})
+  }
+}
+
+/** @throws DMA_INVALID_ARGUMENT, DMA_WRONG_KERNEL */
+function checkBuffers(given: DmaBuf | readonly DmaBuf[]): readonly DmaBuf[] {
+  const buffers = Array.isArray(given) ? (given as readonly DmaBuf[]) : [given as DmaBuf]
+  const right = buffers.every((buffer) => buffer instanceof DmaBuf)
+  if (!right || buffers.length === 0 || buffers.length > MOST_BUFFERS) {
+    throw new DmaError(
+      'DMA_INVALID_ARGUMENT',
+      `sendDmaBuf: what to send is not 1 to ${MOST_BUFFERS} dma-bufs`,
+      {
+        hint: 'DMA memory becomes one by createUdmabuf({ memory }); other descriptors go by kernel.sendMessage()',
+      },
+    )
+  }
+  if (buffers.every(({ kernel }) => kernel === buffers[0]!.kernel)) return buffers
+  throw new DmaError('DMA_WRONG_KERNEL', 'sendDmaBuf: the buffers are of several kernel objects')
+}

@@ -1,0 +1,104 @@
+import { DmaError, isDmaError, type Kernel } from '@linux-dma/core'
+import { F_SEAL_FUTURE_WRITE, F_SEAL_SHRINK, F_SEAL_WRITE } from '@linux-dma/native'
+import { accessOf, readDescriptorInfo } from '../dma-buf/info'
+import { raiseLimit, readLimits } from './limits'
+import { nameOfPiece, type Piece, sizeOf } from './pieces'
+
+const MEBIBYTE = 1024 * 1024
+
+/**
+ * Looks at the memfds that somebody else keeps before the kernel does, whose answer to most of what may be wrong is EINVAL.
+ * @throws DMA_NOT_MEMFD, DMA_NOT_SEALED, DMA_SEALED, DMA_RANGE; DMA_READ_ONLY where the kernel would make a writable buffer of
+ *   memory that its owner gave for reading
+ */
+export function assertMemfd(kernel: Kernel, { fd, offset, size }: Piece, of: string): void {
+  const seals = sealsOf(kernel, fd, of)
+  if ((seals & F_SEAL_SHRINK) === 0) {
+    throw new DmaError(
+      'DMA_NOT_SEALED',
+      `${of}: the memfd ${fd} could shrink, and a udmabuf keeps its pages`,
+      {
+        hint: `add the seal first, after ftruncate(): kernel.addSeals(${fd}, F_SEAL_SHRINK); it has to be made with MFD_ALLOW_SEALING`,
+      },
+    )
+  }
+  if ((seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE)) !== 0) {
+    throw new DmaError('DMA_SEALED', `${of}: the memfd ${fd} is sealed against writing`, {
+      hint: 'no writable buffer is made of it. Was one made of it before? that seals it, unless it is told { seal: false }: use duplicate() of that buffer, or make all buffers before the seal',
+    })
+  }
+  if (accessOf(readDescriptorInfo(kernel, 'self', fd)) === 'read') {
+    throw new DmaError('DMA_READ_ONLY', `${of}: the memfd ${fd} is open for reading only`, {
+      hint: 'the kernel would make a buffer of it that can be written: open it for reading and writing',
+    })
+  }
+  if (kernel.read(fd, new Uint8Array(1), offset + size - 1) === 1) return
+  throw new DmaError('DMA_RANGE', `${of}: ${size} bytes from ${offset} on end beyond the memfd ${fd}`, {
+    hint: 'make the file long enough first: ftruncate()',
+  })
+}
+
+/** What the kernel meant by EINVAL, where more can be told: nothing has been made by then. */
+export function explainRefusal(kernel: Kernel, error: unknown, pieces: readonly Piece[]): unknown {
+  if (isDmaError(error, 'ENOMEM')) return outOfMemory(error, pieces)
+  if (!isDmaError(error, 'EINVAL') && !isDmaError(error, 'EBADFD')) return error
+  try {
+    assertLimits(kernel, pieces, error)
+    for (const [index, piece] of pieces.entries()) {
+      assertMemfd(kernel, piece, nameOfPiece(pieces, index))
+    }
+  } catch (reason) {
+    return reason
+  }
+  return error
+}
+
+function assertLimits(kernel: Kernel, pieces: readonly Piece[], cause: unknown): void {
+  const limits = readLimits(kernel)
+  const size = sizeOf(pieces)
+  if (pieces.length > limits.pieces) {
+    throw new DmaError(
+      'DMA_TOO_MANY',
+      `a udmabuf has at most ${limits.pieces} pieces, not ${pieces.length}`,
+      {
+        hint: `make larger pieces, or several buffers; ${raiseLimit('list_limit', pieces.length)}`,
+        cause,
+      },
+    )
+  }
+  if (size <= limits.size) return
+  throw new DmaError('DMA_TOO_LARGE', `a udmabuf has at most ${limits.size} bytes, not ${size}`, {
+    hint: `make several; ${raiseLimit('size_limit_mb', Math.ceil(size / MEBIBYTE))}`,
+    cause,
+  })
+}
+
+function outOfMemory(error: DmaError, pieces: readonly Piece[]): DmaError {
+  const { errno, syscall } = error
+  return new DmaError(error.code, `no memory for a udmabuf of ${sizeOf(pieces)} bytes`, {
+    hint: 'its pages are all taken at once, and stay; huge pages have to be in the pool: see HugePages_Free in /proc/meminfo',
+    ...{ errno, syscall, cause: error },
+  })
+}
+
+/** @throws DMA_NOT_MEMFD */
+function sealsOf(kernel: Kernel, fd: number, of: string): number {
+  try {
+    return kernel.getSeals(fd)
+  } catch (cause) {
+    if (!isDmaError(cause, 'EINVAL') && !isDmaError(cause, 'EBADF')) throw cause
+    const what = cause.code === 'EBADF' ? 'not open' : `of ${pathOf(kernel, fd)}, which is no memfd`
+    throw new DmaError('DMA_NOT_MEMFD', `${of}: descriptor ${fd} is ${what}`, {
+      hint: 'a udmabuf is made of memfds: allocateDmaMemory() makes one; copy other memory into it',
+      cause,
+    })
+  }
+}
+
+function pathOf(kernel: Kernel, fd: number): string {
+  try {
+    return kernel.readLink(`/proc/self/fd/${fd}`)
+  } catch {
+    return 'a file without a name'
+  }
+}
