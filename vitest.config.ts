@@ -6,7 +6,7 @@ const source = (name: string) => fileURLToPath(new URL(`./packages/${name}/src/i
 export default defineConfig({
   resolve: {
     // Tests run on the sources, so that a red test points at a line of TypeScript and needs no build.
-    alias: ['native', 'core', 'pci', 'sg', 'vfio', 'uio', 'testkit'].map((name) => ({
+    alias: ['native', 'core', 'pci', 'sg', 'vfio', 'uio', 'udmabuf', 'testkit'].map((name) => ({
       find: new RegExp(`^@linux-dma/${name}$`),
       replacement: source(name),
     })),

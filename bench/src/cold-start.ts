@@ -7,6 +7,7 @@ await Promise.all([
   import('@linux-dma/sg'),
   import('@linux-dma/vfio'),
   import('@linux-dma/uio'),
+  import('@linux-dma/udmabuf'),
   import('@linux-dma/testkit'),
 ])
 const device = new DmaDevice('bench', linuxKernel(), {

@@ -1,6 +1,6 @@
 /** Files of the packages themselves: a leak is the fault of the first frame that is not one of these. */
 const ownFile =
-  /[\\/](?:@linux-dma|packages)[\\/](?:testkit|native|core|pci|sg|uio|vfio)[\\/](?:src|dist)[\\/](?!.*\.test\.)/
+  /[\\/](?:@linux-dma|packages)[\\/](?:testkit|native|core|pci|sg|udmabuf|uio|vfio)[\\/](?:src|dist)[\\/](?!.*\.test\.)/
 
 /** Frames that are looked at: the program's lies below those of two or three packages. */
 const depth = 40
