@@ -1,17 +1,24 @@
-import { closeAll, DmaError, type DmaMemory, forgetLeak, isDmaError, watchForLeak } from '@linux-dma/core'
+import {
+  assertOptions,
+  assertSignal,
+  closeAll,
+  DmaError,
+  type DmaMemory,
+  forgetLeak,
+  watchForLeak,
+} from '@linux-dma/core'
 import { type FileDescriptor, type Kernel, POLLIN, POLLOUT } from '@linux-dma/native'
 import {
-  ACCESS_BITS,
   type BufferAccess,
   bytesOf,
   DMA_BUF_IOCTL_EXPORT_SYNC_FILE,
   DMA_BUF_IOCTL_IMPORT_SYNC_FILE,
-  DMA_BUF_IOCTL_SYNC,
   SYNC_END,
   SYNC_START,
   syncFileArgument,
 } from '../abi'
 import type { DmaBufBudget } from './budget'
+import { assertBufferAccess, bracket, sync } from './cpu-access'
 import { pollShared } from './fence-poll'
 import { type DmaBufInfo, readInfo } from './info'
 import { type DmaBufMapOptions, mapRange } from './map-range'
@@ -145,18 +152,15 @@ export class DmaBuf implements Disposable {
    * ```
    */
   cpuAccess<Result>(access: BufferAccess, use: (bytes: Uint8Array) => Result): Result {
-    this.beginCpuAccess(access)
-    let result: Result
-    try {
-      this.#own ??= this.map({ access: this.access })
-      result = use(this.#own.bytes)
-    } catch (error) {
-      this.#endQuietly()
-      throw error
-    }
-    if (isPromise(result)) return this.#endAfter(result) as Result
-    this.endCpuAccess(access)
-    return result
+    this.#assertAccess(access)
+    return bracket(
+      this,
+      (argument) => sync(this.kernel, this.#fd, argument),
+      () => {
+        this.#own ??= this.map({ access: this.access })
+        return use(this.#own.bytes)
+      },
+    )
   }
 
   /**
@@ -182,9 +186,11 @@ export class DmaBuf implements Disposable {
    * Any number may wait. A fence that failed ends the wait too: `exportSyncFile(access).wait()` tells of it.
    * @throws the signal's reason; DMA_CLOSED, also where the buffer is closed meanwhile; DMA_INVALID_ARGUMENT
    */
-  async waitForCpuAccess(access: BufferAccess, { signal }: { signal?: AbortSignal } = {}): Promise<void> {
-    this.#assertKnown(access)
-    await pollShared(this.kernel, this.fd, access === 'read' ? POLLIN : POLLOUT, signal)
+  async waitForCpuAccess(access: BufferAccess, options: { signal?: AbortSignal } = {}): Promise<void> {
+    assertBufferAccess(access)
+    assertOptions('waitForCpuAccess', options, ['signal'])
+    assertSignal('waitForCpuAccess', options.signal)
+    await pollShared(this.kernel, this.fd, access === 'read' ? POLLIN : POLLOUT, options.signal)
   }
 
   /**
@@ -193,7 +199,7 @@ export class DmaBuf implements Disposable {
    * @throws DMA_CLOSED, DMA_INVALID_ARGUMENT; ENOTTY before Linux 6.0; EMFILE
    */
   exportSyncFile(access: BufferAccess): SyncFile {
-    this.#assertKnown(access)
+    assertBufferAccess(access)
     const view = syncFileArgument(access, -1)
     this.kernel.ioctl(
       this.fd,
@@ -210,7 +216,7 @@ export class DmaBuf implements Disposable {
    * @throws DMA_CLOSED, DMA_INVALID_ARGUMENT; ENOTTY before Linux 6.0
    */
   importSyncFile(syncFile: SyncFile, access: BufferAccess): void {
-    this.#assertKnown(access)
+    assertBufferAccess(access)
     if (!(syncFile instanceof SyncFile)) {
       throw new DmaError('DMA_INVALID_ARGUMENT', 'importSyncFile: that is no sync file', {
         hint: 'exportSyncFile() of a buffer gives one',
@@ -251,53 +257,16 @@ export class DmaBuf implements Disposable {
     this.close()
   }
 
-  async #endAfter<Value>(result: PromiseLike<Value>): Promise<Value> {
-    let value: Value
-    try {
-      value = await result
-    } catch (error) {
-      this.#endQuietly()
-      throw error
-    }
-    // Closed within: there is nothing left to tell.
-    if (!this.#closed) this.#sync(SYNC_END)
-    return value
-  }
-
-  /** For when there is an error already that says more. */
-  #endQuietly(): void {
-    try {
-      if (!this.#closed) this.#sync(SYNC_END)
-    } catch {
-      // The error at hand matters more than this one.
-    }
-  }
-
   #sync(argument: Uint8Array): void {
-    for (;;) {
-      try {
-        this.kernel.ioctl(this.#fd, DMA_BUF_IOCTL_SYNC, argument, 'DMA_BUF_IOCTL_SYNC')
-        return
-      } catch (error) {
-        // A wait for a fence that was interrupted: the kernel's documentation says to ask again.
-        if (!isDmaError(error, 'EINTR') && !isDmaError(error, 'EAGAIN')) throw error
-      }
-    }
+    sync(this.kernel, this.#fd, argument)
   }
 
   #assertAccess(access: BufferAccess): void {
     this.#assertOpen()
-    this.#assertKnown(access)
+    assertBufferAccess(access)
     if (access === 'read' || this.access === 'read-write') return
     throw new DmaError('DMA_READ_ONLY', `the dma-buf was made for reading: '${access}' is not possible`, {
       hint: 'whoever makes it has to ask for more, or keep the descriptor that permits it to itself',
-    })
-  }
-
-  #assertKnown(access: unknown): void {
-    if (typeof access === 'string' && Object.hasOwn(ACCESS_BITS, access)) return
-    throw new DmaError('DMA_INVALID_ARGUMENT', `${String(access)} is no access to a buffer`, {
-      hint: "it is 'read', 'write' or 'read-write'",
     })
   }
 
@@ -307,18 +276,4 @@ export class DmaBuf implements Disposable {
       hint: 'who needs it for longer than another takes a duplicate() of it',
     })
   }
-}
-
-/** Tells the kernel that the CPU is about to use a buffer: see {@link DmaBuf.beginCpuAccess}. */
-export function dmaBufBeginCpuAccess(buffer: DmaBuf, access: BufferAccess): void {
-  buffer.beginCpuAccess(access)
-}
-
-/** Tells the kernel that the CPU is done with a buffer: see {@link DmaBuf.endCpuAccess}. */
-export function dmaBufEndCpuAccess(buffer: DmaBuf, access: BufferAccess): void {
-  buffer.endCpuAccess(access)
-}
-
-function isPromise(value: unknown): value is PromiseLike<unknown> {
-  return typeof (value as { then?: unknown } | null | undefined)?.then === 'function'
 }

@@ -1,4 +1,4 @@
-import { DmaError, forgetLeak, watchForLeak } from '@linux-dma/core'
+import { assertOptions, assertSignal, DmaError, forgetLeak, watchForLeak } from '@linux-dma/core'
 import { type FileDescriptor, type Kernel, POLLIN } from '@linux-dma/native'
 import { bytesOf, SYNC_IOC_FILE_INFO, SYNC_IOC_MERGE, structure, syncMerge } from '../abi'
 import { pollShared } from './fence-poll'
@@ -43,8 +43,10 @@ export class SyncFile implements Disposable {
    * Waits until the work is done; any number may wait.
    * @throws DMA_FENCE_FAILED where the device gave up on it; the signal's reason; DMA_CLOSED
    */
-  async wait({ signal }: { signal?: AbortSignal } = {}): Promise<void> {
-    await pollShared(this.kernel, this.fd, POLLIN, signal)
+  async wait(options: { signal?: AbortSignal } = {}): Promise<void> {
+    assertOptions('wait', options, ['signal'])
+    assertSignal('wait', options.signal)
+    await pollShared(this.kernel, this.fd, POLLIN, options.signal)
     const code = this.#statusCode()
     if (code >= 0) return
     throw new DmaError('DMA_FENCE_FAILED', `the device’s work failed with errno ${-code}`, {
