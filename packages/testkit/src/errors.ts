@@ -22,6 +22,7 @@ const errnos = {
   ENOSPC: [28, 'no space left on device'],
   ESPIPE: [29, 'invalid seek'],
   EPIPE: [32, 'broken pipe'],
+  ERANGE: [34, 'result too large'],
   ENOSYS: [38, 'function not implemented'],
   ELOOP: [40, 'too many symbolic links'],
   ENXIO: [6, 'no such device or address'],

@@ -1,8 +1,9 @@
 import { VirtualClock } from './clock'
+import type { DmaBufParts } from './dma-buf/dma-buf-parts'
+import { mountUdmabuf } from './dma-buf/udmabuf-device'
 import { FaultPlan } from './fault-plan'
 import { FileSystem } from './fs/file-system'
 import { mountIomem } from './fs/iomem'
-import { deviceNode } from './fs/nodes'
 import { mountProc } from './fs/proc'
 import { mountDescriptors } from './fs/proc-descriptors'
 import { mountPorts } from './io/port-file'
@@ -18,13 +19,13 @@ import { type CheckedOptions, checkKernelRelease, checkUioDmaMemory } from './ma
 import { AddressSpace } from './memory/address-space'
 import { FrameAllocator } from './memory/frames'
 import { HugePages, mountHugePages } from './memory/huge-pages'
+import type { StorageMirror } from './memory/storage'
 import type { SlotParts } from './models/attached-model'
 import { busWindow } from './pci/bar-layout'
 import { PciBus } from './pci/bus'
 import { PlatformBus } from './platform/bus'
 import { createRandom } from './prng'
 import { FakeProcess } from './process'
-import { UdmabufFile } from './udmabuf/udmabuf'
 import { UioPciGeneric } from './uio/pci-generic'
 import { UioDmemGenirq, UioPdrvGenirq } from './uio/platform-drivers'
 import type { RegisterParts } from './uio/register'
@@ -43,8 +44,7 @@ export function assembleMachine(options: CheckedOptions) {
   mountProc(fs, process, frames, () => kernelParts.kernelRelease)
   mountDescriptors(fs, descriptors)
   mountHugePages(fs, kernelParts.hugePages)
-  const udmabuf = () => new UdmabufFile(descriptors)
-  fs.put('/dev/udmabuf', deviceNode(0o600, udmabuf))
+  mountUdmabuf(fs, kernelParts)
   const ports = new PortSpace()
   mountPorts(fs, process, ports)
   const vfio = makeVfio(options, kernelParts)
@@ -87,11 +87,13 @@ function makeKernelParts(options: CheckedOptions) {
     addressSpace: new AddressSpace(),
     frames: new FrameAllocator(random),
     hugePages: new HugePages(options.hugePages),
+    mirrors: new Set<StorageMirror>(),
+    dmaBufNumbers: { inode: 0, fenceContext: 0 },
     open: new Set(),
     faultPlan: new FaultPlan(),
     ioUring: new IoUringSwitch(fs),
     warnings: [],
-  } satisfies KernelParts & { random: unknown; kernelRelease: string }
+  } satisfies KernelParts & DmaBufParts & { random: unknown; kernelRelease: string }
 }
 
 type MadeParts = ReturnType<typeof makeKernelParts>

@@ -1,3 +1,4 @@
+import { O_CLOEXEC } from '@linux-dma/native'
 import { fail } from '../errors'
 import type { DescriptorTable } from '../kernel/descriptor-table'
 import type { OpenFile } from '../kernel/open-file'
@@ -9,21 +10,28 @@ export function mountDescriptors(fs: FileSystem, descriptors: DescriptorTable): 
   fs.put(
     '/proc/self/fd',
     directory(
-      eachDescriptor(descriptors, (file) => magicLink(linkText(file), (access) => file.reopen(access))),
+      eachDescriptor(descriptors, (file) => magicLink(file.linkText, (access) => file.reopen(access))),
     ),
   )
   fs.put(
     '/proc/self/fdinfo',
-    directory(eachDescriptor(descriptors, (file) => textFile(() => infoText(file)))),
+    directory(
+      eachDescriptor(descriptors, (file, number) =>
+        textFile(() => infoText(file, descriptors.closesOnExec(number))),
+      ),
+    ),
   )
 }
 
-function eachDescriptor(descriptors: DescriptorTable, node: (file: OpenFile) => Node): Entries {
+function eachDescriptor(
+  descriptors: DescriptorTable,
+  node: (file: OpenFile, descriptor: number) => Node,
+): Entries {
   const readOnly = () => fail('EPERM', 'nobody makes entries there')
   return {
     get(name) {
       const file = /^(0|[1-9]\d*)$/.test(name) ? descriptors.find(Number(name)) : undefined
-      return file && node(file)
+      return file && node(file, Number(name))
     },
     keys: () => descriptors.numbers().map(String),
     set: readOnly,
@@ -31,13 +39,13 @@ function eachDescriptor(descriptors: DescriptorTable, node: (file: OpenFile) => 
   }
 }
 
-/** As Linux writes them: a file in memory has no name that anything could be found by. */
-function linkText({ path }: OpenFile): string {
-  return path.startsWith('/memfd:') ? `${path} (deleted)` : path
-}
-
-function infoText({ position, access, inode }: OpenFile): string {
-  const mode = { read: 0, write: 1, 'read-write': 2 }[access]
-  // O_CLOEXEC and O_LARGEFILE are always on.
-  return `pos:\t${position}\nflags:\t0${(mode | 0o2100000).toString(8)}\nmnt_id:\t1\nino:\t${inode}\n`
+function infoText(file: OpenFile, closeOnExec: boolean): string {
+  const flags = file.statusFlags | (closeOnExec ? O_CLOEXEC : 0)
+  const lines = [
+    `pos:\t${file.position}`,
+    `flags:\t0${flags.toString(8)}`,
+    'mnt_id:\t1',
+    `ino:\t${file.inode}`,
+  ]
+  return [...lines, ...file.infoLines].map((line) => `${line}\n`).join('')
 }

@@ -1,3 +1,5 @@
+import type { Storage } from '../memory/storage'
+
 /** Registers of a device as another one reaches them. */
 export interface PeerRegisters {
   /** Moves bytes between `bytes` and the registers from `byteOffset` on. */
@@ -8,6 +10,8 @@ export interface PeerRegisters {
 export interface DmaSegment {
   readonly byteLength: number
   readonly memory?: Uint8Array
+  /** What the memory is part of: told when it was written to. */
+  readonly storage?: Storage
   readonly registers?: { readonly peer: PeerRegisters; readonly byteOffset: number }
 }
 

@@ -60,7 +60,7 @@ export class IovaTable<Mapping extends IovaMapping = IovaMapping> implements Dma
         : { byteLength: part, registers: { ...registers, byteOffset: registers.byteOffset + offset } }
     }
     const { storage, byteOffset } = memory
-    return { byteLength: part, memory: storage.bytes(byteOffset + offset, part) }
+    return { byteLength: part, memory: storage.bytes(byteOffset + offset, part), storage }
   }
 
   /** Index of the first mapping whose end lies above an address. */

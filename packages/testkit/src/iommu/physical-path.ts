@@ -9,7 +9,7 @@ export function physicalPath(frames: FrameAllocator): DmaPath {
       const page = frames.atPhysicalAddress(address)
       if (page === undefined) return { byteLength: Math.min(byteLength, pageSize - (address % pageSize)) }
       const part = Math.min(byteLength, page.byteLength)
-      return { byteLength: part, memory: page.storage.bytes(page.byteOffset, part) }
+      return { byteLength: part, memory: page.storage.bytes(page.byteOffset, part), storage: page.storage }
     },
   }
 }

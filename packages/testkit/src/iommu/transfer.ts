@@ -20,7 +20,11 @@ export function transferThrough(
     refusedFrom = undefined
   }
   while (done < bytes.length) {
-    const { byteLength, memory, registers } = path.translate(start + done, bytes.length - done, direction)
+    const { byteLength, memory, storage, registers } = path.translate(
+      start + done,
+      bytes.length - done,
+      direction,
+    )
     const part = bytes.subarray(done, done + byteLength)
     if (registers !== undefined) {
       endRefused()
@@ -32,7 +36,10 @@ export function transferThrough(
     } else {
       endRefused()
       if (direction === 'read') part.set(memory)
-      else memory.set(part)
+      else {
+        memory.set(part)
+        storage?.settle()
+      }
     }
     done += byteLength
   }

@@ -9,7 +9,7 @@ const firstDescriptor = 3
 /** The open descriptors of the fake process. */
 export class DescriptorTable {
   readonly #process: FakeProcess
-  readonly #files = new Map<number, { file: OpenFile; openedAt: CallSite }>()
+  readonly #files = new Map<number, { file: OpenFile; openedAt: CallSite; closeOnExec: boolean }>()
 
   constructor(process: FakeProcess) {
     this.#process = process
@@ -20,13 +20,13 @@ export class DescriptorTable {
   }
 
   /** Gives `file` the lowest free number. `EMFILE` at RLIMIT_NOFILE. */
-  install(file: OpenFile): number {
+  install(file: OpenFile, closeOnExec = true): number {
     let descriptor = firstDescriptor
     while (this.#files.has(descriptor)) descriptor++
     if (descriptor >= this.#process.openFileLimit) {
       fail('EMFILE', `RLIMIT_NOFILE is ${this.#process.openFileLimit}`)
     }
-    this.#files.set(descriptor, { file: file.retain(), openedAt: new CallSite() })
+    this.#files.set(descriptor, { file: file.retain(), openedAt: new CallSite(), closeOnExec })
     return descriptor
   }
 
@@ -44,6 +44,11 @@ export class DescriptorTable {
 
   find(descriptor: number): OpenFile | undefined {
     return this.#files.get(descriptor)?.file
+  }
+
+  /** Whether execve(2) would close it. */
+  closesOnExec(descriptor: number): boolean {
+    return this.#files.get(descriptor)?.closeOnExec === true
   }
 
   /** The file behind a descriptor. `EBADF`. */

@@ -20,7 +20,7 @@ import { readWhole } from '../fs/text-open-file'
 import { FakeMapping } from '../memory/mapping'
 import { MemFd } from '../memory/memfd'
 import { readPagemap } from '../memory/pagemap'
-import { pageSize } from '../memory/storage'
+import { pageSize, settleMirrors } from '../memory/storage'
 import { checkDescriptor, checkMessage, checkTransfer, checkWatch, mapRequest, ownMapping } from './checks'
 import { EventFd } from './eventfd'
 import type { KernelParts } from './kernel-parts'
@@ -272,11 +272,15 @@ export class FakeKernel implements Kernel {
 
   /** Runs a system call: what fails inside becomes the error that a real one gives. */
   #call<Result>(syscall: string, path: string | undefined, run: () => Result): Result {
+    const { faultPlan, mirrors } = this.#parts
     try {
-      this.#parts.faultPlan.check(syscall)
+      faultPlan.check(syscall)
+      settleMirrors(mirrors)
       return run()
     } catch (error) {
       throw error instanceof SystemFailure ? systemError(error, syscall, path) : error
+    } finally {
+      settleMirrors(mirrors)
     }
   }
 

@@ -4,6 +4,7 @@ import type { FileSystem } from '../fs/file-system'
 import type { FrameAllocator } from '../memory/frames'
 import type { HugePages } from '../memory/huge-pages'
 import type { MappingOwner } from '../memory/mapping'
+import type { StorageMirror } from '../memory/storage'
 import type { DescriptorTable } from './descriptor-table'
 import type { IoUringSwitch } from './pinned-pages'
 import type { Waiters } from './waiters'
@@ -15,6 +16,8 @@ export interface KernelParts extends MappingOwner {
   readonly descriptors: DescriptorTable
   readonly waiters: Waiters
   readonly frames: FrameAllocator
+  /** Copies that the program sees of memory in several pieces. */
+  readonly mirrors: Set<StorageMirror>
   readonly hugePages: HugePages
   readonly faultPlan: FaultPlan
   readonly ioUring: IoUringSwitch

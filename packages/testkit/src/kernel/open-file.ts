@@ -40,6 +40,26 @@ export abstract class OpenFile {
     if (this.#references === 0) this.onRelease()
   }
 
+  /** Who refers to it: descriptors, messages in flight, mappings, other files. */
+  get references(): number {
+    return this.#references
+  }
+
+  /** What the link in `/proc/self/fd` says. */
+  get linkText(): string {
+    return this.path
+  }
+
+  /** O_ACCMODE and what open(2) added, as `/proc/self/fdinfo` shows them: O_LARGEFILE for what was opened by a path. */
+  get statusFlags(): number {
+    return { read: 0, write: 1, 'read-write': 2 }[this.access] | 0o100000
+  }
+
+  /** Lines of its own in `/proc/self/fdinfo`. */
+  get infoLines(): readonly string[] {
+    return []
+  }
+
   /** What fstat(2) calls it: 0 where nobody can tell it from others. */
   get inode(): number {
     return 0

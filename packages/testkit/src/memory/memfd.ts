@@ -48,6 +48,11 @@ export class MemFd extends OpenFile {
     return new MemFd(`/memfd:${name}`, 'read-write', file)
   }
 
+  /** As Linux writes it: a file in memory has no name that anything could be found by. */
+  override get linkText(): string {
+    return `${this.path} (deleted)`
+  }
+
   override get inode(): number {
     return this.#file.inode
   }
@@ -104,12 +109,17 @@ export class MemFd extends OpenFile {
       // Linux maps it, and ends the process with SIGBUS at the first access beyond the end.
       fail('EINVAL', `the file ends at ${storage.byteLength}: accesses beyond would be SIGBUS on Linux`)
     }
-    if (unit !== undefined) this.#reserve(position / unit, byteLength / unit)
+    this.takePages(position, byteLength)
     return { storage, byteOffset: position, byteLength, pinnable: true }
   }
 
-  #reserve(first: number, count: number): void {
+  /** Takes the huge pages of a range from the pool, where they are not taken yet. `ENOMEM`. */
+  takePages(byteOffset: number, byteLength: number): void {
+    const unit = this.storage.hugePageSize
+    if (unit === undefined) return
     const { reserved, hugePages } = this.#file
+    const first = Math.floor(byteOffset / unit)
+    const count = Math.ceil((byteOffset + byteLength) / unit) - first
     const pages = Array.from({ length: count }, (_, index) => first + index)
     const missing = pages.filter((page) => !reserved.has(page))
     hugePages.reserve(missing.length)

@@ -19,6 +19,20 @@ export interface MemoryRange {
   readonly file?: OpenFile
 }
 
+/** Memory that shows parts of others: see `Mirror`. */
+export interface StorageMirror {
+  /** Gives to what is mirrored what the program wrote to the mirror. */
+  collect(): void
+  /** Shows what is mirrored as it is now. */
+  distribute(): void
+}
+
+/** Makes mirrors and what they show equal: first all that was written to them is collected, then all of it is shown. */
+export function settleMirrors(mirrors: ReadonlySet<StorageMirror>): void {
+  for (const mirror of mirrors) mirror.collect()
+  for (const mirror of mirrors) mirror.distribute()
+}
+
 /**
  * The pages behind a memfd: one ArrayBuffer, which every mapping is a view of and every device access goes to.
  *
@@ -37,6 +51,8 @@ export class Storage {
   #mappings = 0
   #writableMappings = 0
   #pins = 0
+  /** What shows parts of this memory among those of others. */
+  readonly mirrors = new Set<StorageMirror>()
 
   constructor(
     byteLength: number,
@@ -68,9 +84,20 @@ export class Storage {
     return this.#writableMappings > 0
   }
 
-  /** The bytes as the kernel and the devices see them: not to be kept. */
+  /** The bytes as the kernel and the devices see them: not to be kept. Who writes to them calls `settle()` then. */
   bytes(byteOffset: number, byteLength: number): Uint8Array {
+    this.settle()
+    return this.view(byteOffset, byteLength)
+  }
+
+  /** The bytes, without a look at what mirrors have: not to be kept. */
+  view(byteOffset: number, byteLength: number): Uint8Array {
     return new Uint8Array(this.#buffer, byteOffset, byteLength)
+  }
+
+  /** Makes this memory and what mirrors it the same again. */
+  settle(): void {
+    if (this.mirrors.size > 0) settleMirrors(this.mirrors)
   }
 
   /** The bytes as the program sees them: a view that it may keep. */

@@ -1,0 +1,60 @@
+import { fail } from '../errors'
+import { Mirror } from '../memory/mirror'
+import type { MemoryRange, StorageMirror } from '../memory/storage'
+
+/** The memory of a dma-buf: one range of one storage, or several. It stays as long as the buffer does. */
+export class BufferMemory {
+  readonly byteLength: number
+  /** Neighbours joined. */
+  readonly #pieces: readonly MemoryRange[]
+  readonly #mirrors: Set<StorageMirror>
+  /** What the program maps of several pieces: there as long as anybody looks at it. */
+  #mirror: Mirror | undefined
+
+  constructor(pieces: readonly MemoryRange[], mirrors: Set<StorageMirror>) {
+    this.#pieces = join(pieces)
+    this.#mirrors = mirrors
+    this.byteLength = pieces.reduce((sum, piece) => sum + piece.byteLength, 0)
+    for (const { storage } of this.#pieces) storage.pin()
+  }
+
+  /** All of it in one piece. `ENOMEM`. */
+  whole(): MemoryRange {
+    const [first] = this.#pieces
+    if (this.#pieces.length === 1) return first!
+    this.#mirror ??= this.#makeMirror()
+    return { storage: this.#mirror, byteOffset: 0, byteLength: this.byteLength, pinnable: false }
+  }
+
+  release(): void {
+    this.#mirror?.remove()
+    for (const { storage } of this.#pieces) storage.unpin()
+  }
+
+  #makeMirror(): Mirror {
+    try {
+      return new Mirror(this.#pieces, this.#mirrors, () => {
+        this.#mirror?.remove()
+        this.#mirror = undefined
+      })
+    } catch (error) {
+      // The ArrayBuffer of this very host was refused.
+      if (!(error instanceof RangeError)) throw error
+      return fail('ENOMEM', `this host cannot give ${this.byteLength} bytes to the fake machine`)
+    }
+  }
+}
+
+function join(pieces: readonly MemoryRange[]): MemoryRange[] {
+  const joined: MemoryRange[] = []
+  for (const piece of pieces) {
+    const { storage, byteOffset, byteLength } = piece
+    const last = joined.at(-1)
+    if (last?.storage === storage && last.byteOffset + last.byteLength === byteOffset) {
+      joined[joined.length - 1] = { ...last, byteLength: last.byteLength + byteLength }
+    } else {
+      joined.push(piece)
+    }
+  }
+  return joined
+}
