@@ -36,6 +36,9 @@ export function allocateOwnRegion(
   direction: TransferDirection,
   options: OwnRegionOptions,
 ): DmaRegion {
+  if (device.ops.allocateMemory && options.hugePageSize === undefined) {
+    return allocateFrom(device, byteLength, direction, options, undefined)
+  }
   // That so many base pages lie in one piece is too rare to fetch and pin them all, only to see that they do not.
   const hopeless = device.ops.physical === true && byteLength > HUGE_PAGES[0]
   if (hopeless && options.hugePageSize === undefined) {
@@ -86,6 +89,21 @@ function allocateInOnePiece(
   }
 }
 
+/**
+ * Memory for a device, of the device's path where that has some of its own.
+ * @throws what that answers; ENOMEM, EMFILE and what else `allocateDmaMemory` does
+ */
+export function allocateFor(
+  device: DmaDevice,
+  byteLength: number,
+  { purpose, name, hugePageSize }: OwnRegionOptions,
+): DmaMemory {
+  const mask = purpose === 'coherent' ? device.coherentDmaMask : device.dmaMask
+  const own = hugePageSize === undefined ? device.ops.allocateMemory?.(device, byteLength, mask) : undefined
+  const huge = hugePageSize === undefined ? {} : { hugePageSize }
+  return own ?? allocateDmaMemory({ byteLength, kernel: device.kernel, name, ...huge })
+}
+
 /** What the device does not reach is kept until the end, so that the next piece is another. */
 function allocateFrom(
   device: DmaDevice,
@@ -94,11 +112,10 @@ function allocateFrom(
   { purpose, name }: OwnRegionOptions,
   hugePageSize: number | undefined,
 ): DmaRegion {
-  const huge = hugePageSize === undefined ? {} : { hugePageSize }
   const unfit: DmaMemory[] = []
   try {
     for (;;) {
-      const memory = allocateDmaMemory({ byteLength, kernel: device.kernel, name, ...huge })
+      const memory = allocateFor(device, byteLength, { purpose, name, hugePageSize })
       try {
         return new DmaRegion(device, memory, 0, memory.byteLength, direction, {
           purpose,

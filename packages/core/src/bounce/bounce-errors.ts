@@ -55,5 +55,5 @@ export function poolClosed(device: DmaDevice): DmaError {
 
 /** Whether a DMA path refused pages for where they lie, and not for anything that a copy would meet as well. */
 export function isOutOfReach(error: unknown): boolean {
-  return isDmaError(error, 'DMA_ABOVE_MASK') || isDmaError(error, 'DMA_NOT_CONTIGUOUS')
+  return ['DMA_ABOVE_MASK', 'DMA_NOT_CONTIGUOUS', 'DMA_NOT_IN_BUFFER'].some((code) => isDmaError(error, code))
 }

@@ -43,6 +43,7 @@ class BounceOps implements DmaOps {
   readonly physical?: boolean
   readonly busLimit?: bigint
   readonly bouncer: BouncePools
+  readonly allocateMemory?: NonNullable<DmaOps['allocateMemory']>
   readonly #inner: DmaOps
   /** Everything may have to bounce, whatever its address. */
   readonly #mayBounceAll: boolean
@@ -54,6 +55,9 @@ class BounceOps implements DmaOps {
     if (inner.iommu) this.iommu = inner.iommu
     if (inner.physical) this.physical = true
     if (inner.busLimit !== undefined) this.busLimit = inner.busLimit
+    if (inner.allocateMemory) {
+      this.allocateMemory = (device, byteLength, mask) => inner.allocateMemory!(device, byteLength, mask)
+    }
     this.bouncer = new BouncePools(inner, rules)
     this.#inner = inner
     this.#mayBounceAll = rules.force || rules.untrusted

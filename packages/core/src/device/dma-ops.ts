@@ -61,6 +61,15 @@ export interface DmaOps {
   allocateCoherent?(device: DmaDevice, byteLength: number, mask: bigint): CoherentMemory | undefined
 
   /**
+   * Present where memory for the device is taken from somewhere else than the machine's own: from a buffer that is all that this path
+   * has. Slots of a bouncer, regions and allocations of every kind are made of it then.
+   * @param byteLength 1 or more
+   * @param mask the highest address that the device can put on the bus
+   * @returns zeroed memory of whole pages, which `mapPages` takes; closed by who asked for it
+   */
+  allocateMemory?(device: DmaDevice, byteLength: number, mask: bigint): DmaMemory
+
+  /**
    * Looks again whether everything that is mapped still is where the device was told. Present where that can change: a
    * physical address is good for as long as nobody moves the page. A device that has such a mapping is not ready for DMA until this
    * finds all in place.

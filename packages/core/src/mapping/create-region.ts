@@ -1,7 +1,7 @@
 import { DmaError } from '@linux-dma/native'
+import { allocateFor } from '../allocation/own-region'
 import { assertDevice, assertOptions } from '../checks/validate'
 import type { DmaDevice } from '../device/dma-device'
-import { allocateDmaMemory } from '../memory/allocate-memory'
 import type { DmaMemory } from '../memory/memory'
 import { assertTransferDirection, DmaDirection, type TransferDirection } from '../vocabulary/direction'
 import { MAX_LIVE_MAPPINGS } from './mapping-table'
@@ -67,12 +67,7 @@ export function createDmaRegion(device: DmaDevice, options: DmaRegionOptions): D
   }
   device.assertReady()
   const memory =
-    given ??
-    allocateDmaMemory({
-      byteLength: byteLength!,
-      kernel: device.kernel,
-      ...(hugePageSize === undefined ? {} : { hugePageSize }),
-    })
+    given ?? allocateFor(device, byteLength!, { purpose: 'region', name: 'linux-dma', hugePageSize })
   try {
     memory.assertOpen()
     return new DmaRegion(device, memory, 0, memory.byteLength, direction, {

@@ -33,9 +33,13 @@ export function listUDmaBufs(options: { kernel?: Kernel } = {}): UDmaBufInfo[] {
  */
 export function readUDmaBuf(kernel: Kernel, nameOrPath: string): UDmaBufInfo {
   if (typeof nameOrPath !== 'string' || !/^(\/dev\/)?[^/\0]+$/.test(nameOrPath)) {
-    throw new DmaError('DMA_INVALID_ARGUMENT', `${String(nameOrPath)} does not say which u-dma-buf is meant`, {
-      hint: "its name, 'udmabuf0', or '/dev/udmabuf0'; listUDmaBufs() has all",
-    })
+    throw new DmaError(
+      'DMA_INVALID_ARGUMENT',
+      `${String(nameOrPath)} does not say which u-dma-buf is meant`,
+      {
+        hint: "its name, 'udmabuf0', or '/dev/udmabuf0'; listUDmaBufs() has all",
+      },
+    )
   }
   const wanted = nameOrPath.replace(/^\/dev\//, '')
   const all = namesIn(kernel)

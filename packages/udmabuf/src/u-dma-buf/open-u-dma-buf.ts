@@ -46,11 +46,12 @@ export function openUDmaBuf(nameOrPath: string, options: UDmaBufOptions = {}): U
   }
 }
 
-function openNode(kernel: Kernel, { node, name }: UDmaBufInfo, flags: number): FileDescriptor {
+function openNode(kernel: Kernel, { node, name, path }: UDmaBufInfo, flags: number): FileDescriptor {
+  const subsystem = path.split('/').at(-2)
   return explained(() => kernel.open(node, flags), {
     EACCES: () => ({
       message: `${node} may not be opened by this user: it is root's`,
-      hint: `for now: sudo chown "$USER" ${node}; for good: put this line into /etc/udev/rules.d/70-u-dma-buf.rules, with plugdev or a group of yours:\nSUBSYSTEM=="u-dma-buf", KERNEL=="${name}", MODE="0660", GROUP="plugdev"\nthen: sudo udevadm control --reload && sudo udevadm trigger --subsystem-match=u-dma-buf`,
+      hint: `for now: sudo chown "$USER" ${node}; for good: put this line into /etc/udev/rules.d/70-u-dma-buf.rules, with plugdev or a group of yours:\nSUBSYSTEM=="${subsystem}", KERNEL=="${name}", MODE="0660", GROUP="plugdev"\nthen: sudo udevadm control --reload && sudo udevadm trigger --subsystem-match=${subsystem}`,
     }),
     EPERM: () => ({
       message: `${node} may not be opened here: the container was not given it`,
@@ -58,7 +59,7 @@ function openNode(kernel: Kernel, { node, name }: UDmaBufInfo, flags: number): F
     }),
     ENOENT: () => ({
       message: `the kernel has ${name}, but ${node} is not there`,
-      hint: `in a container: start it with --device ${node}; else: 'sudo udevadm trigger --subsystem-match=u-dma-buf' makes the node`,
+      hint: `in a container: start it with --device ${node}; else: 'sudo udevadm trigger --subsystem-match=${subsystem}' makes the node`,
     }),
   })
 }
