@@ -6,7 +6,7 @@ import ts from 'typescript'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
-const packages = ['core', 'pci', 'sg', 'vfio', 'uio']
+const packages = ['core', 'pci', 'sg', 'vfio', 'uio', 'udmabuf']
 const readmes = ['README.md', ...packages.map((name) => `packages/${name}/README.md`)]
 const documents = [
   ...readmes,
