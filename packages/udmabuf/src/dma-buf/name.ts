@@ -6,7 +6,8 @@ import { DMA_BUF_SET_NAME_B } from '../abi'
 const LONGEST = 31
 
 /**
- * A name as the kernel takes it, with the zero that ends it.
+ * A name as the kernel takes it, with the zero that ends it. Always of one length: a request's argument is to be no shorter
+ * than its number says, which for DMA_BUF_SET_NAME is eight bytes.
  * @throws DMA_INVALID_ARGUMENT for what is no text, too long, or cut short by a zero
  */
 export function nameBytes(name: string): Uint8Array {
@@ -18,7 +19,7 @@ export function nameBytes(name: string): Uint8Array {
       { hint: `a name is a text of at most ${LONGEST} bytes of UTF-8, in one line` },
     )
   }
-  const terminated = new Uint8Array(bytes.length + 1)
+  const terminated = new Uint8Array(LONGEST + 1)
   terminated.set(bytes)
   return terminated
 }
