@@ -51,7 +51,8 @@ export function parseInfo(text: string): DmaBufInfo | undefined {
     size: Number(fieldOf(text, 'size')),
     references: Number(fieldOf(text, 'count')),
     exporter,
-    name: fieldOf(text, 'name'),
+    // An empty name is one that was taken back.
+    name: fieldOf(text, 'name') || undefined,
     inode: Number(fieldOf(text, 'ino') ?? 0),
     access: accessOf(text),
   }
@@ -62,8 +63,13 @@ export function accessOf(text: string): DmaBufInfo['access'] {
   return ACCESS_MODES[Number.parseInt(fieldOf(text, 'flags') ?? '2', 8) & 3] ?? 'read-write'
 }
 
+/** The first line counts: what follows a line feed in somebody's name comes last. */
 function fieldOf(text: string, field: string): string | undefined {
-  return new RegExp(`^${field}:[ \\t]*(.+)$`, 'm').exec(text)?.[1]
+  const start = `${field}:\t`
+  return text
+    .split('\n')
+    .find((line) => line.startsWith(start))
+    ?.slice(start.length)
 }
 
 function nameOf(kernel: Kernel, fd: FileDescriptor): string {
