@@ -4,6 +4,7 @@ import { DmaError } from '@linux-dma/native'
 const errnos = {
   EPERM: [1, 'operation not permitted'],
   ENOENT: [2, 'no such file or directory'],
+  ESRCH: [3, 'no such process'],
   EIO: [5, 'i/o error'],
   EBADF: [9, 'bad file descriptor'],
   EAGAIN: [11, 'resource temporarily unavailable'],
@@ -29,6 +30,12 @@ const errnos = {
   EBADFD: [77, 'file descriptor in bad state'],
   EMSGSIZE: [90, 'message too long'],
   ENOTSOCK: [88, 'socket operation on non-socket'],
+  EPROTOTYPE: [91, 'protocol wrong type for socket'],
+  EADDRINUSE: [98, 'address already in use'],
+  ECONNRESET: [104, 'connection reset by peer'],
+  ENOTCONN: [107, 'socket is not connected'],
+  ETOOMANYREFS: [109, 'ETOOMANYREFS'],
+  ECONNREFUSED: [111, 'connection refused'],
 } as const satisfies Record<string, readonly [number, string]>
 
 /** Name of an errno that the fake kernel knows. */

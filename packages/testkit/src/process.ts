@@ -4,6 +4,7 @@ import { fail, invalidArgument } from './errors'
 /** Capabilities that the fake kernel asks for, with Linux's bit numbers. */
 export const capabilityBits = {
   CAP_DAC_OVERRIDE: 1,
+  CAP_FOWNER: 3,
   CAP_IPC_LOCK: 14,
   CAP_SYS_RAWIO: 17,
   CAP_SYS_ADMIN: 21,
@@ -19,6 +20,7 @@ const pageSize = 4096
 
 /** Who the program is to the fake kernel, and what it may use. */
 export class FakeProcess {
+  readonly pid = 1234
   uid = 0
   gid = 0
   /** RLIMIT_NOFILE. */
@@ -29,6 +31,8 @@ export class FakeProcess {
   lockedPages = 0
   /** Pages that an io_uring holds: counted apart from those, for the user and not for the process. */
   pinnedPages = 0
+  /** Descriptors that wait in sockets to be received. */
+  filesInFlight = 0
   /** Absent: all of them for uid 0, none for anybody else. */
   #capabilities: ReadonlySet<Capability> | undefined
 

@@ -1,22 +1,25 @@
 import { fail } from '../errors'
+import type { Listener } from '../kernel/listener'
 import { type FileAccess, OpenFile } from '../kernel/open-file'
 import type { FakeProcess } from '../process'
-import { type Directory, directory, type Node, type Ownership, symbolicLink } from './nodes'
+import { type Directory, directory, type Node, type Ownership, type SocketNode, symbolicLink } from './nodes'
+import { checkMode, checkSticky, readBit, writeBit } from './permissions'
 import { TextOpenFile } from './text-open-file'
 
 /** Links that may be followed in one path, as on Linux. */
 const linkLimit = 40
 
-const readBit = 4
-const writeBit = 2
+/** What a new socket's file permits under the umask 022. */
+const socketMode = 0o755
 
-/** The one file tree of a fake machine: /dev, /sys and /proc. */
+/** The one file tree of a fake machine: /dev, /sys, /proc, and /tmp, where everybody can make something. */
 export class FileSystem {
   readonly #root = directory()
   readonly #process: FakeProcess
 
   constructor(process: FakeProcess) {
     this.#process = process
+    this.put('/tmp', directory(new Map(), 0o1777))
   }
 
   /** Puts a node at an absolute path, and the directories above it where they are not there yet. */
@@ -24,15 +27,16 @@ export class FileSystem {
     const names = split(path)
     const name = names.pop()!
     let parent = this.#root
-    for (const part of names) {
+    names.forEach((part, index) => {
       let next = parent.entries.get(part)
       if (next === undefined) {
         next = directory()
         parent.entries.set(part, next)
       }
+      if (next.kind === 'link') next = this.#walk(names.slice(0, index + 1).join('/'), true)
       if (next.kind !== 'directory') fail('ENOTDIR', `${part} of ${path}`)
       parent = next
-    }
+    })
     parent.entries.set(name, node)
   }
 
@@ -65,8 +69,51 @@ export class FileSystem {
     }
     if (node.kind === 'link') return fail('ELOOP')
     if (node.kind === 'magic') return node.open(access)
-    this.#checkAccess(path, node, access)
+    const wanted = access === 'read' ? readBit : access === 'write' ? writeBit : readBit | writeBit
+    if (node.kind === 'text') {
+      if ((wanted & readBit && !node.read) || (wanted & writeBit && !node.write)) fail('EACCES')
+    }
+    checkMode(this.#process, path, node, wanted)
+    if (node.kind === 'socket') return fail('ENXIO', 'it is a socket: kernel.connect()')
     return node.kind === 'device' ? node.open(access) : new TextOpenFile(path, access, node)
+  }
+
+  /** Makes the file of a socket, as bind(2) does. `EADDRINUSE`, `EACCES`, `ENOENT`. */
+  makeSocket(path: string, listener: Listener): SocketNode {
+    const { parent, name, top } = this.#place(path)
+    if (name === undefined || parent.entries.get(name) !== undefined) {
+      fail(
+        'EADDRINUSE',
+        'a file of this name is there',
+        `where the process that made it has ended: kernel.unlink('${path}')`,
+      )
+    }
+    if (top === 'proc') fail('ENOENT')
+    checkMode(this.#process, path, parent, writeBit)
+    if (top === 'sys') fail('EPERM', 'nobody makes files there')
+    const { uid, gid } = this.#process
+    const node: SocketNode = { kind: 'socket', mode: socketMode, uid, gid, listener }
+    parent.entries.set(name, node)
+    return node
+  }
+
+  /** Who listens at a path, if anybody does there. `EACCES` where the file is not to be written, `ENOENT`. */
+  findSocket(path: string): Listener | undefined {
+    const node = this.#walk(path, true)
+    if (node.kind !== 'link' && node.kind !== 'magic') checkMode(this.#process, path, node, writeBit)
+    return node.kind === 'socket' ? node.listener : undefined
+  }
+
+  /** unlink(2). */
+  unlink(path: string): void {
+    const { parent, name, top } = this.#place(path)
+    if (name === undefined) fail('EISDIR', 'unlink() takes files')
+    const node = parent.entries.get(name) ?? fail('ENOENT')
+    checkMode(this.#process, path, parent, writeBit)
+    checkSticky(this.#process, parent, node.kind === 'link' ? 0 : node.uid)
+    if (node.kind === 'directory') fail('EISDIR', 'unlink() takes files')
+    if (top === 'sys' || top === 'proc') fail('EPERM', 'nobody takes files away there')
+    parent.entries.delete(name)
   }
 
   list(path: string): string[] {
@@ -101,56 +148,47 @@ export class FileSystem {
     return { mode, uid, gid }
   }
 
-  #checkAccess(
-    path: string,
-    node: Exclude<Node, { kind: 'directory' | 'link' | 'magic' }>,
-    access: FileAccess,
-  ): void {
-    const wanted = access === 'read' ? readBit : access === 'write' ? writeBit : readBit | writeBit
-    if (node.kind === 'text') {
-      if ((wanted & readBit && !node.read) || (wanted & writeBit && !node.write)) fail('EACCES')
-    }
-    const { uid, gid } = this.#process
-    if (this.#process.has('CAP_DAC_OVERRIDE')) return
-    const shift = uid === node.uid ? 6 : gid === node.gid ? 3 : 0
-    if (((node.mode >> shift) & wanted) === wanted) return
-    const mode = node.mode.toString(8).padStart(4, '0')
-    fail(
-      'EACCES',
-      `mode ${mode}, owner ${node.uid}:${node.gid}, and this process is uid ${uid}`,
-      `as root, once: chown ${uid} ${path}; on a fake machine: machine.chown('${path}', ${uid})`,
-    )
+  /** Where a name is or would be, and below which directory of the root. No name for the root itself. */
+  #place(path: string): { parent: Directory; name: string | undefined; top: string | undefined } {
+    const names = split(path)
+    const name = names.pop()
+    const trail = this.#trail(names.join('/'), true)
+    const parent = trail.at(-1)!
+    if (parent.kind !== 'directory') return fail('ENOTDIR')
+    const top = [...this.#root.entries.keys()].find((key) => this.#root.entries.get(key) === trail[1])
+    return { parent, name: name === '..' ? undefined : name, top }
   }
 
-  /** Follows a path; the last name is followed too where it is a link and `followLast` says so. */
+  /** What is at a path; the last name is followed too where it is a link and `followLast` says so. */
   #walk(path: string, followLast: boolean): Node {
+    return this.#trail(path, followLast).at(-1)!
+  }
+
+  /** The directories from the root to what is at a path, and that. */
+  #trail(path: string, followLast: boolean): Node[] {
     const pending = split(path)
     const trail: Directory[] = [this.#root]
     let links = 0
-    let node: Node = this.#root
     for (let name = pending.shift(); name !== undefined; name = pending.shift()) {
       const here = trail.at(-1)!
       if (name === '..') {
         if (trail.length > 1) trail.pop()
-        node = trail.at(-1)!
         continue
       }
       const found = here.entries.get(name)
       if (found === undefined) return fail('ENOENT')
-      node = found
       if (found.kind === 'link' && (pending.length > 0 || followLast)) {
         links++
         if (links > linkLimit) return fail('ELOOP')
         if (found.target.startsWith('/')) trail.length = 1
         pending.unshift(...split(found.target))
-        node = trail.at(-1)!
       } else if (found.kind === 'directory') {
         trail.push(found)
-      } else if (pending.length > 0) {
-        return fail('ENOTDIR')
+      } else {
+        return pending.length > 0 ? fail('ENOTDIR') : [...trail, found]
       }
     }
-    return node
+    return trail
   }
 }
 

@@ -1,3 +1,4 @@
+import type { Listener } from '../kernel/listener'
 import type { FileAccess, OpenFile } from '../kernel/open-file'
 
 /** Who may do what with a node: permission bits as in chmod(1), owner and group. */
@@ -36,6 +37,12 @@ export interface DeviceNode extends Ownership {
   readonly open: (access: FileAccess) => OpenFile
 }
 
+/** The file that a socket of AF_UNIX is found by. It stays when nobody listens any more. */
+export interface SocketNode extends Ownership {
+  readonly kind: 'socket'
+  listener?: Listener
+}
+
 /** A symbolic link. */
 export interface SymbolicLink {
   readonly kind: 'link'
@@ -49,12 +56,12 @@ export interface MagicLink extends Ownership {
   readonly open: (access: FileAccess) => OpenFile
 }
 
-export type Node = Directory | TextFile | DeviceNode | SymbolicLink | MagicLink
+export type Node = Directory | TextFile | DeviceNode | SocketNode | SymbolicLink | MagicLink
 
 const root = { uid: 0, gid: 0 }
 
-export function directory(entries: Entries = new Map()): Directory {
-  return { kind: 'directory', mode: 0o755, ...root, entries }
+export function directory(entries: Entries = new Map(), mode = 0o755): Directory {
+  return { kind: 'directory', mode, ...root, entries }
 }
 
 /** A text file. What it cannot do it also does not permit, not even to root, as in sysfs. */

@@ -1,7 +1,7 @@
 import type { FrameAllocator } from '../memory/frames'
 import type { FakeProcess } from '../process'
 import type { FileSystem } from './file-system'
-import { textFile } from './nodes'
+import { directory, symbolicLink, textFile } from './nodes'
 
 /** Puts files of `/proc` in place that are made from what the process and the machine are at that moment. */
 export function mountProc(
@@ -10,6 +10,8 @@ export function mountProc(
   frames: FrameAllocator,
   kernelRelease: () => string,
 ): void {
+  fs.put('/proc/self', symbolicLink(`${process.pid}`))
+  fs.put(`/proc/${process.pid}`, directory())
   fs.put(
     '/proc/self/status',
     textFile(() => statusText(process)),
@@ -38,6 +40,8 @@ function statusText(process: FakeProcess): string {
   const mask = process.capabilityMask().toString(16).padStart(16, '0')
   const fields = [
     ['Name', 'node'],
+    ['Tgid', `${process.pid}`],
+    ['Pid', `${process.pid}`],
     ['Uid', ids(process.uid)],
     ['Gid', ids(process.gid)],
     ['VmLck', kibibytes(process.lockedPages)],

@@ -30,6 +30,16 @@ export class DescriptorTable {
     return descriptor
   }
 
+  /** A descriptor for a file that nobody refers to yet: let go where there is no number left for it. `EMFILE` */
+  installNew(file: OpenFile): number {
+    file.retain()
+    try {
+      return this.install(file)
+    } finally {
+      file.release()
+    }
+  }
+
   /** `EMFILE` when fewer than `count` more descriptors can be had: asked before something is made for them. */
   reserve(count: number): void {
     if (firstDescriptor + this.#files.size + count > this.#process.openFileLimit) {

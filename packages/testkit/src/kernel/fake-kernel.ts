@@ -9,7 +9,9 @@ import {
   POLLNVAL,
   POLLOUT,
   POLLPRI,
+  type ReceivedMessage,
   type RegisterWindow,
+  type SocketType,
   type Watch,
   type WatchListener,
 } from '@linux-dma/native'
@@ -21,13 +23,17 @@ import { FakeMapping } from '../memory/mapping'
 import { MemFd } from '../memory/memfd'
 import { readPagemap } from '../memory/pagemap'
 import { pageSize, settleMirrors } from '../memory/storage'
-import { checkDescriptor, checkMessage, checkTransfer, checkWatch, mapRequest, ownMapping } from './checks'
+import { checkDescriptor, checkTransfer, checkWatch, mapRequest, ownMapping } from './checks'
 import { EventFd } from './eventfd'
 import type { KernelParts } from './kernel-parts'
 import type { FileAccess, MapRequest, OpenFile } from './open-file'
+import { PidFd } from './pidfd'
 import { FakePin, PinnedPages } from './pinned-pages'
-import { receiveInto, SocketEnd } from './socket'
+import { SocketCalls } from './socket-calls'
 import { UserMemory } from './user-memory'
+
+/** A bit of O_SYNC, too. */
+const O_DSYNC = 0o10000
 
 const accessModes: readonly FileAccess[] = ['read', 'write', 'read-write']
 
@@ -37,10 +43,12 @@ export class FakeKernel implements Kernel {
   readonly pageSize = pageSize
   readonly clock: VirtualClock
   readonly #parts: KernelParts
+  readonly #sockets: SocketCalls
 
   constructor(parts: KernelParts) {
     this.#parts = parts
     this.clock = parts.clock
+    this.#sockets = new SocketCalls(parts, (syscall, path, run) => this.#call(syscall, path, run))
   }
 
   open(path: string, flags: number): number {
@@ -52,7 +60,8 @@ export class FakeKernel implements Kernel {
       this.#parts.descriptors.reserve(1)
       const file = this.#parts.fs.open(path, access ?? fail('EINVAL', 'no such access mode'))
       file.nonBlocking = (flags & O_NONBLOCK) !== 0
-      return this.#install(file)
+      file.synchronous = (flags & O_DSYNC) !== 0
+      return this.#parts.descriptors.installNew(file)
     })
   }
 
@@ -63,6 +72,12 @@ export class FakeKernel implements Kernel {
       this.#parts.waiters.descriptorClosed(fd)
       this.#parts.descriptors.close(fd)
     })
+  }
+
+  duplicate(fd: number): number {
+    checkDescriptor(fd)
+    const { descriptors } = this.#parts
+    return this.#call('fcntl(F_DUPFD_CLOEXEC)', undefined, () => descriptors.install(descriptors.get(fd)))
   }
 
   read(fd: number, bytes: Uint8Array, position?: number): number {
@@ -95,7 +110,9 @@ export class FakeKernel implements Kernel {
 
   eventfd(initialCount = 0): number {
     checkInteger(initialCount, 'initialCount', 0, 0xffffffff)
-    return this.#call('eventfd2', undefined, () => this.#install(new EventFd(initialCount, this.#wake)))
+    return this.#call('eventfd2', undefined, () =>
+      this.#parts.descriptors.installNew(new EventFd(initialCount, this.#wake)),
+    )
   }
 
   async poll(fd: number, events: number, options: { signal?: AbortSignal } = {}): Promise<number> {
@@ -133,7 +150,7 @@ export class FakeKernel implements Kernel {
     const { frames, hugePages, descriptors } = this.#parts
     return this.#call('memfd_create', undefined, () => {
       descriptors.reserve(1)
-      return this.#install(MemFd.create(name, options, frames, hugePages))
+      return this.#parts.descriptors.installNew(MemFd.create(name, options, frames, hugePages))
     })
   }
 
@@ -178,7 +195,7 @@ export class FakeKernel implements Kernel {
     const { process, descriptors, ioUring } = this.#parts
     this.#call('io_uring_setup', undefined, () => ioUring.admit(process, descriptors))
     const pinned = () => new PinnedPages(own.pinnable(byteOffset, length), process)
-    const fd = this.#call('io_uring_register', undefined, () => this.#install(pinned()))
+    const fd = this.#call('io_uring_register', undefined, () => this.#parts.descriptors.installNew(pinned()))
     return new FakePin(() => this.close(fd))
   }
 
@@ -226,34 +243,52 @@ export class FakeKernel implements Kernel {
     return this.#call('readlink', path, () => this.#parts.fs.readLink(path))
   }
 
+  unlink(path: string): void {
+    checkText(path, 'path')
+    this.#call('unlink', path, () => this.#parts.fs.unlink(path))
+  }
+
   socketPair(): [number, number] {
-    return this.#call('socketpair', undefined, () => {
-      this.#parts.descriptors.reserve(2)
-      const [first, second] = SocketEnd.pair(this.#wake)
-      return [this.#install(first), this.#install(second)]
+    return this.#sockets.pair()
+  }
+
+  listen(path: string, options?: { type?: SocketType; backlog?: number }): number {
+    return this.#sockets.listen(path, options)
+  }
+
+  accept(fd: number): number {
+    return this.#sockets.accept(fd)
+  }
+
+  connect(path: string, options?: { type?: SocketType }): number {
+    return this.#sockets.connect(path, options)
+  }
+
+  sendMessage(fd: number, bytes: Uint8Array, descriptors?: readonly number[]): number {
+    return this.#sockets.send(fd, bytes, descriptors)
+  }
+
+  receiveMessage(fd: number, bytes: Uint8Array): ReceivedMessage {
+    return this.#sockets.receive(fd, bytes)
+  }
+
+  pidfdOpen(pid: number): number {
+    checkInteger(pid, 'pid', 1, 0x7fffffff)
+    return this.#call('pidfd_open', undefined, () => {
+      const { process, descriptors } = this.#parts
+      if (pid !== process.pid)
+        fail('ESRCH', 'no process has this id', `the machine has one process: ${process.pid}`)
+      return descriptors.installNew(new PidFd(pid))
     })
   }
 
-  sendMessage(fd: number, bytes: Uint8Array, descriptors: readonly number[] = []): number {
+  pidfdGetfd(pidfd: number, fd: number): number {
+    checkDescriptor(pidfd)
     checkDescriptor(fd)
-    checkMessage(bytes)
-    if (!Array.isArray(descriptors) || descriptors.length > 253) {
-      invalidArgument('descriptors is no array of 253 descriptors at most')
-    }
-    for (const descriptor of descriptors) checkDescriptor(descriptor)
-    return this.#call('sendmsg', undefined, () => {
-      const files = descriptors.map((descriptor) => this.#parts.descriptors.get(descriptor))
-      return this.#socket(fd).send(bytes, files)
-    })
-  }
-
-  receiveMessage(fd: number, bytes: Uint8Array): { byteLength: number; descriptors: number[] } {
-    checkDescriptor(fd)
-    checkMessage(bytes)
-    return this.#call('recvmsg', undefined, () => {
-      const message = this.#socket(fd).receive()
-      if (message === undefined) return { byteLength: 0, descriptors: [] }
-      return receiveInto(bytes, message, this.#parts.descriptors)
+    return this.#call('pidfd_getfd', undefined, () => {
+      const { descriptors } = this.#parts
+      if (!(descriptors.get(pidfd) instanceof PidFd)) fail('EBADF', `descriptor ${pidfd} is no process`)
+      return descriptors.install(descriptors.get(fd))
     })
   }
 
@@ -284,16 +319,6 @@ export class FakeKernel implements Kernel {
     }
   }
 
-  /** A descriptor for a file that nobody refers to yet: given back where there is no number left for it. */
-  #install(file: OpenFile): number {
-    file.retain()
-    try {
-      return this.#parts.descriptors.install(file)
-    } finally {
-      file.release()
-    }
-  }
-
   #readFile(fd: number, bytes: Uint8Array, position: number | undefined): number {
     const file = this.#parts.descriptors.get(fd)
     if (file.access === 'write') fail('EBADF', `${file.path} is open for writing only`)
@@ -314,10 +339,5 @@ export class FakeKernel implements Kernel {
   #memFd(fd: number): MemFd {
     const file = this.#parts.descriptors.get(fd)
     return file instanceof MemFd ? file : fail('EINVAL', `${file.path} takes no seals`)
-  }
-
-  #socket(fd: number): SocketEnd {
-    const file = this.#parts.descriptors.get(fd)
-    return file instanceof SocketEnd ? file : fail('ENOTSOCK', `${file.path} is no socket`)
   }
 }

@@ -22,6 +22,8 @@ export abstract class OpenFile {
   readonly waitable: boolean = false
   /** Opened with O_NONBLOCK: what would have to wait is `EAGAIN`. */
   nonBlocking = false
+  /** Opened with O_SYNC or O_DSYNC. */
+  synchronous = false
   #references = 0
 
   constructor(
