@@ -13,6 +13,7 @@ import { kernelFiles } from './suites/kernel-files'
 import { kernelMemory } from './suites/kernel-memory'
 import { kernelMessages } from './suites/kernel-messages'
 import { kernelPin } from './suites/kernel-pin'
+import { kernelSockets } from './suites/kernel-sockets'
 import { pciDrivers, pciDriversWithoutIommu } from './suites/pci-drivers'
 import { sgChunks } from './suites/sg-chunks'
 import { sgMapping } from './suites/sg-mapping'
@@ -51,6 +52,7 @@ const suites = {
     kernelPin,
     kernelEvents,
     kernelMessages,
+    kernelSockets,
     vfioErrnos,
     vfioRandom,
     vfioOpen,
