@@ -1,4 +1,6 @@
 export type { FakeClock, ScheduledEvent } from './clock'
+export type { HeapOptions } from './dma-buf/heaps'
+export type { FakeFence, FakeImporter, ImportOptions } from './dma-buf/importer'
 export type { PlannedFailure } from './fault-plan'
 export type { DmaFault } from './iommu/dma-path'
 export { type AddDeviceOptions, createFakeMachine, type FakeMachine } from './machine'

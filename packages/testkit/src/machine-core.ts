@@ -1,6 +1,8 @@
 import { DmaError } from '@linux-dma/native'
 import { checkOptionNames } from './arguments'
 import type { VirtualClock } from './clock'
+import { addContiguousHeap, type HeapOptions } from './dma-buf/heaps'
+import { type FakeImporter, type ImportOptions, importDmaBuf } from './dma-buf/importer'
 import { invalidArgument, SystemFailure, systemError } from './errors'
 import type { PlannedFailure } from './fault-plan'
 import type { DmaFault } from './iommu/dma-path'
@@ -68,6 +70,16 @@ export class FakeMachineCore implements FakeMachine {
   registerUio(info: UioInfo): FakeUio {
     return this.#administer('uio_register_device', info?.name, () =>
       registerUio(info, this.#parts.registerParts),
+    )
+  }
+
+  addHeap(name: string, options: HeapOptions): void {
+    addContiguousHeap(name, options, this.#parts.kernelParts)
+  }
+
+  importDmaBuf(fd: number, options: ImportOptions = {}): FakeImporter {
+    return this.#administer('dma_buf_get', undefined, () =>
+      importDmaBuf(fd, options, this.#parts.kernelParts),
     )
   }
 

@@ -28,6 +28,8 @@ export interface FakeMachineOptions {
   memlockLimit?: number
   /** RLIMIT_NOFILE. 1024 by default. */
   openFileLimit?: number
+  /** Bytes of memory, as /proc/meminfo tells: what DMA-BUF heaps have to give. 4 GiB by default. */
+  memory?: number
   /** 2 MiB pages in the pool. 0 by default. */
   hugePages?: number
   /** Release of the kernel, as uname(2) tells it. '6.12.0' by default. Below 6.9, uio_dmem_genirq shows bus addresses. */
@@ -54,6 +56,7 @@ const defaults: CheckedOptions = {
   capabilities: undefined,
   memlockLimit: 8 * 1024 * 1024,
   openFileLimit: 1024,
+  memory: 4 * 2 ** 30,
   hugePages: 0,
   kernelRelease: '6.12.0',
   uioDmaMemory: 'none',
@@ -71,6 +74,7 @@ export function checkMachineOptions(options: FakeMachineOptions): CheckedOptions
   checkUioDmaMemory(checked.uioDmaMemory)
   checkKernelRelease(checked.kernelRelease)
   checkInteger(checked.dmaEntryLimit, 'dmaEntryLimit', 0, 0xffffffff)
+  checkInteger(checked.memory, 'memory', 0)
   checkInteger(checked.hugePages, 'hugePages', 0, 65536)
   return checked
 }

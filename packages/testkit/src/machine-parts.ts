@@ -1,5 +1,5 @@
 import { VirtualClock } from './clock'
-import type { DmaBufParts } from './dma-buf/dma-buf-parts'
+import { type HeapParts, mountSystemHeap } from './dma-buf/heaps'
 import { mountUdmabuf } from './dma-buf/udmabuf-device'
 import { FaultPlan } from './fault-plan'
 import { FileSystem } from './fs/file-system'
@@ -19,6 +19,7 @@ import { type CheckedOptions, checkKernelRelease, checkUioDmaMemory } from './ma
 import { AddressSpace } from './memory/address-space'
 import { FrameAllocator } from './memory/frames'
 import { HugePages, mountHugePages } from './memory/huge-pages'
+import { MachineMemory } from './memory/machine-memory'
 import type { StorageMirror } from './memory/storage'
 import type { SlotParts } from './models/attached-model'
 import { busWindow } from './pci/bar-layout'
@@ -45,6 +46,8 @@ export function assembleMachine(options: CheckedOptions) {
   mountDescriptors(fs, descriptors)
   mountHugePages(fs, kernelParts.hugePages)
   mountUdmabuf(fs, kernelParts)
+  mountSystemHeap(kernelParts)
+  kernelParts.memory.mount(fs)
   const ports = new PortSpace()
   mountPorts(fs, process, ports)
   const vfio = makeVfio(options, kernelParts)
@@ -56,7 +59,7 @@ export function assembleMachine(options: CheckedOptions) {
   const { faults, log } = slots
   return {
     ...{ kernel, clock, random, waiters, descriptors, fs, process, open, faultPlan },
-    ...{ faults, log, warnings, vfio, ...buses, registerParts },
+    ...{ faults, log, warnings, vfio, ...buses, registerParts, kernelParts },
     setKernelRelease: (release: string) => {
       kernelParts.kernelRelease = checkKernelRelease(release)
     },
@@ -76,6 +79,8 @@ function makeKernelParts(options: CheckedOptions) {
   const random = createRandom(options.seed)
   const clock = new VirtualClock(options.autoAdvance)
   const fs = new FileSystem(process)
+  const frames = new FrameAllocator(random)
+  const hugePages = new HugePages(options.hugePages)
   return {
     kernelRelease: options.kernelRelease,
     random,
@@ -85,15 +90,16 @@ function makeKernelParts(options: CheckedOptions) {
     waiters: new Waiters(clock),
     descriptors: new DescriptorTable(process),
     addressSpace: new AddressSpace(),
-    frames: new FrameAllocator(random),
-    hugePages: new HugePages(options.hugePages),
+    frames,
+    hugePages,
+    memory: new MachineMemory(options.memory, frames, hugePages),
     mirrors: new Set<StorageMirror>(),
     dmaBufNumbers: { inode: 0, fenceContext: 0 },
     open: new Set(),
     faultPlan: new FaultPlan(),
     ioUring: new IoUringSwitch(fs),
     warnings: [],
-  } satisfies KernelParts & DmaBufParts & { random: unknown; kernelRelease: string }
+  } satisfies KernelParts & HeapParts & { random: unknown; kernelRelease: string }
 }
 
 type MadeParts = ReturnType<typeof makeKernelParts>

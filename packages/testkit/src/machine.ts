@@ -1,5 +1,7 @@
 import type { Kernel } from '@linux-dma/native'
 import type { FakeClock } from './clock'
+import type { HeapOptions } from './dma-buf/heaps'
+import type { FakeImporter, ImportOptions } from './dma-buf/importer'
 import type { PlannedFailure } from './fault-plan'
 import type { DmaFault } from './iommu/dma-path'
 import { FakeMachineCore } from './machine-core'
@@ -59,6 +61,24 @@ export interface FakeMachine {
    * ```
    */
   registerUio(info: UioInfo): FakeUio
+  /**
+   * Adds a DMA-BUF heap of contiguous memory that is set aside for it (CMA): `/dev/dma_heap/NAME`. The heap `system` is there
+   * from the start.
+   * @throws `DMA_INVALID_ARGUMENT`
+   */
+  addHeap(name: string, options: HeapOptions): void
+  /**
+   * Imports the dma-buf behind a descriptor into a device, as a display or a GPU does it: it sees the bytes, and can hold back
+   * the CPU by fences.
+   * @throws `DMA_INVALID_ARGUMENT`; `EBADF`; `EINVAL` for what is no dma-buf
+   * @example
+   * ```ts
+   * const display = machine.importDmaBuf(buffer.fd)
+   * const fence = display.addFence('read')
+   * machine.clock.schedule(16, () => fence.signal())
+   * ```
+   */
+  importDmaBuf(fd: number, options?: ImportOptions): FakeImporter
   /**
    * Pulls a device out without asking: registers read as ones, nothing it does has an effect, and what is open of it in sysfs
    * answers `ENODEV`.

@@ -8,12 +8,14 @@ export class BufferMemory {
   /** Neighbours joined. */
   readonly #pieces: readonly MemoryRange[]
   readonly #mirrors: Set<StorageMirror>
+  readonly #onRelease: () => void
   /** What the program maps of several pieces: there as long as anybody looks at it. */
   #mirror: Mirror | undefined
 
-  constructor(pieces: readonly MemoryRange[], mirrors: Set<StorageMirror>) {
+  constructor(pieces: readonly MemoryRange[], mirrors: Set<StorageMirror>, onRelease: () => void = () => {}) {
     this.#pieces = join(pieces)
     this.#mirrors = mirrors
+    this.#onRelease = onRelease
     this.byteLength = pieces.reduce((sum, piece) => sum + piece.byteLength, 0)
     for (const { storage } of this.#pieces) storage.pin()
   }
@@ -29,6 +31,7 @@ export class BufferMemory {
   release(): void {
     this.#mirror?.remove()
     for (const { storage } of this.#pieces) storage.unpin()
+    this.#onRelease()
   }
 
   #makeMirror(): Mirror {

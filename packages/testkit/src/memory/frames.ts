@@ -59,6 +59,12 @@ export class FrameAllocator {
     return this.#make(byteLength, firstFrame, undefined, true, () => this.lowMemory.give(firstFrame))
   }
 
+  /** Bytes that are given out, in base pages. */
+  get baseBytes(): number {
+    const base = this.#storages.filter(({ hugePageSize: huge }) => huge === undefined)
+    return base.reduce((sum, { byteLength }) => sum + wholePages(byteLength), 0)
+  }
+
   #make(
     byteLength: number,
     firstFrame: number,
