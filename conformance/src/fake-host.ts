@@ -1,5 +1,7 @@
 import { dmaBitMask } from '@linux-dma/core'
+import { bindDriver } from '@linux-dma/pci'
 import { createFakeMachine, E1000Device, EduDevice } from '@linux-dma/testkit'
+import { fakeDmaBufImporter } from './dma-buf-importer-fake'
 import { fakeUio } from './fake-uio'
 import type { Host } from './host'
 import { NvmeController } from './nvme-controller'
@@ -17,14 +19,16 @@ const iommus: Partial<Record<MachineKind, 'off' | 'passthrough'>> = {
   'no-iommu': 'off',
   'uio-drivers': 'off',
   'pass-through': 'passthrough',
+  'dma-buf': 'passthrough',
 }
 
 /** A fake machine with what the suites need. */
 export function fakeHost(kind: MachineKind): Host {
   // By physical address the device has to reach the machine's memory, which begins at 4 GiB.
-  const bits = kind === 'no-iommu' || kind === 'pass-through' ? 40 : 28
+  const bits = ['no-iommu', 'pass-through', 'dma-buf'].includes(kind) ? 40 : 28
   const iommu = iommus[kind] ?? 'on'
   const machine = eduMachine({ iommu, interruptRemapping: kind !== 'no-remapping' }, bits)
+  if (kind === 'dma-buf') bindDriver(WIDE_EDU, 'vfio-pci', { kernel: machine.kernel })
   return {
     name: 'fake',
     kernel: machine.kernel,
@@ -46,6 +50,7 @@ export function fakeHost(kind: MachineKind): Host {
         }
       }
     },
+    importDmaBuf: (fd) => fakeDmaBufImporter(machine, fd),
     asUser: async (scenario, { ownsGroup, memlockBytes }) => {
       const user = eduMachine({ uid: 1000, memlockLimit: memlockBytes })
       if (ownsGroup) user.chown(groupPath(user.kernel, EDU), 1000)

@@ -1,4 +1,5 @@
 import type { Kernel } from '@linux-dma/core'
+import type { DmaBufImporter } from './dma-buf-importer'
 import type { ScenarioName, ScenarioOutcome } from './scenarios'
 
 /** The part of a test runner that the suites use: vitest's and node:test's both fit. */
@@ -35,7 +36,10 @@ export interface Host {
   readonly edu: string
   /** Address bits that the edu device's DMA engine drives. */
   readonly eduAddressBits: number
-  /** PCI address of another edu device, bound to nothing, whose DMA engine drives all address bits. */
+  /**
+   * PCI address of another edu device, whose DMA engine drives all address bits: on the machine `dma-buf` bound to vfio-pci in
+   * a group of its own, on the others to nothing.
+   */
   readonly wideEdu: string
   readonly uio: UioHost
   /** PCI address of an NVMe controller that is bound to vfio-pci: a 64-bit BAR, MSI-X, a reset. */
@@ -53,6 +57,8 @@ export interface Host {
     scenario: ScenarioName,
     options: { ownsGroup: boolean; memlockBytes: number },
   ): Promise<ScenarioOutcome>
+  /** Imports a dma-buf into a device that is none of the packages'. Where the host has one: on the machine `dma-buf`. */
+  importDmaBuf(fd: number): DmaBufImporter
   /** Runs a JavaScript module in a process of its own, where the host has processes. */
   readonly runProcess?: (source: string, options?: ProcessOptions) => Promise<ProcessOutcome>
   /** Runs a program of the lab's, where there is one: `lab/programs`, on the machine `dma-buf`. */

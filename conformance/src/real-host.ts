@@ -3,6 +3,7 @@ import { chownSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { linuxKernel } from '@linux-dma/core'
+import { realDmaBufImporter } from './dma-buf-importer-real'
 import type { Host, ProcessOptions, ProcessOutcome } from './host'
 import { groupPath } from './raw-vfio'
 import { realUio } from './real-uio'
@@ -49,6 +50,7 @@ export function realHost(): Host {
         chownSync(node, 0, 0)
       }
     },
+    importDmaBuf: (fd) => realDmaBufImporter(kernel, fd),
     runProgram: run,
     async runProcess(source, options) {
       // Beside this file, so that the packages resolve from it.

@@ -2,6 +2,8 @@ import type { Host, Runner } from './host'
 import { dmaAlloc } from './suites/dma-alloc'
 import { dmaBounce } from './suites/dma-bounce'
 import { dmaBounceDirect } from './suites/dma-bounce-direct'
+import { dmaBufFences } from './suites/dma-buf-fences'
+import { dmaBufPeer } from './suites/dma-buf-peer'
 import { dmaBufRaw } from './suites/dma-buf-raw'
 import { dmaDirect } from './suites/dma-direct'
 import { dmaPhysical } from './suites/dma-physical'
@@ -89,7 +91,7 @@ const suites = {
   /** An IOMMU, and a UIO core that allocates DMA memory, as the patch of 2008 has it. */
   'uio-dma-memory': [uioDmaMemory],
   /** An IOMMU that lets every device pass, both edu devices under VFIO, an importer of dma-bufs, programs in C. */
-  'dma-buf': [dmaBufRaw],
+  'dma-buf': [dmaBufRaw, dmaBufPeer, dmaBufFences],
 } satisfies Record<string, readonly Suite[]>
 
 export type MachineKind = keyof typeof suites
