@@ -29,6 +29,9 @@ export interface Exporter {
   readonly wantsBegin: boolean
   /** O_ACCMODE of the buffer: 3 for neither reading nor writing. */
   readonly accessMode: number
+  /** What it does beside where an access of the CPU begins and ends: `access` is the DMA_BUF_SYNC_… bits of it. */
+  beginCpuAccess?(access: number): void
+  endCpuAccess?(access: number): void
   /** Bytes of each piece that an importing device gets. */
   segments(byteLength: number): number[]
 }
@@ -117,10 +120,12 @@ export class DmaBuf extends OpenFile {
     const usage = accessIn(flags & ~DMA_BUF_SYNC_END)
     if (ends) {
       if (this.exporter.wantsBegin && !this.#began) fail('EINVAL', 'END comes before any START')
+      this.exporter.endCpuAccess?.(flags & DMA_BUF_SYNC_RW)
       return 0
     }
     this.#began = true
     this.#waitFor(usage)
+    this.exporter.beginCpuAccess?.(flags & DMA_BUF_SYNC_RW)
     return 0
   }
 
