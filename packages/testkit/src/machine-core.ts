@@ -20,6 +20,8 @@ import type { PlatformDeviceOptions } from './platform/bus'
 import type { Random } from './prng'
 import type { Capability } from './process'
 import { leakReport } from './quiescence'
+import type { FakeUDmaBuf } from './u-dma-buf/driver'
+import type { UDmaBufParameters } from './u-dma-buf/parameters'
 import type { UioInfo } from './uio/info'
 import { type FakeUio, registerUio } from './uio/register'
 import type { UioDmaMemory } from './uio/uio-class'
@@ -81,6 +83,10 @@ export class FakeMachineCore implements FakeMachine {
     return this.#administer('dma_buf_get', undefined, () =>
       importDmaBuf(fd, options, this.#parts.kernelParts),
     )
+  }
+
+  addUDmaBuf(options: UDmaBufParameters): FakeUDmaBuf {
+    return this.#administer('insmod', options?.name, () => this.#parts.uDmaBufs.add(options))
   }
 
   removeDevice(model: DeviceModel): void {

@@ -27,6 +27,7 @@ import { PciBus } from './pci/bus'
 import { PlatformBus } from './platform/bus'
 import { createRandom } from './prng'
 import { FakeProcess } from './process'
+import { UDmaBufDriver } from './u-dma-buf/driver'
 import { UioPciGeneric } from './uio/pci-generic'
 import { UioDmemGenirq, UioPdrvGenirq } from './uio/platform-drivers'
 import type { RegisterParts } from './uio/register'
@@ -56,10 +57,11 @@ export function assembleMachine(options: CheckedOptions) {
   mountIomem(fs, process, frames, () => [...buses.pci.ranges(), ...buses.platform.ranges()])
   const { open, faultPlan } = kernelParts
   const kernel = new FakeKernel(kernelParts)
+  const uDmaBufs = new UDmaBufDriver({ ...kernelParts, log: slots.log })
   const { faults, log } = slots
   return {
     ...{ kernel, clock, random, waiters, descriptors, fs, process, open, faultPlan },
-    ...{ faults, log, warnings, vfio, ...buses, registerParts, kernelParts },
+    ...{ faults, log, warnings, vfio, ...buses, registerParts, kernelParts, uDmaBufs },
     setKernelRelease: (release: string) => {
       kernelParts.kernelRelease = checkKernelRelease(release)
     },

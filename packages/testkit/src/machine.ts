@@ -11,6 +11,8 @@ import type { LogEntry } from './pci/function'
 import type { PlatformDeviceOptions } from './platform/bus'
 import type { Random } from './prng'
 import type { Capability } from './process'
+import type { FakeUDmaBuf } from './u-dma-buf/driver'
+import type { UDmaBufParameters } from './u-dma-buf/parameters'
 import type { UioInfo } from './uio/info'
 import type { FakeUio } from './uio/register'
 import type { UioDmaMemory } from './uio/uio-class'
@@ -79,6 +81,16 @@ export interface FakeMachine {
    * ```
    */
   importDmaBuf(fd: number, options?: ImportOptions): FakeImporter
+  /**
+   * Has the kernel module u-dma-buf make a buffer, and loads that where it is the first: `/dev/udmabuf0`. It can be unbound and bound
+   * again in sysfs.
+   * @throws `DMA_INVALID_ARGUMENT`; `ENOMEM` where no memory in one piece lies below so many address bits
+   * @example
+   * ```ts
+   * const { dmaAddress } = machine.addUDmaBuf({ size: 1 << 20, dmaMaskBits: 28, dmaCoherent: false })
+   * ```
+   */
+  addUDmaBuf(options: UDmaBufParameters): FakeUDmaBuf
   /**
    * Pulls a device out without asking: registers read as ones, nothing it does has an effect, and what is open of it in sysfs
    * answers `ENODEV`.
