@@ -15,6 +15,7 @@ describe('errors of system calls', () => {
   it('have a name even where libuv knows none', () => {
     expect(systemError(-71, { syscall: 'ioctl' }).code).toBe('EPROTO')
     expect(systemError(-42, { syscall: 'ioctl' }).code).toBe('ENOMSG')
+    expect(systemError(-77, { syscall: 'ioctl' }).code).toBe('EBADFD')
     expect(systemError(-524, { syscall: 'ioctl' })).toMatchObject({ code: 'E524', errno: -524 })
   })
 

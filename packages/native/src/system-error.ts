@@ -19,9 +19,14 @@ interface NativeError extends Error {
   path?: string
 }
 
+/** What Node.js has no name for, and drivers answer. */
+const LINUX_ONLY = new Map<number, [code: string, text: string]>([
+  [-77, ['EBADFD', 'file descriptor in bad state']],
+])
+
 /** The error's name and text: of libuv's list, as in Node's own errors; of Linux's where libuv has none. */
 function describe(errno: number): [code: string, text: string] {
-  const known = getSystemErrorMap().get(errno)
+  const known = getSystemErrorMap().get(errno) ?? LINUX_ONLY.get(errno)
   if (known !== undefined) return known
   const name = Object.entries(constants.errno).find(([, value]) => value === -errno)?.[0]
   return name === undefined ? [`E${-errno}`, `errno ${-errno}`] : [name, name]
