@@ -13,8 +13,8 @@ import {
   type UdmabufOptions,
   type UdmabufSizeOptions,
 } from './options'
-import { checkPieces, nameOfPiece, type Piece, sizeOf } from './pieces'
-import { assertMemfd } from './refusal'
+import { checkPieces, type Piece, sizeOf } from './pieces'
+import { assertMemfds } from './refusal'
 
 /** What `createUdmabuf()` does, by an open device. */
 export function createWith(device: UdmabufDevice, options: UdmabufOptions): DmaBuf {
@@ -49,9 +49,7 @@ function ofNewMemory(device: UdmabufDevice, options: UdmabufSizeOptions): DmaBuf
 
 function ofPieces(device: UdmabufDevice, options: UdmabufMemoryOptions | UdmabufListOptions): DmaBuf {
   const pieces = checkPieces(listOf(options), device.kernel)
-  pieces.forEach((piece, index) => {
-    if (!piece.memory) assertMemfd(device.kernel, piece, nameOfPiece(pieces, index))
-  })
+  assertMemfds(device.kernel, pieces, ({ memory }) => memory === undefined)
   return counted(options.budget, sizeOf(pieces), () => make(device, pieces, options))
 }
 

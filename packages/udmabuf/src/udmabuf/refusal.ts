@@ -1,5 +1,5 @@
 import { DmaError, isDmaError, type Kernel } from '@linux-dma/core'
-import { F_SEAL_FUTURE_WRITE, F_SEAL_SHRINK, F_SEAL_WRITE } from '@linux-dma/native'
+import { F_SEAL_FUTURE_WRITE, F_SEAL_SHRINK, F_SEAL_WRITE, type FileDescriptor } from '@linux-dma/native'
 import { accessOf, readDescriptorInfo } from '../dma-buf/info'
 import { raiseLimit, readLimits } from './limits'
 import { nameOfPiece, type Piece, sizeOf } from './pieces'
@@ -7,11 +7,30 @@ import { nameOfPiece, type Piece, sizeOf } from './pieces'
 const MEBIBYTE = 1024 * 1024
 
 /**
- * Looks at the memfds that somebody else keeps before the kernel does, whose answer to most of what may be wrong is EINVAL.
+ * Looks at memfds before the kernel does, whose answer to most of what may be wrong is EINVAL: once at each, for the piece
+ * that goes furthest in it.
  * @throws DMA_NOT_MEMFD, DMA_NOT_SEALED, DMA_SEALED, DMA_RANGE; DMA_READ_ONLY where the kernel would make a writable buffer of
  *   memory that its owner gave for reading
  */
-export function assertMemfd(kernel: Kernel, { fd, offset, size }: Piece, of: string): void {
+export function assertMemfds(
+  kernel: Kernel,
+  pieces: readonly Piece[],
+  wanted: (piece: Piece) => boolean = () => true,
+): void {
+  const furthest = new Map<FileDescriptor, number>()
+  for (const [index, piece] of pieces.entries()) {
+    if (!wanted(piece)) continue
+    const known = pieces[furthest.get(piece.fd) ?? index]!
+    if (endOf(piece) >= endOf(known)) furthest.set(piece.fd, index)
+  }
+  for (const index of furthest.values()) assertMemfd(kernel, pieces[index]!, nameOfPiece(pieces, index))
+}
+
+function endOf({ offset, size }: Piece): number {
+  return offset + size
+}
+
+function assertMemfd(kernel: Kernel, { fd, offset, size }: Piece, of: string): void {
   const seals = sealsOf(kernel, fd, of)
   if ((seals & F_SEAL_SHRINK) === 0) {
     throw new DmaError(
@@ -44,9 +63,7 @@ export function explainRefusal(kernel: Kernel, error: unknown, pieces: readonly 
   if (!isDmaError(error, 'EINVAL') && !isDmaError(error, 'EBADFD')) return error
   try {
     assertLimits(kernel, pieces, error)
-    for (const [index, piece] of pieces.entries()) {
-      assertMemfd(kernel, piece, nameOfPiece(pieces, index))
-    }
+    assertMemfds(kernel, pieces)
   } catch (reason) {
     return reason
   }
