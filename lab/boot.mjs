@@ -6,11 +6,12 @@ import { runGuest } from './virtual-machine.mjs'
  * Boots a guest and runs a task in it. On a busy host the emulator can trip over a kernel that patches its own code while it
  * boots: a guest whose kernel crashed before anything of ours ran in it is booted once more, and that is said.
  * @param {import('./session.mjs').Session} session
+ * @param {import('./virtual-machine.mjs').Machine} machine
  * @param {import('./virtual-machine.mjs').Task} task
  * @param {string} prefix of the name of its scratch directory
  * @returns {Promise<import('./virtual-machine.mjs').GuestOutcome>}
  */
-export async function bootAndRun({ machine, scratch, say }, task, prefix) {
+export async function bootAndRun({ scratch, say }, machine, task, prefix) {
   const first = await runOnce()
   const crash = crashWhileBooting(first)
   if (crash === undefined) return first

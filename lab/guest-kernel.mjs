@@ -5,8 +5,17 @@ import { Apt, kernelSuite, unpackPackage } from './apt.mjs'
 import { cached, inScratchDirectory } from './cache.mjs'
 import { LabError } from './lab-error.mjs'
 
-/** Debian's kernels for virtual machines: small, and with VFIO, UIO, udmabuf and dma-heaps in them. */
-const packagePattern = '^linux-image-6[.][0-9.]+[^ ]*-cloud-amd64-unsigned$'
+/** @typedef {import('./machine-kinds.mjs').Flavour} Flavour */
+
+/**
+ * The names of Debian's kernels of a flavour. Both have VFIO, UIO, udmabuf and dma-heaps.
+ * @type {Readonly<Record<Flavour, RegExp>>}
+ */
+const versions = {
+  'cloud-amd64': /^6[.][0-9.]+[^ ]*-cloud-amd64$/,
+  // Without the flavours that have another word before it.
+  amd64: /^6[.][0-9.]+[^ -]*-amd64$/,
+}
 
 /**
  * @typedef {object} GuestKernel
@@ -25,32 +34,33 @@ const packagePattern = '^linux-image-6[.][0-9.]+[^ ]*-cloud-amd64-unsigned$'
 /**
  * Gives the kernel to boot: the one asked for, else the newest in the cache, else Debian's newest.
  * @param {string} cache
- * @param {Pick<import('./arguments.mjs').LabOptions, 'kernelPackages' | 'update'>} options
+ * @param {Pick<import('./arguments.mjs').LabOptions, 'kernelPackages' | 'update'> & { flavour: Flavour }} options
  * @param {(line: string) => void} say
  * @returns {Promise<GuestKernel>}
  */
-export async function findGuestKernel(cache, { kernelPackages, update }, say) {
+export async function findGuestKernel(cache, { kernelPackages, update, flavour }, say) {
   const directory = join(cache, 'kernels')
   mkdirSync(directory, { recursive: true })
   const given = kernelPackages.map((file) => resolve(file))
   if (given.length > 0) return kernelFromPackages(directory, given)
-  const newest = newestName(readdirSync(directory).filter((name) => name.startsWith('kernel-')))
+  const newest = newestName(kernelsOf(flavour, readdirSync(directory), 'kernel-'))
   if (newest && !update) return describe(join(directory, newest))
-  const kernel = describe(await fetchKernel(cache, directory, say))
+  const kernel = describe(await fetchKernel(cache, flavour, directory, say))
   removeKernelsWithoutHeaders(directory)
   return kernel
 }
 
-/** @param {string} cache @param {string} directory @param {(line: string) => void} say */
-function fetchKernel(cache, directory, say) {
+/** @param {string} cache @param {Flavour} flavour @param {string} directory @param {(line: string) => void} say */
+function fetchKernel(cache, flavour, directory, say) {
   return inScratchDirectory(join(cache, 'apt'), async (aptDirectory) => {
     const apt = new Apt(aptDirectory)
     say("looking for Debian's newest kernel")
     apt.update()
-    const name = newestName(apt.search(packagePattern))
+    const found = apt.search(`^linux-image-6[.].*-${flavour}-unsigned$`)
+    const name = newestName(kernelsOf(flavour, found, 'linux-image-', '-unsigned'))
     if (!name)
       throw apt.notFound(
-        `linux-image-6.*-cloud-amd64-unsigned, in ${kernelSuite} or the machine's own release`,
+        `linux-image-6.*-${flavour}-unsigned, in ${kernelSuite} or the machine's own release`,
       )
     const version = name.replace(/^linux-image-|-unsigned$/g, '')
     return cached(join(directory, `kernel-${version}`), (scratch) => {
@@ -116,6 +126,23 @@ function findHeaders(root, version) {
   if (!existsSync(join(build, 'Module.symvers'))) return undefined
   const common = readdirSync(sources).find((name) => /^linux-headers-.*-common$/.test(name))
   return common === undefined ? undefined : { build, source: join(sources, common) }
+}
+
+/**
+ * Picks the names that are of a flavour.
+ * @param {Flavour} flavour
+ * @param {readonly string[]} names
+ * @param {string} before what stands before the version
+ * @param {string} [after] and behind it
+ * @returns {string[]}
+ */
+export function kernelsOf(flavour, names, before, after = '') {
+  return names.filter(
+    (name) =>
+      name.startsWith(before) &&
+      name.endsWith(after) &&
+      versions[flavour].test(name.slice(before.length, name.length - after.length)),
+  )
 }
 
 /**

@@ -8,8 +8,8 @@ import { listLibraries } from './elf-libraries.mjs'
 import { LabError } from './lab-error.mjs'
 import { stockModules } from './machine-kinds.mjs'
 
-/** How many images of some 100 MB the cache keeps: a few versions of Node on one machine. */
-const keptImages = 3
+/** How many images of some 100 MB the cache keeps: a few versions of Node, and of kernels. */
+const keptImages = 4
 
 /**
  * Gives the part of the guest's first file system that changes seldom, from the cache if it is there: busybox, this

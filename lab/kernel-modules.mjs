@@ -27,7 +27,7 @@ const kernelSources = [
 const folders = ['.', 'dma-memory']
 
 /** How many builds the cache keeps: a few kernels, a few states of the sources. */
-const keptBuilds = 3
+const keptBuilds = 4
 
 /**
  * Gives the kernel modules that Debian does not have, as files of the guest, from the cache if they are there.

@@ -1,8 +1,14 @@
 import { LabError } from './lab-error.mjs'
 
 /**
+ * @typedef {'cloud-amd64' | 'amd64'} Flavour which of Debian's kernels: the small one for virtual machines, or the one of
+ *   most machines, three times as large
+ */
+
+/**
  * @typedef {object} MachineKind one of the machines that there are to boot
  * @property {string} name as conformance names it
+ * @property {Flavour} flavour of its kernel
  * @property {boolean} interruptRemapping
  * @property {readonly string[]} append further words of the kernel's command line
  * @property {readonly Binding[]} bindings
@@ -47,6 +53,7 @@ const boundToVfio = ['1234:11e8', '1b36:0005', '1b36:0010', '8086:100e'].map((de
 
 /** @type {Omit<MachineKind, 'name'>} */
 const stock = {
+  flavour: 'cloud-amd64',
   interruptRemapping: true,
   append: [],
   bindings: boundToVfio,
@@ -86,6 +93,8 @@ export const machineKinds = [
   {
     name: 'dma-buf',
     ...stock,
+    // The small one was built without sync files.
+    flavour: 'amd64',
     // One buffer for devices under VFIO, and for one under UIO, which has physical addresses.
     append: ['iommu=pt'],
     bindings: [{ device: '1234:11e8', driver: 'vfio-pci', which: 'every' }],

@@ -27,6 +27,11 @@ describe('a machine', () => {
     }
   })
 
+  it('has the small kernel, unless that lacks something', () => {
+    const others = machineKinds.filter(({ flavour }) => flavour !== 'cloud-amd64')
+    expect(others.map(({ name, flavour }) => [name, flavour])).toEqual([['dma-buf', 'amd64']])
+  })
+
   it('has one UIO core', () => {
     for (const { modules } of machineKinds) {
       expect(modules.filter((module) => /^(uio|uio_dma_mem)( |$)/.test(module))).toHaveLength(1)
@@ -46,6 +51,11 @@ describe('optionsFor', () => {
       every('1234:11e8', 'uio_pci_generic'),
     ])
     expect(found).toContainEqual(first('1b36:0010', 'vfio-pci'))
+  })
+
+  it('binds both edu where both are to share a buffer', () => {
+    expect(bindings([], findKind('dma-buf'))).toEqual([every('1234:11e8', 'vfio-pci')])
+    expect(bindings(['--bind', '1234:11e8=none'], findKind('dma-buf'))).toEqual([])
   })
 
   it('binds what is asked for where nothing is bound else', () => {

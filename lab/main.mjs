@@ -1,19 +1,13 @@
 import { tmpdir } from 'node:os'
 import { help, parseLabArguments } from './arguments.mjs'
 import { bundleScript } from './bundle.mjs'
-import { cacheDirectory } from './cache.mjs'
-import { findGuestKernel } from './guest-kernel.mjs'
-import { baseImage } from './initramfs.mjs'
-import { buildModules } from './kernel-modules.mjs'
-import { LabError, obtain, unavailable } from './lab-error.mjs'
-import { kindsFor } from './machine-kinds.mjs'
+import { LabError, unavailable } from './lab-error.mjs'
+import { prepareMachines } from './machines.mjs'
 import { packagePayload } from './payload.mjs'
-import { buildPrograms } from './programs.mjs'
 import { runScript } from './run-script.mjs'
 import { runShell } from './run-shell.mjs'
 import { runSuite } from './run-suite.mjs'
 import { makeScratchDirectory } from './scratch.mjs'
-import { findTools } from './tools.mjs'
 import { listWorkspaces, repository } from './workspace.mjs'
 
 /**
@@ -51,39 +45,15 @@ async function start(options) {
   }
   const workspaces = listWorkspaces(repository)
   const script = options.run ? await bundleScript(options.run.file) : undefined
-  const machine = await prepareMachine(options)
+  const machineOf = await prepareMachines(options, say)
   const payload = packagePayload(workspaces)
 
   // Short: the path of a Unix socket may have no more than 107 bytes.
   const scratch = makeScratchDirectory(tmpdir(), 'linux-dma-lab-').path
-  const session = { machine, payload, options, scratch, say }
+  const session = { machineOf, payload, options, scratch, say }
   if (options.mode === 'shell') return runShell(session)
   if (script && options.run) return runScript(session, script, options.run.arguments)
   return runSuite(session, workspaces)
-}
-
-/**
- * @param {import('./arguments.mjs').LabOptions} options
- * @returns {Promise<import('./virtual-machine.mjs').Machine>}
- */
-async function prepareMachine(options) {
-  const cache = cacheDirectory()
-  const parts = await obtain(
-    'the emulator or the kernel',
-    'apt-get install qemu-system-x86 busybox-static, or bring the network up for the first run',
-    async () => {
-      const { emulator, busybox } = await findTools(cache, say)
-      const kernel = await findGuestKernel(cache, options, say)
-      return { emulator, busybox, kernel, baseImage: await baseImage(cache, { kernel, busybox }) }
-    },
-  )
-  // Most machines do without: what they take is not asked for then.
-  const kinds = kindsFor(options)
-  return {
-    ...parts,
-    builtModules: kinds.some((kind) => kind.builtModules) ? await buildModules(cache, { ...parts, say }) : [],
-    builtPrograms: kinds.some((kind) => kind.builtPrograms) ? await buildPrograms(cache, { say }) : [],
-  }
 }
 
 /** What the lab itself has to say goes to standard error: standard output is the guest's. @param {string} line */

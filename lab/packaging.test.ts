@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { moduleFormat } from './bundle.mjs'
 import { cached, prune } from './cache.mjs'
 import { parseLdd } from './elf-libraries.mjs'
-import { newestName } from './guest-kernel.mjs'
+import { kernelsOf, newestName } from './guest-kernel.mjs'
 import { packagePayload } from './payload.mjs'
 import { quote } from './plan.mjs'
 import { listPrograms } from './suite.mjs'
@@ -150,6 +150,18 @@ describe('small things', () => {
       newestName(['linux-image-6.12.9+deb12', 'linux-image-6.12.95+deb12', 'linux-image-6.1.170']),
     ).toContain('.95')
     expect(newestName([])).toBeUndefined()
+  })
+
+  it('tells kernels of one flavour from those of others', () => {
+    const flavours = ['amd64', 'cloud-amd64', 'rt-amd64'].map(
+      (flavour) => `linux-image-6.12.95+deb12-${flavour}-unsigned`,
+    )
+    const names = [...flavours, 'linux-image-6.1.0-47-amd64-unsigned', 'linux-image-6.12.95+deb12-amd64-dbg']
+    const found = (['amd64', 'cloud-amd64'] as const).map((flavour) =>
+      kernelsOf(flavour, names, 'linux-image-', '-unsigned'),
+    )
+    expect(found).toEqual([[flavours[0]], [flavours[1]]])
+    expect(kernelsOf('amd64', ['kernel-6.12.95+deb12-amd64', 'given-1'], 'kernel-')).toHaveLength(1)
   })
 
   it('reads libraries and the loader, not the virtual one', () => {

@@ -12,14 +12,15 @@ import { nodeCommand } from './suite.mjs'
  */
 export async function runScript(session, script, words) {
   const { payload } = session
-  const options = optionsFor(session.options, session.options.machine ?? defaultKind)
+  const kind = session.options.machine ?? defaultKind
+  const options = optionsFor(session.options, kind)
   const job = { id: 'script', directory: '/app/run', command: nodeCommand(script.path, ...words) }
   const onBytes = (/** @type {'output' | 'errors'} */ stream, /** @type {Uint8Array} */ bytes) => {
     const target = stream === 'output' ? process.stdout : process.stderr
     target.write(Uint8Array.from(bytes))
   }
   const task = { jobs: [job], payload: [...payload, script], options, onBytes }
-  const outcome = await bootAndRun(session, task, 'script-')
+  const outcome = await bootAndRun(session, session.machineOf(kind), task, 'script-')
   printKernelLog(session, outcome)
   const failure = judgeGuest(session, outcome)
   if (failure) throw failure

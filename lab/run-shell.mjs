@@ -9,8 +9,9 @@ import { runGuest } from './virtual-machine.mjs'
  * @returns {Promise<number>}
  */
 export async function runShell(session) {
-  const { machine, payload, scratch, say } = session
-  const options = optionsFor(session.options, session.options.machine ?? defaultKind)
+  const { machineOf, payload, scratch, say } = session
+  const kind = session.options.machine ?? defaultKind
+  const options = optionsFor(session.options, kind)
   say('the packages are in /app; "poweroff" or ctrl-A x ends the guest')
   const { columns = 80, rows = 24 } = process.stdout
   const environment = {
@@ -19,7 +20,8 @@ export async function runShell(session) {
     COLUMNS: String(columns),
     LINES: String(rows),
   }
-  const outcome = await runGuest(machine, { jobs: [], payload, options, environment, shell: true }, scratch)
+  const task = { jobs: [], payload, options, environment, shell: true }
+  const outcome = await runGuest(machineOf(kind), task, scratch)
   printKernelLog(session, outcome)
   if (outcome.failure) throw new LabError(`the guest could not be set up: ${outcome.failure}`)
   if (outcome.timedOut) throw timeLimitError(options)

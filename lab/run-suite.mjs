@@ -14,7 +14,7 @@ import { listPrograms, runOnFake } from './suite.mjs'
  * @returns {Promise<number>} 0 only if everything passed, on both
  */
 export async function runSuite(session, workspaces) {
-  const { machine, say } = session
+  const { say } = session
   const programs = listPrograms(workspaces)
   if (programs.length === 0) {
     throw new LabError('there is nothing to run: conformance and examples are not built', {
@@ -22,12 +22,12 @@ export async function runSuite(session, workspaces) {
     })
   }
 
-  const name = `Linux ${machine.kernel.version}`
   const totals = { passed: 0, failed: 0, skipped: 0 }
   let passed = true
   for (const kind of kindsFor(session.options)) {
     const own = programs.filter((program) => program.machine === kind)
     if (own.length === 0) continue
+    const name = `Linux ${session.machineOf(kind).kernel.version}`
     say(`machine '${kind.name}': running ${own.map(({ title }) => title).join(', ')} on ${name}`)
     const rows = await runPrograms(session, own, kind, name)
     for (const [verdict, number] of Object.entries(count(rows))) {
@@ -50,7 +50,7 @@ async function runPrograms(session, programs, kind, name) {
   const { payload } = session
   const options = optionsFor(session.options, kind)
   const task = { jobs: programs.map(({ real }) => real), payload, options }
-  const outcome = await bootAndRun(session, task, `${kind.name}-`)
+  const outcome = await bootAndRun(session, session.machineOf(kind), task, `${kind.name}-`)
   printKernelLog(session, outcome)
   const failure = judgeGuest(session, outcome)
 

@@ -3,7 +3,7 @@ import { LabError } from './lab-error.mjs'
 
 /**
  * @typedef {object} Session what every way to use the lab starts from
- * @property {import('./virtual-machine.mjs').Machine} machine
+ * @property {(kind: import('./machine-kinds.mjs').MachineKind) => import('./virtual-machine.mjs').Machine} machineOf
  * @property {import('./cpio.mjs').ArchiveEntry[]} payload the packages
  * @property {import('./arguments.mjs').LabOptions} options
  * @property {string} scratch an empty directory
