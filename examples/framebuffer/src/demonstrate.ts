@@ -9,16 +9,14 @@ import type { StartConsumer } from './start-consumer'
 /**
  * Has frames drawn here and taken by a consumer, and says what came out. It knows neither whether the kernel it is given is
  * a real one, nor where the consumer runs.
- * @throws FRAMEBUFFER_PEER_GONE, with how the consumer ended; what the producer throws
+ * @throws FRAMEBUFFER_FRAMES; FRAMEBUFFER_PEER_GONE, with how the consumer ended; what the producer throws
  */
 export async function demonstrate(
   kernel: Kernel,
   startConsumer: StartConsumer,
   { frames, print }: { frames: number; print: (line: string) => void },
 ): Promise<void> {
-  if (!Number.isInteger(frames) || frames < 1 || frames > MOST_FRAMES) {
-    throw new DmaError('FRAMEBUFFER_FRAMES', `${frames} frames are not 1 to ${MOST_FRAMES}`)
-  }
+  checkFrames(frames)
   const before = kernel.live()
   await run(kernel, startConsumer, frames, print)
   print(`tear-free   ${frames} frames: both stamps of every line, and every checksum, were right`)
@@ -27,6 +25,12 @@ export async function demonstrate(
   const mappings = after.mappings - before.mappings
   print(`shutdown    ${descriptors} descriptors and ${mappings} mappings left`)
   if (descriptors !== 0 || mappings !== 0) throw new DmaError('FRAMEBUFFER_LEAK', 'something was left open')
+}
+
+/** @throws FRAMEBUFFER_FRAMES for what is no number of frames that can be told apart */
+export function checkFrames(frames: number): number {
+  if (Number.isInteger(frames) && frames >= 1 && frames <= MOST_FRAMES) return frames
+  throw new DmaError('FRAMEBUFFER_FRAMES', `${frames} is no number of frames: 1 to ${MOST_FRAMES}`)
 }
 
 async function run(

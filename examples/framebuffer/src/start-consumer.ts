@@ -12,10 +12,15 @@ import { encodePng, type Picture } from './png'
  */
 export type StartConsumer = (socket: number) => Promise<string | undefined>
 
+/** Where the picture of a frame is saved. */
+export function pictureFile(output: string, number: number): string {
+  return path.join(output, `frame-${String(number).padStart(4, '0')}.png`)
+}
+
 /** Consumes until the producer has ended; the pictures go to a folder. The socket stays the caller's. */
 export function consumeInto(output: string, kernel: Kernel, socket: number): Promise<void> {
   const save = (picture: Picture, number: number) =>
-    writeFileSync(path.join(output, `frame-${String(number).padStart(4, '0')}.png`), encodePng(picture))
+    writeFileSync(pictureFile(output, number), encodePng(picture))
   return consume(new Channel(kernel, socket, 'producer'), save)
 }
 
