@@ -88,6 +88,20 @@ export function rawAllocate(kernel: Kernel, allocation: RawAllocation): number {
   }
 }
 
+/** Whether the kernel makes sync files: not every configuration has CONFIG_SYNC_FILE. */
+export function hasSyncFiles(kernel: Kernel): boolean {
+  const memfd = kernel.memfd('conformance', { byteLength: kernel.pageSize })
+  const buffer = rawCreate(kernel, { fd: memfd, size: kernel.pageSize })
+  try {
+    kernel.ioctl(buffer, DMA_BUF_IOCTL_EXPORT_SYNC_FILE, new Uint8Array(8))
+    return true
+  } catch (error) {
+    return (error as { code?: string }).code !== 'ENOTTY'
+  } finally {
+    for (const fd of [buffer, memfd]) kernel.close(fd)
+  }
+}
+
 /** A text as C has it. */
 export function cString(text: string): Uint8Array {
   return new TextEncoder().encode(`${text}\0`)

@@ -2,6 +2,7 @@ import type { Host, Runner } from './host'
 import { dmaAlloc } from './suites/dma-alloc'
 import { dmaBounce } from './suites/dma-bounce'
 import { dmaBounceDirect } from './suites/dma-bounce-direct'
+import { dmaBufErrnos } from './suites/dma-buf-errnos'
 import { dmaBufFences } from './suites/dma-buf-fences'
 import { dmaBufPeer } from './suites/dma-buf-peer'
 import { dmaBufRaw } from './suites/dma-buf-raw'
@@ -19,6 +20,9 @@ import { kernelSockets } from './suites/kernel-sockets'
 import { pciDrivers, pciDriversWithoutIommu } from './suites/pci-drivers'
 import { sgChunks } from './suites/sg-chunks'
 import { sgMapping } from './suites/sg-mapping'
+import { udmabufCreate } from './suites/udmabuf-create'
+import { udmabufErrnos } from './suites/udmabuf-errnos'
+import { udmabufLife } from './suites/udmabuf-life'
 import { uioDiscovery, uioDiscoveryDrivers } from './suites/uio-discovery'
 import { uioDmaDirect } from './suites/uio-dma-direct'
 import { uioDmaMemory } from './suites/uio-dma-memory'
@@ -91,7 +95,7 @@ const suites = {
   /** An IOMMU, and a UIO core that allocates DMA memory, as the patch of 2008 has it. */
   'uio-dma-memory': [uioDmaMemory],
   /** An IOMMU that lets every device pass, both edu devices under VFIO, an importer of dma-bufs, programs in C. */
-  'dma-buf': [dmaBufRaw, dmaBufPeer, dmaBufFences],
+  'dma-buf': [dmaBufRaw, dmaBufPeer, dmaBufFences, udmabufCreate, udmabufLife, udmabufErrnos, dmaBufErrnos],
 } satisfies Record<string, readonly Suite[]>
 
 export type MachineKind = keyof typeof suites
