@@ -11,7 +11,7 @@ import {
 import type { Host, Runner } from '../host'
 import { refusal, withoutLeaks } from '../with-device'
 
-/** Processes that know each other by a path: bytes and descriptors go both ways, one is taken without being sent. */
+/** Processes that know each other by name: bytes and descriptors go both ways, one is taken without being sent. */
 const twoProcesses = `
   import assert from 'node:assert/strict'
   import { spawn } from 'node:child_process'
@@ -25,50 +25,66 @@ const twoProcesses = `
     return { text: new TextDecoder().decode(bytes.subarray(0, byteLength)), descriptors }
   }
   const send = (fd, text, descriptors) => kernel.sendMessage(fd, new TextEncoder().encode(text), descriptors)
-  const first = (fd) => { const bytes = new Uint8Array(1); kernel.read(fd, bytes, 0); return bytes[0] }
-  const [, file, path] = process.argv
-  if (path !== undefined) {
-    const socket = kernel.connect(path)
-    const { descriptors } = await receive(socket)
-    kernel.write(descriptors[0], new Uint8Array([first(descriptors[0]) + 1]), 0)
-    const kept = kernel.memfd('kept', { byteLength: 4096 })
-    kernel.write(kept, new Uint8Array([77]), 0)
-    const given = kernel.memfd('given', { byteLength: 4096 })
-    kernel.write(given, new Uint8Array([88]), 0)
-    send(socket, String(kept), [given])
-    // What is never read by this side is told to the other one.
-    await new Promise(() => setInterval(() => {}, 1000))
+  const holding = (value) => {
+    const fd = kernel.memfd('holds ' + value, { byteLength: 4096 })
+    kernel.write(fd, new Uint8Array([value]), 0)
+    return fd
   }
-  for (const name of ['/tmp/linux-dma-two-' + process.pid, '\\0linux-dma-two-' + process.pid]) {
-    const listener = kernel.listen(name)
-    // An argument has no NUL in it.
-    const child = spawn(process.execPath, ['-e', \`process.argv[2] = \${JSON.stringify(name)}; import(\${JSON.stringify(file)})\`, file], { stdio: 'inherit' })
-    const process_ = kernel.pidfdOpen(child.pid)
+  const valueOf = (fd) => { const bytes = new Uint8Array(1); kernel.read(fd, bytes, 0); return bytes[0] }
+  const [, file, parent] = process.argv
+  const namesOf = (pid) => ['/tmp/linux-dma-two-' + pid, '\\0linux-dma-two-' + pid]
+  async function answer(name) {
+    const socket = kernel.connect(name)
+    const { descriptors: [memory] } = await receive(socket)
+    kernel.write(memory, new Uint8Array([valueOf(memory) + 1]), 0)
+    send(socket, String(holding(77)), [holding(88)])
+  }
+  async function exchange(listener, child) {
     await kernel.poll(listener, POLLIN)
     const socket = kernel.accept(listener)
-    const memory = kernel.memfd('shared', { byteLength: 4096 })
-    kernel.write(memory, new Uint8Array([41]), 0)
+    const memory = holding(41)
     send(socket, 'take', [memory])
     const { text, descriptors } = await receive(socket)
-    assert.deepEqual([first(memory), first(descriptors[0])], [42, 88])
-    const taken = kernel.pidfdGetfd(process_, Number(text))
-    assert.equal(first(taken), 77)
-    assert.throws(() => kernel.pidfdGetfd(process_, 9999), { code: 'EBADF' })
+    assert.deepEqual([valueOf(memory), ...descriptors.map(valueOf)], [42, 88])
+    const taken = kernel.pidfdGetfd(child, Number(text))
+    assert.equal(valueOf(taken), 77)
+    assert.throws(() => kernel.pidfdGetfd(child, 9999), { code: 'EBADF' })
     send(socket, 'never read')
-    child.kill('SIGKILL')
-    await kernel.poll(process_, POLLIN)
-    await new Promise((resolve) => child.once('exit', resolve))
+    for (const fd of [memory, ...descriptors]) kernel.close(fd)
+    return { socket, taken, number: Number(text) }
+  }
+  function afterTheEnd(child, { socket, taken, number }) {
     assert.throws(() => kernel.receiveMessage(socket, new Uint8Array(1)), { code: 'ECONNRESET' })
     assert.throws(() => send(socket, 'late'), { code: 'EPIPE' })
-    assert.throws(() => kernel.pidfdGetfd(process_, Number(text)), { code: 'ESRCH' })
-    assert.throws(() => kernel.pidfdOpen(child.pid), { code: 'ESRCH' })
+    assert.throws(() => kernel.pidfdGetfd(child, number), { code: 'ESRCH' })
     // What was taken outlives its process.
-    assert.equal(first(taken), 77)
-    for (const fd of [listener, process_, socket, memory, ...descriptors, taken]) kernel.close(fd)
-    if (name.startsWith('/')) kernel.unlink(name)
+    assert.equal(valueOf(taken), 77)
+    kernel.close(socket)
+    kernel.close(taken)
   }
-  assert.deepEqual(kernel.live().descriptors, 0)
-  console.log('shared')
+  async function main() {
+    const names = namesOf(process.pid)
+    const listeners = names.map((name) => kernel.listen(name))
+    const running = spawn(process.execPath, [file, String(process.pid)], { stdio: 'inherit' })
+    const child = kernel.pidfdOpen(running.pid)
+    const exchanged = []
+    for (const listener of listeners) exchanged.push(await exchange(listener, child))
+    running.kill('SIGKILL')
+    await kernel.poll(child, POLLIN)
+    await new Promise((resolve) => running.once('exit', resolve))
+    for (const one of exchanged) afterTheEnd(child, one)
+    assert.throws(() => kernel.pidfdOpen(running.pid), { code: 'ESRCH' })
+    for (const fd of [child, ...listeners]) kernel.close(fd)
+    kernel.unlink(names[0])
+    assert.equal(kernel.live().descriptors, 0)
+    console.log('shared')
+  }
+  if (parent === undefined) await main()
+  else {
+    for (const name of namesOf(parent)) await answer(name)
+    // Until it is killed.
+    setInterval(() => {}, 1000)
+  }
 `
 
 /** Descriptors of one's own, sockets with a name, processes. */

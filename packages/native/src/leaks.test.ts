@@ -26,6 +26,8 @@ function growthOf(cycle: string, { blocks = 4, cycles = 25_000, turnEvery = 0 } 
     const counter = kernel.eventfd()
     const one = new Uint8Array(new BigUint64Array([1n]).buffer)
     const bytes = new Uint8Array(8)
+    const path = '/tmp/linux-dma-leaks-' + process.pid
+    const name = '\\0' + path
     const cycle = () => { ${cycle} }
     const block = async () => {
       for (let index = 1; index <= ${cycles}; index++) {
@@ -109,9 +111,28 @@ describe('100,000 cycles leave nothing behind', () => {
       for (const fd of [...kernel.receiveMessage(right, bytes).descriptors, left, right]) kernel.close(fd)`,
     ],
     [
+      'sockets with a name',
+      `const listener = kernel.listen(name)
+      const near = kernel.connect(name)
+      const far = kernel.accept(listener)
+      kernel.sendMessage(near, one, [near])
+      for (const fd of [...kernel.receiveMessage(far, bytes).descriptors, near, far, listener]) kernel.close(fd)`,
+    ],
+    [
+      'sockets with a file',
+      'const fd = kernel.listen(path); kernel.close(kernel.connect(path)); kernel.close(fd); kernel.unlink(path)',
+    ],
+    [
+      'descriptors of others',
+      `const fd = kernel.pidfdOpen(process.pid)
+      for (const own of [fd, kernel.pidfdGetfd(fd, memory), kernel.duplicate(memory)]) kernel.close(own)`,
+    ],
+    [
       'failed calls',
       `codeOf(() => kernel.open('/nowhere', 0))
-      codeOf(() => kernel.mmap(memory, { byteLength: 1 << 30 }))`,
+      codeOf(() => kernel.mmap(memory, { byteLength: 1 << 30 }))
+      codeOf(() => kernel.connect(name))
+      codeOf(() => kernel.listen('/nowhere/at/all'))`,
     ],
   ])('of %s', (_, cycle) => expectNothing(growthOf(cycle)), 60_000)
 

@@ -35,6 +35,12 @@ describe('limits', () => {
       '(() => { const ends = kernel.socketPair(); return () => ends.forEach((fd) => kernel.close(fd)) })()',
       'socketpair',
     ],
+    ['(() => { const fd = kernel.duplicate(0); return () => kernel.close(fd) })()', 'fcntl(F_DUPFD_CLOEXEC)'],
+    ['(() => { const fd = kernel.pidfdOpen(process.pid); return () => kernel.close(fd) })()', 'pidfd_open'],
+    [
+      "(() => { const fd = kernel.listen('\\0' + process.hrtime.bigint()); return () => kernel.close(fd) })()",
+      'socket',
+    ],
   ])('says how to raise the number of descriptors: %#', (acquire, syscall) => {
     const error = exhaust(acquire, { shell: 'ulimit -n 64' })
     expect(error).toMatchObject({ code: 'EMFILE', errno: -24, syscall })

@@ -19,9 +19,10 @@ interface NativeError extends Error {
   path?: string
 }
 
-/** What Node.js has no name for, and drivers answer. */
+/** What Node.js has no name for, and Linux answers. */
 const LINUX_ONLY = new Map<number, [code: string, text: string]>([
   [-77, ['EBADFD', 'file descriptor in bad state']],
+  [-109, ['ETOOMANYREFS', 'too many references']],
 ])
 
 /** The error's name and text: of libuv's list, as in Node's own errors; of Linux's where libuv has none. */

@@ -32,6 +32,16 @@ describe('files of the system', () => {
     expect(kernel.readLink(join(folder, 'link'))).toBe('../elsewhere')
   })
 
+  it('are taken away, a name at a time', () => {
+    const path = join(folder, 'taken')
+    writeFileSync(path, '')
+    kernel.unlink(path)
+    expect(kernel.list(folder)).not.toContain('taken')
+    expect(thrownBy(() => kernel.unlink(path))).toMatchObject({ code: 'ENOENT', syscall: 'unlink', path })
+    expect(thrownBy(() => kernel.unlink(folder)).code).toMatch(/EISDIR|EPERM/)
+    expect(thrownBy(() => kernel.unlink('')).code).toBe('DMA_INVALID_ARGUMENT')
+  })
+
   it('have errors with the call and the path', () => {
     const path = join(folder, 'missing')
     for (const call of [

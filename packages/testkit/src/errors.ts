@@ -34,7 +34,7 @@ const errnos = {
   EADDRINUSE: [98, 'address already in use'],
   ECONNRESET: [104, 'connection reset by peer'],
   ENOTCONN: [107, 'socket is not connected'],
-  ETOOMANYREFS: [109, 'ETOOMANYREFS'],
+  ETOOMANYREFS: [109, 'too many references'],
   ECONNREFUSED: [111, 'connection refused'],
 } as const satisfies Record<string, readonly [number, string]>
 

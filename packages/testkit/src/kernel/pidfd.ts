@@ -16,6 +16,10 @@ export class PidFd extends OpenFile {
     return [`Pid:\t${this.pid}`, `NSpid:\t${this.pid}`]
   }
 
+  override reopen(): OpenFile {
+    return new PidFd(this.pid)
+  }
+
   override pollMask(): number {
     return 0
   }
