@@ -2,12 +2,38 @@ import { DmaError, type MemoryMapping } from '@linux-dma/native'
 import { rangeOf, type ViewRange } from '../checks/view-range'
 import type { DmaMemory } from './memory'
 
-/** Which memory a buffer belongs to, so that a view that went through other hands is still recognised. */
-const owners = /* @__PURE__ */ new WeakMap<ArrayBufferLike, DmaMemory>()
+/** Where in an ArrayBuffer memory has its bytes. */
+interface Owner {
+  readonly memory: DmaMemory
+  readonly start: number
+  readonly end: number
+}
 
-/** Notes that a buffer shows a piece of DMA memory. @internal */
-export function noteOwner(buffer: ArrayBufferLike, memory: DmaMemory): void {
-  owners.set(buffer, memory)
+/**
+ * Which memory a buffer belongs to, so that a view that went through other hands is still recognised: newest last. There are several
+ * only where a kernel shows mappings of the same pages in one ArrayBuffer, as a fake one has to.
+ */
+const owners = /* @__PURE__ */ new WeakMap<ArrayBufferLike, readonly Owner[]>()
+
+/** Notes that bytes are those of DMA memory. @internal */
+export function noteOwner({ buffer, byteOffset, byteLength }: Uint8Array, memory: DmaMemory): void {
+  const others = (owners.get(buffer) ?? []).filter((owner) => !owner.memory.closed)
+  owners.set(buffer, [...others, { memory, start: byteOffset, end: byteOffset + byteLength }])
+}
+
+/** Of several, the smallest that has all of a view; one of the same size that was noted later. */
+function ownerOf({ buffer, byteOffset, byteLength }: ViewRange): DmaMemory | undefined {
+  const all = owners.get(buffer)
+  if (all === undefined || all.length === 1) return all?.[0]?.memory
+  let best = all.at(-1)!
+  let size = Number.POSITIVE_INFINITY
+  for (const owner of all) {
+    if (owner.memory.closed || byteOffset < owner.start || byteOffset + byteLength > owner.end) continue
+    if (owner.end - owner.start > size) continue
+    best = owner
+    size = owner.end - owner.start
+  }
+  return best.memory
 }
 
 /** One more mapping of DMA memory into this process. */
@@ -60,7 +86,7 @@ export function bufferOf(view: ArrayBufferView): { memory: DmaMemory | undefined
     })
   }
   const range = rangeOf(view)
-  const memory = owners.get(range.buffer)
+  const memory = ownerOf(range)
   memory?.assertOpen()
   const window = memory ? undefined : windows.get(range.buffer)
   if (window) return inWindow(window, range)

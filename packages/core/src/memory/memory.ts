@@ -59,7 +59,7 @@ export class DmaMemory implements Disposable {
     this.#fd = fd
     this.#mapping = new ProcessMapping(kernel, fd, mapping)
     this.#pins = new MemoryPins(kernel, () => this.#mapping.own, hugePageSize)
-    noteOwner(mapping.bytes.buffer, this)
+    noteOwner(mapping.bytes, this)
     watchForLeak(this, `${this.byteLength} bytes of DMA memory`, kernel)
   }
 
