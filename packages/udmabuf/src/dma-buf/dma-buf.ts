@@ -8,15 +8,7 @@ import {
   watchForLeak,
 } from '@linux-dma/core'
 import { type FileDescriptor, type Kernel, POLLIN, POLLOUT } from '@linux-dma/native'
-import {
-  type BufferAccess,
-  bytesOf,
-  DMA_BUF_IOCTL_EXPORT_SYNC_FILE,
-  DMA_BUF_IOCTL_IMPORT_SYNC_FILE,
-  SYNC_END,
-  SYNC_START,
-  syncFileArgument,
-} from '../abi'
+import { type BufferAccess, bytesOf, SYNC_END, SYNC_START, syncFileArgument } from '../abi'
 import type { DmaBufBudget } from './budget'
 import { assertBufferAccess, bracket, sync } from './cpu-access'
 import { pollShared } from './fence-poll'
@@ -25,6 +17,7 @@ import { type DmaBufMapOptions, mapRange } from './map-range'
 import { DmaBufMapping } from './mapping'
 import { setName } from './name'
 import { SyncFile } from './sync-file'
+import { syncFileRequest } from './sync-file-request'
 
 /** What a buffer was made of, where that is known here. */
 export interface DmaBufOrigin {
@@ -196,24 +189,19 @@ export class DmaBuf implements Disposable {
   /**
    * The work of devices that an access has to wait for, as a sync file: to be waited for, or given to a driver that waits.
    * Mirrors DMA_BUF_IOCTL_EXPORT_SYNC_FILE.
-   * @throws DMA_CLOSED, DMA_INVALID_ARGUMENT; ENOTTY before Linux 6.0; EMFILE
+   * @throws DMA_CLOSED, DMA_INVALID_ARGUMENT; ENOTTY before Linux 6.0 and without CONFIG_SYNC_FILE; EMFILE
    */
   exportSyncFile(access: BufferAccess): SyncFile {
     assertBufferAccess(access)
     const view = syncFileArgument(access, -1)
-    this.kernel.ioctl(
-      this.fd,
-      DMA_BUF_IOCTL_EXPORT_SYNC_FILE,
-      bytesOf(view),
-      'DMA_BUF_IOCTL_EXPORT_SYNC_FILE',
-    )
+    syncFileRequest(this.kernel, this.fd, 'DMA_BUF_IOCTL_EXPORT_SYNC_FILE', bytesOf(view))
     return new SyncFile(this.kernel, view.getInt32(4, true))
   }
 
   /**
    * Makes others wait for the work of a sync file before they use the buffer: work that reads it, or writes it. Mirrors
    * DMA_BUF_IOCTL_IMPORT_SYNC_FILE. The sync file stays the caller's.
-   * @throws DMA_CLOSED, DMA_INVALID_ARGUMENT; ENOTTY before Linux 6.0
+   * @throws DMA_CLOSED, DMA_INVALID_ARGUMENT; ENOTTY before Linux 6.0 and without CONFIG_SYNC_FILE
    */
   importSyncFile(syncFile: SyncFile, access: BufferAccess): void {
     assertBufferAccess(access)
@@ -223,12 +211,7 @@ export class DmaBuf implements Disposable {
       })
     }
     const view = syncFileArgument(access, syncFile.fd)
-    this.kernel.ioctl(
-      this.fd,
-      DMA_BUF_IOCTL_IMPORT_SYNC_FILE,
-      bytesOf(view),
-      'DMA_BUF_IOCTL_IMPORT_SYNC_FILE',
-    )
+    syncFileRequest(this.kernel, this.fd, 'DMA_BUF_IOCTL_IMPORT_SYNC_FILE', bytesOf(view))
   }
 
   /** The same buffer with a descriptor and a life of its own. @throws DMA_CLOSED; EMFILE */
