@@ -98,7 +98,8 @@ export const machineKinds = [
     // One buffer for devices under VFIO, and for one under UIO, which has physical addresses.
     append: ['iommu=pt'],
     bindings: [{ device: '1234:11e8', driver: 'vfio-pci', which: 'every' }],
-    modules: [...stockModules, 'lab_dma_buf'],
+    // The buffer lies where the edu device of 28 address bits reaches it.
+    modules: [...stockModules, 'lab_dma_buf', 'lab_u_dma_buf udmabuf0=1048576 dma_mask_bit=28'],
     builtModules: true,
     builtPrograms: true,
   },

@@ -6,6 +6,7 @@ import { dmaBufErrnos } from './suites/dma-buf-errnos'
 import { dmaBufFences } from './suites/dma-buf-fences'
 import { dmaBufPeer } from './suites/dma-buf-peer'
 import { dmaBufRaw } from './suites/dma-buf-raw'
+import { dmaBufSyncFiles } from './suites/dma-buf-sync-files'
 import { dmaDirect } from './suites/dma-direct'
 import { dmaPhysical } from './suites/dma-physical'
 import { dmaPool } from './suites/dma-pool'
@@ -95,7 +96,16 @@ const suites = {
   /** An IOMMU, and a UIO core that allocates DMA memory, as the patch of 2008 has it. */
   'uio-dma-memory': [uioDmaMemory],
   /** An IOMMU that lets every device pass, both edu devices under VFIO, an importer of dma-bufs, programs in C. */
-  'dma-buf': [dmaBufRaw, dmaBufPeer, dmaBufFences, udmabufCreate, udmabufLife, udmabufErrnos, dmaBufErrnos],
+  'dma-buf': [
+    dmaBufRaw,
+    dmaBufPeer,
+    dmaBufFences,
+    dmaBufSyncFiles,
+    udmabufCreate,
+    udmabufLife,
+    udmabufErrnos,
+    dmaBufErrnos,
+  ],
 } satisfies Record<string, readonly Suite[]>
 
 export type MachineKind = keyof typeof suites

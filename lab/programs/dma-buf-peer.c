@@ -15,7 +15,6 @@
  *   heap NAME SIZE     allocates a buffer of its own
  *   name TEXT          names the buffer
  *   send TEXT          sends the buffer, with these bytes beside it
- *   drop               closes the buffer, and keeps what is mapped
  *   wait               until the other side has closed
  *   kill               ends this process by SIGKILL
  */
@@ -245,12 +244,6 @@ static void name_buffer(char **words)
 	printf("name: %s\n", words[0]);
 }
 
-static void drop_buffer(char **words)
-{
-	close(buffer);
-	printf("drop: %d\n", buffer);
-}
-
 static void end_by_signal(char **words)
 {
 	kill(getpid(), SIGKILL);
@@ -270,7 +263,6 @@ static const struct verb {
 	{ "heap", 2, allocate },
 	{ "name", 1, name_buffer },
 	{ "send", 1, send_buffer },
-	{ "drop", 0, drop_buffer },
 	{ "wait", 0, wait_for_end },
 	{ "kill", 0, end_by_signal },
 };

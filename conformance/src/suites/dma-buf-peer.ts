@@ -21,6 +21,7 @@ const titles = {
   child: 'shares with another Node.js process over a path, both ways',
   descriptor: 'gives a buffer to a child by inheritance alone',
   worker: 'shares with a worker, by a message',
+  punched: 'keeps another process from punching holes into its memory, where that was sealed',
   taken: 'has a buffer taken by a process that may trace it',
 }
 
@@ -233,6 +234,24 @@ export function dmaBufPeer({ describe, it, skip }: Runner, host: Host): void {
     it(titles.worker, () =>
       withoutLeaks(host, async () => {
         assert.deepEqual(linesOf(await runProcess(dmaBufPrograms.worker)), ['the worker wrote 88'])
+      }),
+    )
+
+    it(titles.punched, () =>
+      withoutLeaks(host, async () => {
+        using memory = allocateDmaMemory({ byteLength: page, kernel })
+        const punch = async () => {
+          const path = `/proc/${process.pid}/fd/${memory.fd}`
+          return linesOf(await runProgram('dma-buf-raw', ['punch', path, '0', '4096']))
+        }
+        using open = createUdmabuf({ memory, seal: false, kernel })
+        memory.bytes[0] = 5
+        assert.deepEqual(await punch(), ['punch\tOK(0)'])
+        assert.deepEqual([memory.bytes[0], ...bytesOf(open, 0, 1)], [0, 5], 'they have come apart')
+        using sealed = createUdmabuf({ memory, kernel })
+        memory.bytes[0] = 6
+        assert.deepEqual(await punch(), ['punch\tEPERM'])
+        assert.deepEqual([memory.bytes[0], ...bytesOf(sealed, 0, 1)], [6, 6])
       }),
     )
 
