@@ -1,4 +1,4 @@
-import { DmaError, isDmaError } from '@linux-dma/core'
+import { DmaError, explain, isDmaError } from '@linux-dma/core'
 import type { FileDescriptor, Kernel } from '@linux-dma/native'
 import { ACCESS_BITS, type BufferAccess, DMA_BUF_IOCTL_SYNC, SYNC_END, SYNC_START } from '../abi'
 import type { DmaBuf } from './dma-buf'
@@ -21,7 +21,8 @@ export function sync(kernel: Kernel, fd: FileDescriptor, argument: Uint8Array): 
       return
     } catch (error) {
       // A wait for a fence that was interrupted: the kernel's documentation says to ask again.
-      if (!isDmaError(error, 'EINTR') && !isDmaError(error, 'EAGAIN')) throw error
+      if (isDmaError(error, 'EINTR') || isDmaError(error, 'EAGAIN')) continue
+      throw argument === SYNC_END ? explain(error, { EINVAL: neverBegun }) : error
     }
   }
 }
@@ -70,6 +71,22 @@ function quietly(step: () => void): void {
   } catch {
     // The error at hand matters more than this one.
   }
+}
+
+/** What a udmabuf means by it: heaps do not mind. */
+function neverBegun() {
+  return {
+    message: 'an access to the dma-buf ends that never began',
+    hint: 'beginCpuAccess() first, or cpuAccess(), which does both',
+  }
+}
+
+/** @throws DMA_INVALID_ARGUMENT for what is no function */
+export function assertUse(use: unknown): void {
+  if (typeof use === 'function') return
+  throw new DmaError('DMA_INVALID_ARGUMENT', `cpuAccess: ${typeof use} is no function`, {
+    hint: "cpuAccess('read', (bytes) => …)",
+  })
 }
 
 /** @throws DMA_INVALID_ARGUMENT for what is no access */

@@ -10,7 +10,7 @@ import {
 import { type FileDescriptor, type Kernel, POLLIN, POLLOUT } from '@linux-dma/native'
 import { type BufferAccess, bytesOf, SYNC_END, SYNC_START, syncFileArgument } from '../abi'
 import type { DmaBufBudget } from './budget'
-import { assertBufferAccess, bracket, sync } from './cpu-access'
+import { assertBufferAccess, assertUse, bracket, sync } from './cpu-access'
 import { pollShared } from './fence-poll'
 import { type DmaBufInfo, readInfo } from './info'
 import { type DmaBufMapOptions, mapRange } from './map-range'
@@ -146,6 +146,7 @@ export class DmaBuf implements Disposable {
    */
   cpuAccess<Result>(access: BufferAccess, use: (bytes: Uint8Array) => Result): Result {
     this.#assertAccess(access)
+    assertUse(use)
     return bracket(
       this,
       (argument) => sync(this.kernel, this.#fd, argument),
