@@ -15,7 +15,9 @@ const documents = [
   'docs/architecture.md',
   'conformance/README.md',
   'examples/edu-driver/README.md',
+  'examples/framebuffer/README.md',
   'examples/rx-ring/README.md',
+  'examples/share-between-devices/README.md',
   'examples/uio-edu/README.md',
 ]
 

@@ -25,6 +25,8 @@ export async function bundleScript(file) {
     target: 'node20',
     format,
     external: ['@linux-dma/*', '*.node'],
+    // CommonJS that is bundled into a module asks for Node's own modules by a function that modules do not have.
+    ...(format === 'esm' ? { banner: { js: requireForModules } } : {}),
     sourcemap: 'inline',
     logLevel: 'silent',
   })
@@ -32,6 +34,10 @@ export async function bundleScript(file) {
   if (!output) throw new LabError(`${path} gives no output`)
   return { path: `/app/run/${name}`, data: output.contents }
 }
+
+/** No declaration: a script may well have a `require` of its own. */
+const requireForModules =
+  "import { createRequire as createRequireForBundle } from 'node:module'; globalThis.require ??= createRequireForBundle(import.meta.url);"
 
 /** @param {import('esbuild').BuildOptions & { write: false }} options */
 async function build(options) {

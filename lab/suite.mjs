@@ -1,6 +1,8 @@
 import { spawn } from 'node:child_process'
+import { tmpdir } from 'node:os'
 import { defaultKind, findKind, machineKinds } from './machine-kinds.mjs'
-import { e1000Address, eduAddress } from './qemu.mjs'
+import { e1000Address, eduAddress, secondEduAddress } from './qemu.mjs'
+import { makeScratchDirectory } from './scratch.mjs'
 import { findProgram } from './workspace.mjs'
 
 /**
@@ -43,7 +45,12 @@ function conformance({ path, directory }) {
  * @type {Map<string, { words: string[], machine?: string }>}
  */
 const examplesApart = new Map([
+  ['examples/framebuffer', { words: ['--real'] }],
   ['examples/rx-ring', { words: ['--vfio', e1000Address] }],
+  [
+    'examples/share-between-devices',
+    { words: ['--vfio', eduAddress, '--vfio', secondEduAddress], machine: 'dma-buf' },
+  ],
   ['examples/uio-edu', { words: ['--uio', eduAddress], machine: 'pass-through' }],
 ])
 
@@ -70,14 +77,16 @@ export function nodeCommand(...words) {
 }
 
 /**
- * Runs a program on the fake kernel, on this machine.
+ * Runs a program on the fake kernel, on this machine. What it writes among the temporary files goes when it ends.
  * @param {Program} program
  * @param {number} timeoutSeconds 0: no limit
  * @returns {Promise<import('./recorder.mjs').JobOutcome>} the status is undefined if it was ended by a signal
  */
 export function runOnFake({ directory, fake }, timeoutSeconds) {
+  const scratch = makeScratchDirectory(tmpdir(), 'linux-dma-lab-fake-')
   const child = spawn(process.execPath, ['--enable-source-maps', ...fake], {
     cwd: directory,
+    env: { ...process.env, TMPDIR: scratch.path },
     stdio: ['ignore', 'pipe', 'pipe'],
     timeout: timeoutSeconds * 1000,
     killSignal: 'SIGKILL',
@@ -96,6 +105,7 @@ export function runOnFake({ directory, fake }, timeoutSeconds) {
     child.on('error', reject)
     child.on('close', (code) => {
       process.off('exit', kill)
+      scratch.remove()
       resolve({ status: code ?? undefined, output, errors })
     })
   })

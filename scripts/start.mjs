@@ -41,7 +41,7 @@ Each has a README in examples/.`
 
 function runExample(name) {
   build(`./examples/${name}`)
-  if (args.some((arg) => /^--(vfio|uio)/.test(arg))) buildAddon()
+  if (args.some((arg) => /^--(vfio|uio|real)/.test(arg))) buildAddon()
   return run(process.execPath, [path.join(examples, name, 'dist/main.js'), ...args])
 }
 
