@@ -36,6 +36,9 @@ export interface Exporter {
   segments(byteLength: number): number[]
 }
 
+/** Both bits: neither reading nor writing. */
+const O_ACCMODE = 3
+
 const accessOf: readonly FileAccess[] = ['read', 'write', 'read-write', 'write']
 
 /** Memory that is shared by its descriptor: mapped here, and imported by devices (drivers/dma-buf/dma-buf.c). */
@@ -83,6 +86,12 @@ export class DmaBuf extends OpenFile {
   override pollMask(): number {
     const idle = (access: FenceUsage) => this.reservation.pending(access).length === 0
     return (idle('read') ? POLLIN : 0) | (idle('write') ? POLLOUT : 0)
+  }
+
+  override writeAt(bytes: Uint8Array, position: number): number {
+    if (this.exporter.accessMode === O_ACCMODE)
+      fail('EBADF', `${this.path} is open for neither reading nor writing`)
+    return super.writeAt(bytes, position)
   }
 
   override mapMemory({ byteLength, position }: MapRequest): MemoryRange {

@@ -2,7 +2,7 @@ import { O_RDWR, POLLIN, POLLOUT } from '@linux-dma/native'
 import { describe, expect, it } from 'vitest'
 import { outcome } from '../fixtures/outcome'
 import { rawDmaBuf, sync, text } from '../fixtures/raw-dma-buf'
-import { fields, struct } from '../fixtures/raw-vfio'
+import { struct } from '../fixtures/raw-vfio'
 import { createFakeMachine } from '../machine'
 
 const page = 4096
@@ -16,9 +16,13 @@ function shared() {
   const memfd = kernel.memfd('x', { byteLength: 4 * page })
   const buffer = raw.create(udmabuf, [memfd, 0, 2 * page])
   const device = machine.importDmaBuf(buffer, { name: 'display' })
+  /** What is ready before time goes on: 0 for nothing. */
   const polled = async (fd: number, events: number) => {
-    const given = AbortSignal.timeout(5)
-    return kernel.poll(fd, events, { signal: given }).catch(() => 0)
+    const controller = new AbortController()
+    const ready = kernel.poll(fd, events, { signal: controller.signal }).catch(() => 0)
+    await machine.clock.sleep(1)
+    controller.abort()
+    return ready
   }
   return { machine, kernel, raw, memfd, buffer, device, polled, udmabuf }
 }
@@ -154,7 +158,7 @@ describe('sync files', () => {
       ['read', () => kernel.read(file, new Uint8Array(1)), 'EINVAL'],
       ['write', () => kernel.write(file, new Uint8Array(1)), 'EBADF'],
       ['mmap', () => kernel.mmap(file, { byteLength: page, access: 'read' }), 'ENODEV'],
-      ['unknown request', () => kernel.ioctl(file, 0xc0303e07, struct(0n)), 'ENOTTY'],
+      ['unknown request', () => kernel.ioctl(file, 0xc0303e07, new Uint8Array(48)), 'ENOTTY'],
       ['merge NULL', () => raw.call(file, 'SYNC_IOC_MERGE', 0), 'EFAULT'],
       ['merge with a memfd', () => raw.mergeSyncFiles(file, memfd, 'x'), 'ENOENT'],
       [
@@ -238,6 +242,5 @@ it('tells of buffers and sync files that are left', () => {
   expect(() => machine.assertQuiescent()).toThrow(
     new RegExp(`descriptor ${buffer} of dma-buf 1 of udmabuf.*\n.*descriptor ${file} of sync_file`),
   )
-  expect(fields(struct(1)).u32(0)).toBe(1)
   kernel.close(file)
 })

@@ -79,6 +79,11 @@ describe('a heap', () => {
     expect(info(allocate(heap, { fdFlags: O_RDWR })).flags).toBe('02')
     const writeOnly = allocate(heap, { fdFlags: O_WRONLY })
     expect(outcome(() => kernel.mmap(writeOnly, { byteLength: page, access: 'read' }))).toBe('EACCES')
+    expect(outcome(() => kernel.write(writeOnly, new Uint8Array(1)))).toBe('EINVAL')
+    const neither = allocate(heap, { fdFlags: 3 })
+    expect(info(neither).flags).toBe('03')
+    expect(outcome(() => kernel.write(neither, new Uint8Array(1)))).toBe('EBADF')
+    expect(outcome(() => kernel.read(neither, new Uint8Array(1)))).toBe('EBADF')
   })
 
   it('ends at the memory of the machine', () => {

@@ -1,5 +1,6 @@
 import { checkInteger, checkOptionNames, checkText } from '../arguments'
 import { fail, invalidArgument } from '../errors'
+import type { MemoryRange } from '../memory/storage'
 import { DmaBuf } from './dma-buf'
 import type { DmaBufParts } from './dma-buf-parts'
 import { PlainFence } from './fence'
@@ -50,22 +51,25 @@ export function importDmaBuf(descriptor: number, options: ImportOptions, parts: 
 
 class Importer implements FakeImporter {
   readonly #buffer: DmaBuf
-  readonly #memory: ReturnType<DmaBuf['memory']['whole']>
   readonly #timeline: string
   readonly #parts: DmaBufParts
+  /** What it looks at, from when it first does. */
+  #memory: MemoryRange | undefined
   #attached = true
 
   constructor(buffer: DmaBuf, timeline: string, parts: DmaBufParts) {
     this.#buffer = buffer
     this.#timeline = timeline
     this.#parts = parts
-    this.#memory = buffer.memory.whole()
-    this.#memory.storage.retain()
     buffer.retain()
   }
 
   get bytes(): Uint8Array {
     this.#assertAttached()
+    if (this.#memory === undefined) {
+      this.#memory = this.#buffer.memory.whole()
+      this.#memory.storage.retain()
+    }
     const { storage, byteOffset, byteLength } = this.#memory
     return storage.bytes(byteOffset, byteLength)
   }
@@ -87,7 +91,7 @@ class Importer implements FakeImporter {
     return {
       signal: (errno = 0) => {
         checkInteger(errno, 'errno', -4095, 4095)
-        this.#memory.storage.settle()
+        this.#memory?.storage.settle()
         fence.signal(-Math.abs(errno))
       },
     }
@@ -97,8 +101,8 @@ class Importer implements FakeImporter {
     if (!this.#attached) return
     this.#attached = false
     // What the device wrote last is the program's to see.
-    this.#memory.storage.settle()
-    this.#memory.storage.release()
+    this.#memory?.storage.settle()
+    this.#memory?.storage.release()
     this.#buffer.release()
   }
 

@@ -24,6 +24,8 @@ export class TextOpenFile extends OpenFile {
 
   override writeAt(bytes: Uint8Array): number {
     this.#assertThere()
+    // Nothing is nothing done, as sysfs has it.
+    if (bytes.byteLength === 0) return 0
     const write = this.#node.write ?? fail('EIO', `${this.path} cannot be written`)
     write(new TextDecoder().decode(bytes))
     return bytes.byteLength

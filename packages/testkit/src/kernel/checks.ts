@@ -17,6 +17,17 @@ export function checkTransfer(fd: number, bytes: Uint8Array, position: number | 
   if (position !== undefined) checkInteger(position, 'position', 0)
 }
 
+/** What `ioctl` is given besides the descriptor. A request that encodes a size accesses that many bytes. */
+export function checkRequest(request: number, argument: Uint8Array | number | undefined): void {
+  checkInteger(request, 'request', 0, 0xffffffff)
+  if (typeof argument === 'number') checkInteger(argument, 'argument', 0)
+  if (typeof argument === 'number' || argument === undefined) return
+  const size = request >>> 30 === 0 ? 0 : (request >>> 16) & 0x3fff
+  if (checkBytes(argument, 'argument').byteLength < size) {
+    invalidArgument(`argument has ${argument.byteLength} bytes, and the request's number says ${size}`)
+  }
+}
+
 /** What `watch` is given besides the descriptor. */
 export function checkWatch(byteLength: number, listener: WatchListener | undefined): void {
   if (byteLength !== 4 && byteLength !== 8) invalidArgument(`byteLength is ${String(byteLength)}, not 4 or 8`)

@@ -15,7 +15,7 @@ import {
   type Watch,
   type WatchListener,
 } from '@linux-dma/native'
-import { checkBytes, checkInteger, checkOptionNames, checkText } from '../arguments'
+import { checkInteger, checkOptionNames, checkText } from '../arguments'
 import type { VirtualClock } from '../clock'
 import { fail, invalidArgument, SystemFailure, systemError } from '../errors'
 import { readWhole } from '../fs/text-open-file'
@@ -23,7 +23,7 @@ import { FakeMapping } from '../memory/mapping'
 import { MemFd } from '../memory/memfd'
 import { readPagemap } from '../memory/pagemap'
 import { pageSize, settleMirrors } from '../memory/storage'
-import { checkDescriptor, checkTransfer, checkWatch, mapRequest, ownMapping } from './checks'
+import { checkDescriptor, checkRequest, checkTransfer, checkWatch, mapRequest, ownMapping } from './checks'
 import { EventFd } from './eventfd'
 import type { KernelParts } from './kernel-parts'
 import type { FileAccess, MapRequest, OpenFile } from './open-file'
@@ -100,9 +100,7 @@ export class FakeKernel implements Kernel {
 
   ioctl(fd: number, request: number, argument?: Uint8Array | number, name?: string): number {
     checkDescriptor(fd)
-    checkInteger(request, 'request', 0, 0xffffffff)
-    if (typeof argument === 'number') checkInteger(argument, 'argument', 0)
-    else if (argument !== undefined) checkBytes(argument, 'argument')
+    checkRequest(request, argument)
     return this.#call(`ioctl(${name ?? `0x${request.toString(16)}`})`, undefined, () =>
       this.#parts.descriptors.get(fd).ioctl(request, new UserMemory(argument)),
     )

@@ -55,10 +55,11 @@ export class MachineMemory {
       line('MemTotal', this.total),
       line('MemFree', this.available + sum('free')),
       line('MemAvailable', this.available),
-      line('CmaTotal', sum('total')),
-      line('CmaFree', sum('free')),
+      ...(this.#areas.length === 0 ? [] : [line('CmaTotal', sum('total')), line('CmaFree', sum('free'))]),
       count('HugePages_Total', total),
       count('HugePages_Free', total - reserved),
+      count('HugePages_Rsvd', 0),
+      count('HugePages_Surp', 0),
       line('Hugepagesize', hugePageSize),
     ].join('')
   }

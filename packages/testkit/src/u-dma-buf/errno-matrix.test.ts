@@ -294,7 +294,7 @@ table('an exported dma-buf', [
   ['SYNC START', bracket(3), 'OK(0)'],
   ['SYNC END', bracket(7), 'OK(0)'],
   ['SYNC 0', bracket(0), 'EINVAL'],
-  ['EXPORT of it', bracket(0, 0xc028550a), 'ENOTTY'],
+  ['SET_SYNC_FOR_CPU of it', bracket(0, 0x40085505), 'ENOTTY'],
 ])
 
 describe('what is left', () => {
