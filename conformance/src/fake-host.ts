@@ -28,7 +28,10 @@ export function fakeHost(kind: MachineKind): Host {
   const bits = ['no-iommu', 'pass-through', 'dma-buf'].includes(kind) ? 40 : 28
   const iommu = iommus[kind] ?? 'on'
   const machine = eduMachine({ iommu, interruptRemapping: kind !== 'no-remapping' }, bits)
-  if (kind === 'dma-buf') bindDriver(WIDE_EDU, 'vfio-pci', { kernel: machine.kernel })
+  if (kind === 'dma-buf') {
+    bindDriver(WIDE_EDU, 'vfio-pci', { kernel: machine.kernel })
+    machine.addUDmaBuf({ size: 0x10_0000, dmaMaskBits: 28 })
+  }
   return {
     name: 'fake',
     kernel: machine.kernel,

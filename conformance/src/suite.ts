@@ -21,6 +21,8 @@ import { kernelSockets } from './suites/kernel-sockets'
 import { pciDrivers, pciDriversWithoutIommu } from './suites/pci-drivers'
 import { sgChunks } from './suites/sg-chunks'
 import { sgMapping } from './suites/sg-mapping'
+import { uDmaBuf } from './suites/u-dma-buf'
+import { uDmaBufErrnos } from './suites/u-dma-buf-errnos'
 import { udmabufCreate } from './suites/udmabuf-create'
 import { udmabufErrnos } from './suites/udmabuf-errnos'
 import { udmabufLife } from './suites/udmabuf-life'
@@ -105,6 +107,8 @@ const suites = {
     udmabufLife,
     udmabufErrnos,
     dmaBufErrnos,
+    uDmaBufErrnos,
+    uDmaBuf,
   ],
 } satisfies Record<string, readonly Suite[]>
 
