@@ -169,7 +169,10 @@ export class DmaBuf implements Disposable {
     this.#sync(SYNC_START)
   }
 
-  /** Tells the kernel that the CPU is done: devices see what it wrote. Mirrors `dma_buf_end_cpu_access()`. @throws as {@link beginCpuAccess} */
+  /**
+   * Tells the kernel that the CPU is done: devices see what it wrote. Mirrors `dma_buf_end_cpu_access()`.
+   * @throws as {@link beginCpuAccess}; EINVAL where nothing ever began, from a udmabuf
+   */
   endCpuAccess(access: BufferAccess): void {
     this.#assertAccess(access)
     this.#sync(SYNC_END)
