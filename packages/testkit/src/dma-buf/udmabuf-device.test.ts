@@ -102,6 +102,12 @@ it('takes huge pages from the pool for a memfd that nobody has used', () => {
   expect(outcome(() => raw.create(udmabuf, [huge, 2 * MiB - page, 2 * page]))).toMatch(/^OK/)
   expect(kernel.readText(pool)).toBe('0\n')
   expect(outcome(() => raw.create(udmabuf, [more, 0, page]))).toBe('ENOMEM')
+  for (const fd of kernel.list('/proc/self/fd').map(Number)) if (fd !== udmabuf) kernel.close(fd)
+  const larger = kernel.memfd('larger', { byteLength: 6 * MiB, hugePageSize: 2 * MiB })
+  expect(outcome(() => raw.create(udmabuf, [larger, 0, 6 * MiB]))).toBe('ENOMEM')
+  expect(kernel.readText(pool)).toBe('0\n')
+  kernel.close(larger)
+  expect(kernel.readText(pool)).toBe('2\n')
 })
 
 it('makes buffers whose inodes differ, and which are closed on exec where that was asked for', () => {

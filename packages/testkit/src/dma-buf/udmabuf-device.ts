@@ -111,9 +111,20 @@ class UdmabufDevice extends OpenFile {
     if (offset + size > BigInt(byteLength))
       fail('EINVAL', `the range ends beyond the memfd, at ${byteLength}`)
     const range = { byteOffset: Number(offset), byteLength: Number(size) }
-    memfd.takePages(range.byteOffset, range.byteLength)
+    takeHugePages(memfd, range)
     return { storage: memfd.storage, ...range, pinnable: false }
   }
+}
+
+/** One after the other: those before the one that there is none left for stay with the memfd. `ENOMEM`. */
+function takeHugePages(
+  memfd: MemFd,
+  { byteOffset, byteLength }: { byteOffset: number; byteLength: number },
+): void {
+  const unit = memfd.storage.hugePageSize
+  if (unit === undefined) return
+  const end = byteOffset + byteLength
+  for (let page = Math.floor(byteOffset / unit) * unit; page < end; page += unit) memfd.takePages(page, unit)
 }
 
 /** struct udmabuf_create_item, and the same fields of struct udmabuf_create. */

@@ -85,10 +85,15 @@ export class Mirror extends Storage implements StorageMirror {
 
 /** Copies the bytes of one page that changed. */
 function copyChanges(changed: Uint8Array, before: Uint8Array, target: Uint8Array, page: number): void {
-  const end = page + pageSize
-  if (Buffer.compare(changed.subarray(page, end), before.subarray(page, end)) === 0) return
-  for (let index = page; index < end; index++) {
-    const byte = changed[index]!
-    if (byte !== before[index]) target[index] = byte
+  const [now, then, there] = [changed, before, target].map((bytes) => bytes.subarray(page, page + pageSize))
+  if (Buffer.compare(now!, then!) === 0) return
+  // Nobody else wrote to the page: all of it can go at once.
+  if (Buffer.compare(there!, then!) === 0) {
+    there!.set(now!)
+    return
+  }
+  for (let index = 0; index < pageSize; index++) {
+    const byte = now![index]!
+    if (byte !== then![index]) there![index] = byte
   }
 }
