@@ -2,6 +2,8 @@ import type { Host, Runner } from './host'
 import { dmaAlloc } from './suites/dma-alloc'
 import { dmaBounce } from './suites/dma-bounce'
 import { dmaBounceDirect } from './suites/dma-bounce-direct'
+import { dmaBufAccess } from './suites/dma-buf-access'
+import { dmaBufDevices } from './suites/dma-buf-devices'
 import { dmaBufErrnos } from './suites/dma-buf-errnos'
 import { dmaBufFences } from './suites/dma-buf-fences'
 import { dmaBufPeer } from './suites/dma-buf-peer'
@@ -109,6 +111,8 @@ const suites = {
     dmaBufErrnos,
     uDmaBufErrnos,
     uDmaBuf,
+    dmaBufAccess,
+    dmaBufDevices,
   ],
 } satisfies Record<string, readonly Suite[]>
 
