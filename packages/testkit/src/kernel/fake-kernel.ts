@@ -19,17 +19,15 @@ import { checkInteger, checkOptionNames, checkText } from '../arguments'
 import type { VirtualClock } from '../clock'
 import { fail, invalidArgument, SystemFailure, systemError } from '../errors'
 import { readWhole } from '../fs/text-open-file'
-import { FakeMapping } from '../memory/mapping'
-import { MemFd } from '../memory/memfd'
-import { readPagemap } from '../memory/pagemap'
 import { pageSize, settleMirrors } from '../memory/storage'
-import { checkDescriptor, checkRequest, checkTransfer, checkWatch, mapRequest, ownMapping } from './checks'
+import { checkDescriptor, checkRequest, checkTransfer, checkWatch } from './checks'
 import { EventFd } from './eventfd'
 import type { KernelParts } from './kernel-parts'
-import type { FileAccess, MapRequest, OpenFile } from './open-file'
+import { MemoryCalls } from './memory-calls'
+import type { FileAccess } from './open-file'
 import { PidFd } from './pidfd'
-import { FakePin, PinnedPages } from './pinned-pages'
 import { SocketCalls } from './socket-calls'
+import type { SystemCall } from './system-call'
 import { UserMemory } from './user-memory'
 
 /** A bit of O_SYNC, too. */
@@ -43,12 +41,15 @@ export class FakeKernel implements Kernel {
   readonly pageSize = pageSize
   readonly clock: VirtualClock
   readonly #parts: KernelParts
+  readonly #memory: MemoryCalls
   readonly #sockets: SocketCalls
 
   constructor(parts: KernelParts) {
     this.#parts = parts
     this.clock = parts.clock
-    this.#sockets = new SocketCalls(parts, (syscall, path, run) => this.#call(syscall, path, run))
+    const call: SystemCall = (syscall, path, run) => this.#call(syscall, path, run)
+    this.#memory = new MemoryCalls(parts, call, (fd) => this.close(fd))
+    this.#sockets = new SocketCalls(parts, call)
   }
 
   open(path: string, flags: number): number {
@@ -108,9 +109,9 @@ export class FakeKernel implements Kernel {
 
   eventfd(initialCount = 0): number {
     checkInteger(initialCount, 'initialCount', 0, 0xffffffff)
-    return this.#call('eventfd2', undefined, () =>
-      this.#parts.descriptors.installNew(new EventFd(initialCount, this.#wake)),
-    )
+    const { clock, descriptors } = this.#parts
+    const made = () => new EventFd(initialCount, () => clock.wake())
+    return this.#call('eventfd2', undefined, () => descriptors.installNew(made()))
   }
 
   async poll(fd: number, events: number, options: { signal?: AbortSignal } = {}): Promise<number> {
@@ -142,68 +143,39 @@ export class FakeKernel implements Kernel {
   }
 
   memfd(name: string, options: { byteLength: number; hugePageSize?: number }): number {
-    checkText(name, 'name')
-    checkOptionNames(options, ['byteLength', 'hugePageSize'], 'memfd')
-    checkInteger(options.byteLength, 'byteLength', 1)
-    const { frames, hugePages, descriptors } = this.#parts
-    return this.#call('memfd_create', undefined, () => {
-      descriptors.reserve(1)
-      return this.#parts.descriptors.installNew(MemFd.create(name, options, frames, hugePages))
-    })
+    return this.#memory.memfd(name, options)
   }
 
   addSeals(fd: number, seals: number): void {
-    checkDescriptor(fd)
-    this.#call('fcntl(F_ADD_SEALS)', undefined, () => this.#memFd(fd).addSeals(seals))
+    this.#memory.addSeals(fd, seals)
   }
 
   getSeals(fd: number): number {
-    checkDescriptor(fd)
-    return this.#call('fcntl(F_GET_SEALS)', undefined, () => this.#memFd(fd).seals)
+    return this.#memory.getSeals(fd)
   }
 
   mmap(fd: number, options: MmapOptions): MemoryMapping {
-    const request = mapRequest(fd, options)
-    return this.#call('mmap', undefined, () => {
-      const memory = this.#mappable(fd, request).mapMemory(request)
-      return new FakeMapping(this.#parts, memory, request.access === 'read-write')
-    })
+    return this.#memory.mmap(fd, options)
   }
 
   mapRegisters(fd: number, options: MmapOptions): RegisterWindow {
-    const request = mapRequest(fd, options)
-    return this.#call('mmap', undefined, () => this.#mappable(fd, request).mapRegisters(request))
+    return this.#memory.mapRegisters(fd, options)
   }
 
-  mlock(mapping: MemoryMapping, byteOffset = 0, byteLength = mapping.byteLength - byteOffset): void {
-    this.#call('mlock', undefined, () => {
-      const { process } = this.#parts
-      if (process.memlockLimit === 0 && !process.has('CAP_IPC_LOCK')) fail('EPERM', 'RLIMIT_MEMLOCK is 0')
-      ownMapping(mapping).lock(byteOffset, byteLength)
-    })
+  mlock(mapping: MemoryMapping, byteOffset?: number, byteLength?: number): void {
+    this.#memory.mlock(mapping, byteOffset, byteLength)
   }
 
-  munlock(mapping: MemoryMapping, byteOffset = 0, byteLength = mapping.byteLength - byteOffset): void {
-    this.#call('munlock', undefined, () => ownMapping(mapping).unlock(byteOffset, byteLength))
+  munlock(mapping: MemoryMapping, byteOffset?: number, byteLength?: number): void {
+    this.#memory.munlock(mapping, byteOffset, byteLength)
   }
 
-  pin(mapping: MemoryMapping, byteOffset = 0, byteLength?: number): MemoryPin {
-    const own = ownMapping(mapping)
-    const length = own.checkPart(byteOffset, byteLength)
-    const { process, descriptors, ioUring } = this.#parts
-    this.#call('io_uring_setup', undefined, () => ioUring.admit(process, descriptors))
-    const pinned = () => new PinnedPages(own.pinnable(byteOffset, length), process)
-    const fd = this.#call('io_uring_register', undefined, () => this.#parts.descriptors.installNew(pinned()))
-    return new FakePin(() => this.close(fd))
+  pin(mapping: MemoryMapping, byteOffset?: number, byteLength?: number): MemoryPin {
+    return this.#memory.pin(mapping, byteOffset, byteLength)
   }
 
   readPagemap(address: number, entries: BigUint64Array): number {
-    checkInteger(address, 'address', 0)
-    if (!(entries instanceof BigUint64Array)) invalidArgument('entries is no BigUint64Array')
-    const { addressSpace, frames, process } = this.#parts
-    return this.#call('pread64', '/proc/self/pagemap', () =>
-      readPagemap(addressSpace, frames, process.has('CAP_SYS_ADMIN'), address, entries),
-    )
+    return this.#memory.readPagemap(address, entries)
   }
 
   readText(path: string): string {
@@ -272,11 +244,12 @@ export class FakeKernel implements Kernel {
 
   pidfdOpen(pid: number): number {
     checkInteger(pid, 'pid', 1, 0x7fffffff)
+    const { process, descriptors } = this.#parts
     return this.#call('pidfd_open', undefined, () => {
-      const { process, descriptors } = this.#parts
-      if (pid !== process.pid)
-        fail('ESRCH', 'no process has this id', `the machine has one process: ${process.pid}`)
-      return descriptors.installNew(new PidFd(pid))
+      const hint = `the machine has one process: ${process.pid}`
+      return pid === process.pid
+        ? descriptors.installNew(new PidFd(pid))
+        : fail('ESRCH', 'no process has this id', hint)
     })
   }
 
@@ -301,8 +274,6 @@ export class FakeKernel implements Kernel {
     return { descriptors: descriptors.size, mappings: open.size, mappedBytes, watches: waiters.size }
   }
 
-  readonly #wake = () => this.#parts.clock.wake()
-
   /** Runs a system call: what fails inside becomes the error that a real one gives. */
   #call<Result>(syscall: string, path: string | undefined, run: () => Result): Result {
     const { faultPlan, mirrors } = this.#parts
@@ -324,18 +295,5 @@ export class FakeKernel implements Kernel {
     const count = file.readAt(bytes, position ?? file.position)
     if (position === undefined) file.position += count
     return count
-  }
-
-  #mappable(fd: number, { access }: MapRequest): OpenFile {
-    const file = this.#parts.descriptors.get(fd)
-    if (file.access === 'write') fail('EACCES', `${file.path} is open for writing only`)
-    if (file.access === 'read' && access === 'read-write')
-      fail('EACCES', `${file.path} is open for reading only`)
-    return file
-  }
-
-  #memFd(fd: number): MemFd {
-    const file = this.#parts.descriptors.get(fd)
-    return file instanceof MemFd ? file : fail('EINVAL', `${file.path} takes no seals`)
   }
 }

@@ -7,13 +7,11 @@ import type { OpenFile } from './open-file'
 import { SocketEnd } from './socket'
 import { checkConnectOptions, checkListenOptions, checkSocketAddress } from './socket-address'
 import { SocketNames } from './socket-names'
+import type { SystemCall } from './system-call'
 import { type SocketParts, UnixSocket } from './unix-socket'
 
 /** SCM_MAX_FD. */
 const mostDescriptors = 253
-
-/** Runs a system call by its name, for its failures to have that name. */
-export type SystemCall = <Result>(syscall: string, path: string | undefined, run: () => Result) => Result
 
 /** The verbs of sockets. */
 export class SocketCalls {
