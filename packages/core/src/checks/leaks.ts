@@ -2,38 +2,53 @@ import { DmaError, type Kernel } from '@linux-dma/native'
 
 interface Made {
   readonly what: string
+  readonly byteLength: number | undefined
   readonly kernel: Kernel
   readonly where: string
 }
 
-const unclosed = /* @__PURE__ */ new FinalizationRegistry<Made>(({ what, kernel, where }) => {
+const unclosed = /* @__PURE__ */ new FinalizationRegistry<Made>(({ what, byteLength, kernel, where }) => {
+  const whole = byteLength === undefined ? what : `${what} of ${byteLength} bytes`
   kernel.warn(
-    new DmaError('DMA_LEAK', `${what} was forgotten: it was garbage-collected without close()`, {
+    new DmaError('DMA_LEAK', `${whole} was forgotten: it was garbage-collected without close()`, {
       hint: `declare it with 'using', or call close(); it was made\n${where}`,
     }),
   )
 })
 
-/** To take down where something was made costs ten microseconds: done for each of the first ones, then for some. */
+/**
+ * To take down where something was made costs ten microseconds: done for each of the first ones, then for some. A program that
+ * forgets things in a loop forgets enough of them.
+ */
 const FIRST = 100
-const ONE_IN = 32
+const ONE_IN = 1024
 let made = 0
 
-function callSite(): string {
-  made++
-  if (made > FIRST && made % ONE_IN !== 0) {
-    return `    at a place that was not taken down: it is for the first ${FIRST} and one in ${ONE_IN} of those after`
-  }
-  // The first line is the error's own name, the next three are these functions and the constructor.
-  return (new Error().stack ?? '').split('\n').slice(4).join('\n')
-}
+const NOT_TAKEN_DOWN = `    at a place that was not taken down: it is for the first ${FIRST} and one in ${ONE_IN} of those after`
+
+/** The last one of a place that was not taken down. What the registry holds outlives the object: one for many is less to collect. */
+let last: Made | undefined
 
 /**
  * Reports `object` once, with where it was made, if it is garbage-collected before {@link closed} is called. What it
  * holds stays held: only a program that closes it knows when its device is at rest.
+ * @param byteLength how large it is, where its name is not enough
  */
-export function watchForLeak(object: object, what: string, kernel: Kernel): void {
-  unclosed.register(object, { what, kernel, where: callSite() }, object)
+export function watchForLeak(object: object, what: string, kernel: Kernel, byteLength?: number): void {
+  unclosed.register(object, describe(what, kernel, byteLength), object)
+}
+
+function describe(what: string, kernel: Kernel, byteLength: number | undefined): Made {
+  made++
+  if (made <= FIRST || made % ONE_IN === 0) {
+    // The first line is the error's own name, the next three are these functions and the constructor.
+    const where = (new Error().stack ?? '').split('\n').slice(4).join('\n')
+    return { what, byteLength, kernel, where }
+  }
+  if (last?.what !== what || last.byteLength !== byteLength || last.kernel !== kernel) {
+    last = { what, byteLength, kernel, where: NOT_TAKEN_DOWN }
+  }
+  return last
 }
 
 /** `object` was closed: nothing of it is left behind. */

@@ -60,7 +60,7 @@ export class DmaMemory implements Disposable {
     this.#mapping = new ProcessMapping(kernel, fd, mapping)
     this.#pins = new MemoryPins(kernel, () => this.#mapping.own, hugePageSize)
     noteOwner(mapping.bytes, this)
-    watchForLeak(this, `${this.byteLength} bytes of DMA memory`, kernel)
+    watchForLeak(this, 'DMA memory', kernel, this.byteLength)
   }
 
   /**
