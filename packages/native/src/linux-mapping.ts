@@ -9,19 +9,23 @@ import { checkInteger, checkOptions } from './validate'
 
 /** A shared mapping of the real kernel's: see {@link MemoryMapping}. */
 export class LinuxMapping implements MemoryMapping {
-  readonly address: number
   readonly byteLength: number
   readonly #addon: Addon
   readonly #handle: MappingHandle
   // Made when it is first asked for: a mapping that was never looked at gives its addresses back at once.
   #bytes: Uint8Array | undefined
+  #address: number | undefined
   #closed = false
 
   constructor(addon: Addon, handle: MappingHandle, byteLength: number) {
     this.#addon = addon
     this.#handle = handle
     this.byteLength = byteLength
-    this.address = addon.mappingAddress(handle)
+  }
+
+  get address(): number {
+    this.#address ??= this.#addon.mappingAddress(this.#handle)
+    return this.#address
   }
 
   get closed(): boolean {
