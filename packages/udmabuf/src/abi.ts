@@ -35,14 +35,17 @@ export interface UdmabufItem {
   readonly size: number
 }
 
-/** `struct udmabuf_create`: its descriptor is always close-on-exec. */
+// One for all: a new ArrayBuffer for each buffer costs more than the system call takes to read it.
+const createArgument = structure(24)
+const createBytes = bytesOf(createArgument)
+
+/** `struct udmabuf_create`, good until the next call: its descriptor is always close-on-exec. */
 export function udmabufCreate({ fd, offset, size }: UdmabufItem): Uint8Array {
-  const view = structure(24)
-  view.setUint32(0, fd, true)
-  view.setUint32(4, UDMABUF_FLAGS_CLOEXEC, true)
-  setUint64(view, 8, offset)
-  setUint64(view, 16, size)
-  return bytesOf(view)
+  createArgument.setUint32(0, fd, true)
+  createArgument.setUint32(4, UDMABUF_FLAGS_CLOEXEC, true)
+  setUint64(createArgument, 8, offset)
+  setUint64(createArgument, 16, size)
+  return createBytes
 }
 
 /** `struct udmabuf_create_list` and its items. */

@@ -68,7 +68,7 @@ export class DmaBuf implements Disposable {
     this.memoryOffset = memoryOffset ?? 0
     this.#budget = budget
     for (const memory of memories) memory.attachDmaBuf(this)
-    watchForLeak(this, `a dma-buf of ${size} bytes`, kernel)
+    watchForLeak(this, 'a dma-buf', kernel, size)
   }
 
   /**
@@ -232,7 +232,8 @@ export class DmaBuf implements Disposable {
   /** Closes its mappings and its descriptor. Others who have the buffer keep it. Idempotent. */
   close(): void {
     if (this.#closed) return
-    closeAll([...this.#mappings].reverse().map((mapping) => () => mapping.close()))
+    if (this.#mappings.size > 0)
+      closeAll([...this.#mappings].reverse().map((mapping) => () => mapping.close()))
     this.#closed = true
     forgetLeak(this)
     for (const memory of this.#memories) memory.detachDmaBuf(this)

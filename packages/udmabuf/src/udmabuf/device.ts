@@ -4,7 +4,7 @@ import { UDMABUF_CREATE, UDMABUF_CREATE_LIST, udmabufCreate, udmabufCreateList }
 import type { DmaBuf } from '../dma-buf/dma-buf'
 import { createWith } from './create'
 import { readLimits, type UdmabufLimits } from './limits'
-import type { UdmabufOptions } from './options'
+import { assertShape, type UdmabufOptions } from './options'
 import type { Piece } from './pieces'
 import { explainRefusal } from './refusal'
 
@@ -35,6 +35,7 @@ export class UdmabufDevice implements Disposable {
 
   /** As {@link createUdmabuf}, without opening anything. @throws as that; DMA_CLOSED */
   create(options: UdmabufOptions): DmaBuf {
+    assertShape(options)
     return createWith(this, options)
   }
 

@@ -51,6 +51,10 @@ export type UdmabufPiece =
 export type UdmabufOptions = UdmabufSizeOptions | UdmabufMemoryOptions | UdmabufListOptions
 
 const COMMON_OPTIONS = ['name', 'seal', 'budget', 'kernel']
+const SIZE_OPTIONS = ['size', 'hugePageSize', ...COMMON_OPTIONS]
+const MEMORY_OPTIONS = ['memory', 'offset', 'size', ...COMMON_OPTIONS]
+const LIST_OPTIONS = ['list', ...COMMON_OPTIONS]
+const ALL_OPTIONS = ['size', 'memory', 'list', 'offset', 'hugePageSize', ...COMMON_OPTIONS]
 
 /** Whether a buffer is made of memory that there is. */
 export function isOfPieces(options: UdmabufOptions): options is UdmabufMemoryOptions | UdmabufListOptions {
@@ -66,20 +70,13 @@ export function listOf(options: UdmabufMemoryOptions | UdmabufListOptions): read
 
 /** @throws DMA_INVALID_ARGUMENT for what is of no such shape, has other properties, or values of another type */
 export function assertShape(options: UdmabufOptions): void {
-  assertOptions('createUdmabuf', options, [
-    'size',
-    'memory',
-    'list',
-    'offset',
-    'hugePageSize',
-    ...COMMON_OPTIONS,
-  ])
+  assertOptions('createUdmabuf', options, ALL_OPTIONS)
   if ('memory' in options && !('list' in options)) {
-    assertOptions('createUdmabuf({ memory })', options, ['memory', 'offset', 'size', ...COMMON_OPTIONS])
+    assertOptions('createUdmabuf({ memory })', options, MEMORY_OPTIONS)
   } else if ('list' in options) {
-    assertOptions('createUdmabuf({ list })', options, ['list', ...COMMON_OPTIONS])
+    assertOptions('createUdmabuf({ list })', options, LIST_OPTIONS)
   } else {
-    assertOptions('createUdmabuf({ size })', options, ['size', 'hugePageSize', ...COMMON_OPTIONS])
+    assertOptions('createUdmabuf({ size })', options, SIZE_OPTIONS)
     assertByteLength('size', options.size)
     if (options.hugePageSize !== undefined) assertByteLength('hugePageSize', options.hugePageSize)
   }
