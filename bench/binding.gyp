@@ -6,6 +6,7 @@
     'sources': [
       'native/buffers.c',
       'native/crossing.c',
+      'native/dma-buf.c',
       'native/interrupts.c',
       'native/mapping-loops.c',
       'native/mapping-table.c',

@@ -12,9 +12,9 @@ static int add(napi_env env, napi_value exports, const Function* functions) {
 }
 
 NAPI_MODULE_INIT() {
-  const Function* const families[] = {kBufferFunctions,  kCrossingFunctions, kInterruptFunctions,
-                                      kMappingFunctions, kRegisterFunctions, kRingFunctions,
-                                      kScatterlistFunctions, kUioFunctions, kVfioFunctions};
+  const Function* const families[] = {kBufferFunctions,    kCrossingFunctions, kDmaBufFunctions, kInterruptFunctions,
+                                      kMappingFunctions,   kRegisterFunctions, kRingFunctions,
+                                      kScatterlistFunctions, kUioFunctions,    kVfioFunctions};
   for (size_t index = 0; index < sizeof families / sizeof *families; index++) {
     if (!add(env, exports, families[index])) return NULL;
   }

@@ -32,6 +32,7 @@ typedef struct {
 // Each file's functions, ended by a null name.
 extern const Function kBufferFunctions[];
 extern const Function kCrossingFunctions[];
+extern const Function kDmaBufFunctions[];
 extern const Function kInterruptFunctions[];
 extern const Function kMappingFunctions[];
 extern const Function kRegisterFunctions[];

@@ -33,6 +33,13 @@ export interface Reference {
   // buffers.c
   plainBuffers(byteLength: number, count: number): void
   carefulBuffers(byteLength: number, park: number, count: number): void
+  // dma-buf.c
+  /** @param device -1: opened each time @param manner 0: as few calls as can be; 1: with the library's; 2: and parked */
+  udmabufCycles(device: number, byteLength: number, manner: 0 | 1 | 2, count: number): void
+  heapCycles(byteLength: number, count: number): void
+  cpuAccesses(fd: number, count: number): void
+  /** @param look 1: what was received is looked at in /proc */
+  sendAndReceive(sender: number, receiver: number, fd: number, look: 0 | 1, count: number): void
   // interrupts.c
   startSignals(
     fd: number,
