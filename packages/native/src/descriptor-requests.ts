@@ -7,6 +7,9 @@ const DESCRIPTOR_OF = new Map<number, 'result' | number>([
   [0x40187542, 'result'], // UDMABUF_CREATE
   [0x40087543, 'result'], // UDMABUF_CREATE_LIST
   [0xc0184800, 8], // DMA_HEAP_IOCTL_ALLOC
+  // The number has the size of the structure in it, and the kernel takes others: those of its own test.
+  [0xc0104800, 8],
+  [0xc0304800, 8],
   [0xc0086202, 4], // DMA_BUF_IOCTL_EXPORT_SYNC_FILE
   [0xc0303e03, 36], // SYNC_IOC_MERGE
   [0xc028550a, 32], // U_DMA_BUF_IOCTL_EXPORT, of the driver u-dma-buf
