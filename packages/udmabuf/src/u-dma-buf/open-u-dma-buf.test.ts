@@ -299,7 +299,7 @@ describe('exportDmaBuf', () => {
     using buffer = openUDmaBuf('udmabuf0', { kernel })
     expect(() => buffer.exportDmaBuf()).toThrow(
       expect.objectContaining({
-        code: 'ENOTTY',
+        code: 'DMA_UNSUPPORTED',
         message: expect.stringContaining('4.7.0'),
         hint: expect.stringContaining('4.8'),
       }),

@@ -7,7 +7,6 @@ import {
   DmaError,
   DmaMemory,
   dmaAddress,
-  explained,
   type TransferDirection,
 } from '@linux-dma/core'
 import { type FileDescriptor, type Kernel, O_CLOEXEC, O_RDWR } from '@linux-dma/native'
@@ -186,13 +185,11 @@ export class UDmaBuf implements Disposable {
     assertPages('exportDmaBuf', this.kernel.pageSize, offset, size)
     const flags = O_RDWR | O_CLOEXEC | (this.cached ? 0 : O_SYNC)
     const view = exportArgument(offset, size, flags)
-    const { name, driverVersion } = this.info
-    explained(() => this.kernel.ioctl(this.#fd, U_DMA_BUF_EXPORT, bytesOf(view), 'U_DMA_BUF_IOCTL_EXPORT'), {
-      ENOTTY: () => ({
-        message: `the driver of ${name}, version ${driverVersion}, exports no dma-bufs`,
-        hint: 'version 4.8 and later do, where Linux has CONFIG_DMA_SHARED_BUFFER. Without it devices can be given views of buffer.bytes, and no part can be allocated',
-      }),
-    })
+    try {
+      this.kernel.ioctl(this.#fd, U_DMA_BUF_EXPORT, bytesOf(view), 'U_DMA_BUF_IOCTL_EXPORT')
+    } catch (error) {
+      throw isNotOffered(error) ? this.#exportsNone(error) : error
+    }
     return view.getInt32(32, true)
   }
 
@@ -207,6 +204,18 @@ export class UDmaBuf implements Disposable {
 
   [Symbol.dispose](): void {
     this.close()
+  }
+
+  #exportsNone(cause: unknown): DmaError {
+    const { name, driverVersion } = this.info
+    return new DmaError(
+      'DMA_UNSUPPORTED',
+      `the driver of ${name}, version ${driverVersion}, exports no dma-bufs`,
+      {
+        hint: 'version 4.8 and later do, where Linux has CONFIG_DMA_SHARED_BUFFER. Without it devices can be given views of buffer.bytes, and no part can be allocated',
+        cause,
+      },
+    )
   }
 
   #syncOptions(verb: SyncVerb, options: UDmaBufSyncOptions = {}): void {
