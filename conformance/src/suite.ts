@@ -10,6 +10,8 @@ import { dmaBufPeer } from './suites/dma-buf-peer'
 import { dmaBufRaw } from './suites/dma-buf-raw'
 import { dmaBufSyncFiles } from './suites/dma-buf-sync-files'
 import { dmaDirect } from './suites/dma-direct'
+import { dmaHeap } from './suites/dma-heap'
+import { dmaHeapSelftest } from './suites/dma-heap-selftest'
 import { dmaPhysical } from './suites/dma-physical'
 import { dmaPool } from './suites/dma-pool'
 import { dmaResource } from './suites/dma-resource'
@@ -28,6 +30,7 @@ import { uDmaBufErrnos } from './suites/u-dma-buf-errnos'
 import { udmabufCreate } from './suites/udmabuf-create'
 import { udmabufErrnos } from './suites/udmabuf-errnos'
 import { udmabufLife } from './suites/udmabuf-life'
+import { udmabufSelftest } from './suites/udmabuf-selftest'
 import { uioDiscovery, uioDiscoveryDrivers } from './suites/uio-discovery'
 import { uioDmaDirect } from './suites/uio-dma-direct'
 import { uioDmaMemory } from './suites/uio-dma-memory'
@@ -113,6 +116,9 @@ const suites = {
     uDmaBuf,
     dmaBufAccess,
     dmaBufDevices,
+    dmaHeap,
+    udmabufSelftest,
+    dmaHeapSelftest,
   ],
 } satisfies Record<string, readonly Suite[]>
 
