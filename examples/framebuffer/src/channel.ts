@@ -2,9 +2,6 @@ import { closeAll, DmaError, isDmaError, type Kernel } from '@linux-dma/core'
 import { type DmaBuf, receiveDmaBuf, sendDmaBuf } from '@linux-dma/udmabuf'
 import { type ConsumerMessage, encodeMessage, type ProducerMessage, unexpected } from './messages'
 
-/** Of poll(2): there is room to send. */
-const POLLOUT = 0x4
-
 /** One end of the socket between producer and consumer. The descriptor stays its opener's. */
 export class Channel {
   readonly kernel: Kernel
@@ -20,10 +17,8 @@ export class Channel {
 
   /** @throws FRAMEBUFFER_PEER_GONE */
   async send(message: ProducerMessage | ConsumerMessage, buffers: readonly DmaBuf[] = []): Promise<void> {
-    const bytes = encodeMessage(message)
     try {
-      if (buffers.length > 0) await sendDmaBuf(this.#socket, buffers, { message: bytes })
-      else await this.#sendBytes(bytes)
+      await sendDmaBuf(this.#socket, buffers, { message: encodeMessage(message), kernel: this.kernel })
     } catch (error) {
       throw this.#explain(error)
     }
@@ -67,18 +62,6 @@ export class Channel {
       `the ${this.#peer} is gone`,
       cause === undefined ? {} : { cause },
     )
-  }
-
-  async #sendBytes(bytes: Uint8Array): Promise<void> {
-    for (;;) {
-      try {
-        this.kernel.sendMessage(this.#socket, bytes)
-        return
-      } catch (error) {
-        if (!isDmaError(error, 'EAGAIN')) throw error
-      }
-      await this.kernel.poll(this.#socket, POLLOUT)
-    }
   }
 
   #explain(error: unknown): unknown {

@@ -27,9 +27,11 @@ export interface ReceivedDmaBufs {
  * Sends buffers over a UNIX socket, with bytes that say what they are. The other side, in whatever language, gets descriptors
  * of its own by SCM_RIGHTS; the buffers stay open here, and may be closed once this resolves.
  * @param socket a socket of `kernel.socketPair()`, `connect()` or `accept()`, of the buffers' kernel
- * @param options.message 1 byte or more; a zero by default, which is what has to be sent along
- * @throws EPIPE, ECONNRESET where the other side is gone; EMSGSIZE; the signal's reason, before anything was sent; DMA_CLOSED,
- *   DMA_INVALID_ARGUMENT
+ * @param buffer one, or up to 253; `[]` sends the message alone
+ * @param options.message 1 byte or more; a zero by default, since nothing goes without a byte
+ * @param options.kernel default: that of the buffers
+ * @throws EPIPE, ECONNRESET where the other side is gone; EMSGSIZE; the signal's reason: where a stream had taken a part of the message by
+ *   then, the connection is of no more use; DMA_CLOSED, DMA_INVALID_ARGUMENT, DMA_WRONG_KERNEL
  * @example
  * ```ts
  * const [ours, theirs] = kernel.socketPair()
@@ -40,16 +42,16 @@ export interface ReceivedDmaBufs {
 export async function sendDmaBuf(
   socket: FileDescriptor,
   buffer: DmaBuf | readonly DmaBuf[],
-  options: { message?: Uint8Array; signal?: AbortSignal } = {},
+  options: { message?: Uint8Array; signal?: AbortSignal; kernel?: Kernel } = {},
 ): Promise<void> {
-  assertOptions('sendDmaBuf', options, ['message', 'signal'])
+  assertOptions('sendDmaBuf', options, ['message', 'signal', 'kernel'])
   const { message = EMPTY_MESSAGE, signal } = options
   assertSignal('sendDmaBuf', signal)
   const buffers = checkBuffers(buffer)
   if (!(message instanceof Uint8Array) || message.length === 0) {
     throw new DmaError('DMA_INVALID_ARGUMENT', 'sendDmaBuf: message is no Uint8Array of one byte or more')
   }
-  const { kernel } = buffers[0]!
+  const kernel = kernelFor(buffers, options.kernel)
   // Looked at each time: a buffer may be closed while this waits for room.
   const descriptors = () => buffers.map(({ fd }) => fd)
   let sent = await whenReady(kernel, socket, POLLOUT, signal, () =>
@@ -57,7 +59,7 @@ export async function sendDmaBuf(
   )
   // A stream takes as much as there is room for. The descriptors went with the first byte: the rest has to follow.
   while (sent < message.length) {
-    sent += await whenReady(kernel, socket, POLLOUT, undefined, () =>
+    sent += await whenReady(kernel, socket, POLLOUT, signal, () =>
       kernel.sendMessage(socket, message.subarray(sent)),
     )
   }
@@ -67,8 +69,9 @@ export async function sendDmaBuf(
  * Takes the next message from a UNIX socket: buffers from whoever sends them, each looked at before it is used. What is no
  * dma-buf is refused, and everything that came with it closed.
  *
- * On a stream, messages without descriptors may come joined, or in parts, as bytes of a stream do; a message with descriptors
- * begins where they do, and has no bytes of a later one with descriptors.
+ * A seqpacket socket keeps messages apart. On a stream their bytes run together, as bytes of a stream do: what came without
+ * descriptors may stand in front of a message that brings some, in one answer. Descriptors of two messages never come together. Who
+ * needs to know where a message ends says so in its bytes.
  * @param options.byteLength room for the bytes that come along; default 4096
  * @returns undefined where the other side has closed and nothing is left; no buffers where bytes came alone
  * @throws DMA_NOT_DMA_BUF; EMSGSIZE where the message is longer; ECONNRESET; EMFILE; the signal's reason; DMA_INVALID_ARGUMENT
@@ -124,19 +127,25 @@ async function whenReady<Result>(
   }
 }
 
-/** @throws DMA_INVALID_ARGUMENT, DMA_WRONG_KERNEL */
+/** @throws DMA_WRONG_KERNEL */
+function kernelFor(buffers: readonly DmaBuf[], given: Kernel | undefined): Kernel {
+  const kernel = given ?? buffers[0]?.kernel ?? linuxKernel()
+  if (buffers.every((buffer) => buffer.kernel === kernel)) return kernel
+  throw new DmaError('DMA_WRONG_KERNEL', 'sendDmaBuf: the buffers are of several kernel objects', {
+    hint: 'leave { kernel } out: it is that of the buffers',
+  })
+}
+
+/** @throws DMA_INVALID_ARGUMENT */
 function checkBuffers(given: DmaBuf | readonly DmaBuf[]): readonly DmaBuf[] {
   const buffers = Array.isArray(given) ? (given as readonly DmaBuf[]) : [given as DmaBuf]
   const right = buffers.every((buffer) => buffer instanceof DmaBuf)
-  if (!right || buffers.length === 0 || buffers.length > MOST_BUFFERS) {
-    throw new DmaError(
-      'DMA_INVALID_ARGUMENT',
-      `sendDmaBuf: what to send is not 1 to ${MOST_BUFFERS} dma-bufs`,
-      {
-        hint: 'DMA memory becomes one by createUdmabuf({ memory }); other descriptors go by kernel.sendMessage()',
-      },
-    )
-  }
-  if (buffers.every(({ kernel }) => kernel === buffers[0]!.kernel)) return buffers
-  throw new DmaError('DMA_WRONG_KERNEL', 'sendDmaBuf: the buffers are of several kernel objects')
+  if (right && buffers.length <= MOST_BUFFERS) return buffers
+  throw new DmaError(
+    'DMA_INVALID_ARGUMENT',
+    `sendDmaBuf: what to send is not up to ${MOST_BUFFERS} dma-bufs`,
+    {
+      hint: 'DMA memory becomes one by createUdmabuf({ memory }); other descriptors go by kernel.sendMessage()',
+    },
+  )
 }

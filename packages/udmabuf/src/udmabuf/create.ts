@@ -1,5 +1,5 @@
-import { DmaError, isDmaError, type Kernel } from '@linux-dma/core'
-import { F_SEAL_FUTURE_WRITE, type FileDescriptor } from '@linux-dma/native'
+import { closeAll, DmaError, isDmaError, type Kernel } from '@linux-dma/core'
+import { F_SEAL_FUTURE_WRITE, type FileDescriptor, type MemoryMapping } from '@linux-dma/native'
 import { counted } from '../dma-buf/budget'
 import { DmaBuf } from '../dma-buf/dma-buf'
 import { setName } from '../dma-buf/name'
@@ -34,11 +34,14 @@ function ofNewMemory(device: UdmabufDevice, options: UdmabufSizeOptions): DmaBuf
   return counted(budget, size, () => {
     const memory = hugePageSize === undefined ? { byteLength: size } : { byteLength: size, hugePageSize }
     const memfd = kernel.memfd(name ?? 'udmabuf', memory)
+    // The kernel takes huge pages out of what is reserved, and reserves them for a mapping alone: without one its account goes below zero.
+    let reservation: MemoryMapping | undefined
     try {
+      if (hugePageSize !== undefined) reservation = kernel.mmap(memfd, { byteLength: size })
       const pieces = [{ fd: memfd, offset: 0, size, memory: undefined, whole: true }]
       return new DmaBuf(kernel, make(device, pieces, name, false), { size, budget })
     } finally {
-      kernel.close(memfd)
+      closeAll([() => reservation?.close(), () => kernel.close(memfd)])
     }
   })
 }
