@@ -8,6 +8,7 @@ import {
 } from '@linux-dma/core'
 import { type FileDescriptor, type Kernel, linuxKernel, POLLIN, POLLOUT } from '@linux-dma/native'
 import { DmaBuf } from '../dma-buf/dma-buf'
+import { pollShared } from '../dma-buf/fence-poll'
 import { adoptDmaBuf } from '../dma-buf/get'
 
 /** What the kernel takes in one message. */
@@ -25,7 +26,8 @@ export interface ReceivedDmaBufs {
 
 /**
  * Sends buffers over a UNIX socket, with bytes that say what they are. The other side, in whatever language, gets descriptors
- * of its own by SCM_RIGHTS; the buffers stay open here, and may be closed once this resolves.
+ * of its own by SCM_RIGHTS; the buffers stay open here, and may be closed once this resolves. On a stream wait for that before
+ * more is sent: a message that is longer than there is room goes in parts.
  * @param socket a socket of `kernel.socketPair()`, `connect()` or `accept()`, of the buffers' kernel
  * @param buffer one, or up to 253; `[]` sends the message alone
  * @param options.message 1 byte or more; a zero by default, since nothing goes without a byte
@@ -123,7 +125,8 @@ async function whenReady<Result>(
     } catch (error) {
       if (!isDmaError(error, 'EAGAIN')) throw error
     }
-    await kernel.poll(socket, events, signal ? { signal } : {})
+    // Somebody else may wait at the same socket, for the other direction to say the least.
+    await pollShared(kernel, socket, events, signal)
   }
 }
 
