@@ -6,8 +6,10 @@ import { dmaBufAccess } from './suites/dma-buf-access'
 import { dmaBufDevices } from './suites/dma-buf-devices'
 import { dmaBufErrnos } from './suites/dma-buf-errnos'
 import { dmaBufFences } from './suites/dma-buf-fences'
+import { dmaBufHandles } from './suites/dma-buf-handles'
 import { dmaBufPeer } from './suites/dma-buf-peer'
 import { dmaBufRaw } from './suites/dma-buf-raw'
+import { dmaBufSharing } from './suites/dma-buf-sharing'
 import { dmaBufSyncFiles } from './suites/dma-buf-sync-files'
 import { dmaDirect } from './suites/dma-direct'
 import { dmaHeap } from './suites/dma-heap'
@@ -119,6 +121,8 @@ const suites = {
     dmaHeap,
     udmabufSelftest,
     dmaHeapSelftest,
+    dmaBufSharing,
+    dmaBufHandles,
   ],
 } satisfies Record<string, readonly Suite[]>
 
