@@ -1,3 +1,4 @@
+export { callSite } from './call-site'
 export * from './constants'
 export * from './errors'
 export type {

@@ -1,4 +1,4 @@
-import { CallSite } from '../call-site'
+import { callSite } from '@linux-dma/native'
 import { fail } from '../errors'
 import type { FakeProcess } from '../process'
 import type { OpenFile } from './open-file'
@@ -9,7 +9,7 @@ const firstDescriptor = 3
 /** The open descriptors of the fake process. */
 export class DescriptorTable {
   readonly #process: FakeProcess
-  readonly #files = new Map<number, { file: OpenFile; openedAt: CallSite; closeOnExec: boolean }>()
+  readonly #files = new Map<number, { file: OpenFile; openedAt: string; closeOnExec: boolean }>()
 
   constructor(process: FakeProcess) {
     this.#process = process
@@ -26,7 +26,7 @@ export class DescriptorTable {
     if (descriptor >= this.#process.openFileLimit) {
       fail('EMFILE', `RLIMIT_NOFILE is ${this.#process.openFileLimit}`)
     }
-    this.#files.set(descriptor, { file: file.retain(), openedAt: new CallSite(), closeOnExec })
+    this.#files.set(descriptor, { file: file.retain(), openedAt: callSite(), closeOnExec })
     return descriptor
   }
 

@@ -1,6 +1,5 @@
-import { DmaError, type MemoryMapping } from '@linux-dma/native'
+import { callSite, DmaError, type MemoryMapping } from '@linux-dma/native'
 import { checkInteger, checkOptionNames } from '../arguments'
-import { CallSite } from '../call-site'
 import { fail, invalidArgument } from '../errors'
 import type { FakeProcess } from '../process'
 import type { AddressSpace, Area } from './address-space'
@@ -22,7 +21,7 @@ export class FakeMapping implements MemoryMapping {
   readonly #owner: MappingOwner
   readonly #area: Area
   readonly #memory: MemoryRange
-  readonly #openedAt = new CallSite()
+  readonly #openedAt = callSite()
   readonly #lockedPages = new Set<number>()
   #bytes: Uint8Array | undefined
   #closed = false

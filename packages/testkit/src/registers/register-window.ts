@@ -1,5 +1,4 @@
-import { type BoundRegister, DmaError, type RegisterWindow } from '@linux-dma/native'
-import { CallSite } from '../call-site'
+import { type BoundRegister, callSite, DmaError, type RegisterWindow } from '@linux-dma/native'
 import { invalidArgument } from '../errors'
 import type { PeerRegisters } from '../iommu/dma-path'
 import type { OpenFile } from '../kernel/open-file'
@@ -29,7 +28,7 @@ export class FakeRegisterWindow implements RegisterWindow {
   /** Process address of the first register. */
   readonly address: number
   readonly #place: WindowPlace
-  readonly #openedAt = new CallSite()
+  readonly #openedAt = callSite()
   /** Closed by `close()`: what the window gives back to its machine. */
   readonly #onClose: (window: FakeRegisterWindow) => void
   #closed = false

@@ -1,0 +1,40 @@
+import { describe, expect, it } from 'vitest'
+import { callSite } from './call-site'
+
+describe('where a call came from', () => {
+  it('is the line of the program, the same each time', () => {
+    const sites = [0, 1].map(() => callSite())
+    expect(sites[0]).toMatch(/^at .*call-site\.test\.ts:\d+:\d+\)?$/)
+    expect(sites[1]).toBe(sites[0])
+    expect(callSite()).not.toBe(sites[0])
+  })
+
+  it('is as many frames of it as are asked for, innermost first', () => {
+    function inner() {
+      return callSite(2)
+    }
+    function outer() {
+      return inner()
+    }
+    const [first, second, ...more] = outer().split('\n')
+    expect(first).toMatch(/^at inner .*call-site\.test\.ts/)
+    expect(second).toMatch(/^at outer .*call-site\.test\.ts/)
+    expect(more).toEqual([])
+  })
+
+  it('leaves stacks as it found them', () => {
+    const before = [Error.stackTraceLimit, Error.prepareStackTrace]
+    callSite()
+    expect([Error.stackTraceLimit, Error.prepareStackTrace]).toEqual(before)
+  })
+
+  it('is made by another preparation of stacks too, as those who map sources have one', () => {
+    const { prepareStackTrace } = Error
+    Error.prepareStackTrace = (_error, frames) => `Error\n    at mapped.ts:${frames.length > 0 ? 1 : 0}:1`
+    try {
+      expect(callSite()).toBe('at mapped.ts:1:1')
+    } finally {
+      Error.prepareStackTrace = prepareStackTrace
+    }
+  })
+})
