@@ -23,6 +23,8 @@ import { syncFileRequest } from './sync-file-request'
 export interface DmaBufOrigin {
   readonly size: number
   readonly access?: 'read' | 'read-write'
+  /** Where it was looked at already. */
+  readonly inode?: number
   /** All memory that has a part in it. */
   readonly memories?: readonly DmaMemory[]
   /** Where the buffer begins in the only one of them that it is made of; undefined where there are several pieces. */
@@ -58,11 +60,12 @@ export class DmaBuf implements Disposable {
 
   /** @internal use createUdmabuf(), allocateFromHeap(), receiveDmaBuf() or dmaBufGet() */
   constructor(kernel: Kernel, fd: FileDescriptor, origin: DmaBufOrigin) {
-    const { size, access = 'read-write', memories = [], memoryOffset, budget } = origin
+    const { size, access = 'read-write', inode, memories = [], memoryOffset, budget } = origin
     this.kernel = kernel
     this.#fd = fd
     this.size = size
     this.access = access
+    this.#inode = inode
     this.#memories = memories
     this.memory = memoryOffset === undefined ? undefined : memories[0]
     this.memoryOffset = memoryOffset ?? 0
@@ -86,6 +89,7 @@ export class DmaBuf implements Disposable {
 
   /** Tells buffers apart, in all processes: two descriptors of one buffer have the same. @throws DMA_CLOSED */
   get inode(): number {
+    this.#assertOpen()
     this.#inode ??= this.info().inode
     return this.#inode
   }

@@ -26,8 +26,8 @@ export function dmaBufGet(fd: FileDescriptor, options: { kernel?: Kernel } = {})
 /** A buffer of a descriptor that goes over to it: closed where it is of something else. @throws DMA_NOT_DMA_BUF */
 export function adoptDmaBuf(kernel: Kernel, fd: FileDescriptor): DmaBuf {
   try {
-    const { size, access } = readInfo(kernel, fd)
-    return new DmaBuf(kernel, fd, { size, access: access === 'read' ? 'read' : 'read-write' })
+    const { size, access, inode } = readInfo(kernel, fd)
+    return new DmaBuf(kernel, fd, { size, access: access === 'read' ? 'read' : 'read-write', inode })
   } catch (error) {
     kernel.close(fd)
     throw error
