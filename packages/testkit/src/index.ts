@@ -1,4 +1,26 @@
 export type { FakeClock, ScheduledEvent } from './clock'
+export type { Behaviour, DeviceInside, RegisterRead, RegisterWrite } from './define/behaviour'
+export { defineDevice } from './define/define-device'
+export type { DefinedDevice } from './define/defined-device'
+export type {
+  BarDescription,
+  DeviceDescription,
+  FieldDescription,
+  RegisterAccessKind,
+  RegisterDescription,
+  WindowDescription,
+} from './define/description'
+export type { DescriptorRing, RingEntry, RingPlace } from './define/descriptor-ring'
+export type { InterruptCauses, InterruptCausesOptions } from './define/interrupt-causes'
+export {
+  defineStruct,
+  type StructDescription,
+  type StructField,
+  type StructLayout,
+  type StructValues,
+} from './define/struct-layout'
+export type { TransferEngine, TransferEngineOptions } from './define/transfer-engine'
+export type { DeviceRegister, DeviceRegisters, DeviceWindows, RegisterValue } from './define/typed-device'
 export type { HeapOptions } from './dma-buf/heaps'
 export type { FakeFence, FakeImporter, ImportOptions } from './dma-buf/importer'
 export type { PlannedFailure } from './fault-plan'

@@ -157,6 +157,11 @@ export abstract class DeviceModel {
     this.slot.setInterruptLevel(asserted)
   }
 
+  /** Virtual milliseconds since the machine was made. */
+  protected get now(): number {
+    return this.slot.clock.now()
+  }
+
   /** Does something `milliseconds` of virtual time from now. */
   protected schedule(milliseconds: number, run: () => void): ScheduledEvent {
     return this.slot.clock.schedule(milliseconds, run)
