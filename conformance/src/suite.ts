@@ -7,6 +7,7 @@ import { dmaBufDevices } from './suites/dma-buf-devices'
 import { dmaBufErrnos } from './suites/dma-buf-errnos'
 import { dmaBufFences } from './suites/dma-buf-fences'
 import { dmaBufHandles } from './suites/dma-buf-handles'
+import { dmaBufLeaks } from './suites/dma-buf-leaks'
 import { dmaBufPeer } from './suites/dma-buf-peer'
 import { dmaBufRaw } from './suites/dma-buf-raw'
 import { dmaBufSharing } from './suites/dma-buf-sharing'
@@ -123,6 +124,7 @@ const suites = {
     dmaHeapSelftest,
     dmaBufSharing,
     dmaBufHandles,
+    dmaBufLeaks,
   ],
 } satisfies Record<string, readonly Suite[]>
 
