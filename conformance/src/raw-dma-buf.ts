@@ -2,8 +2,8 @@ import type { Kernel } from '@linux-dma/core'
 import { O_RDWR } from '@linux-dma/native'
 
 /** Requests of linux/udmabuf.h, linux/dma-buf.h and linux/dma-heap.h, to hold the fake to the errno. */
-export const UDMABUF_CREATE = 0x4018_7542
-export const UDMABUF_CREATE_LIST = 0x4008_7543
+const UDMABUF_CREATE = 0x4018_7542
+const UDMABUF_CREATE_LIST = 0x4008_7543
 export const DMA_BUF_IOCTL_SYNC = 0x4008_6200
 export const DMA_BUF_SET_NAME_A = 0x4004_6201
 export const DMA_BUF_SET_NAME_B = 0x4008_6201
@@ -37,7 +37,7 @@ export function withNode<Result>(kernel: Kernel, use: (node: number) => Result):
 export function rawCreate(kernel: Kernel, item: RawItem, flags = CLOEXEC): number {
   const view = new DataView(new ArrayBuffer(24))
   view.setUint32(4, flags, true)
-  putItem(view, 0, item, 8)
+  putItem(view, 0, item)
   return withNode(kernel, (node) => kernel.ioctl(node, UDMABUF_CREATE, bytesOf(view)))
 }
 
@@ -47,7 +47,7 @@ export function rawCreateList(kernel: Kernel, items: readonly RawItem[], flags =
   view.setUint32(0, flags, true)
   view.setUint32(4, items.length, true)
   items.forEach((item, index) => {
-    putItem(view, 8 + 24 * index, item, 8)
+    putItem(view, 8 + 24 * index, item)
   })
   return withNode(kernel, (node) => kernel.ioctl(node, UDMABUF_CREATE_LIST, bytesOf(view)))
 }
@@ -135,10 +135,11 @@ export async function withLimit(
   }
 }
 
-function putItem(view: DataView, start: number, { fd, offset = 0, size }: RawItem, at: number): void {
+/** Descriptor, four bytes of something else, offset and size. */
+function putItem(view: DataView, start: number, { fd, offset = 0, size }: RawItem): void {
   view.setInt32(start, fd, true)
-  view.setBigUint64(start + at, BigInt(offset), true)
-  view.setBigUint64(start + at + 8, BigInt(size), true)
+  view.setBigUint64(start + 8, BigInt(offset), true)
+  view.setBigUint64(start + 16, BigInt(size), true)
 }
 
 function bytesOf(view: DataView): Uint8Array {

@@ -2,12 +2,11 @@ import assert from 'node:assert/strict'
 import { O_CLOEXEC, O_RDWR } from '@linux-dma/native'
 import { allocateFromHeap, type DmaBuf, listHeaps } from '@linux-dma/udmabuf'
 import type { Host, Runner } from '../host'
-import { rawAllocate } from '../raw-dma-buf'
+import { DMA_HEAP_IOCTL_ALLOC, rawAllocate } from '../raw-dma-buf'
 import { refusal, withoutLeaks } from '../with-device'
 import { outcome } from '../with-uio'
 
 const MiB = 0x10_0000
-const DMA_HEAP_IOCTL_ALLOC = 0xc018_4800
 
 /**
  * What the kernel's own test of the heaps asserts, of each heap that there is. It imports buffers into vgem, a graphics driver
