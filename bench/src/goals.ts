@@ -61,6 +61,17 @@ const goals: Record<string, Goal> = {
   'descriptors leaked': { ours: 0 },
   'maps leaked': { ours: 0 },
   'locked KiB leaked': { ours: 0 },
+  'udmabuf of 4 KiB': { ratio: 1.15 },
+  'udmabuf of 4 KiB, device opened for it': { ratio: 1.15 },
+  'udmabuf of 1 MiB': { ratio: 1.15 },
+  'udmabuf of 1 MiB, device opened for it': { ratio: 1.15 },
+  'udmabuf of 64 MiB': { ratio: 1.15 },
+  'udmabuf of 64 MiB, device opened for it': { ratio: 1.15 },
+  'CPU access, cpuAccess()': { ratio: 1.3 },
+  'udmabufs: descriptors left': { ours: 0 },
+  'udmabufs: maps left': { ours: 0 },
+  // The kernel's own count is off by some pages for each processor.
+  'udmabufs: memory left of 625 MiB': { ours: 2 },
   'map and unmap through VFIO': { ratio: 1.15 },
   'UIO interrupt raised, delivered, acknowledged, re-armed': { ratio: 2.2 },
 }

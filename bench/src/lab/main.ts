@@ -4,7 +4,7 @@
 import { parseArgs } from 'node:util'
 import { describeMachine } from '../machine'
 import { loadReference, type Reference } from '../reference'
-import { missedRows, renderPlain } from '../report'
+import { cells, missedRows, renderPlain } from '../report'
 import type { Context, Result } from '../row'
 import { dmaBufRows } from './dma-buf/rows'
 import { labRows } from './rows'
@@ -25,7 +25,10 @@ const reference = loadReference()
 // In this order: the others record what is asked of the kernel, and that would be measured as well.
 for (const rows of [dmaBufRows, (reference: Reference) => labRows(reference, options.address)]) {
   for (const row of rows(reference).filter(({ name }) => only.test(name))) {
-    results.push({ name: row.name, unit: row.unit, ...(await row.measure(context)) })
+    const result = { name: row.name, unit: row.unit, ...(await row.measure(context)) }
+    results.push(result)
+    // As they come: all of them take minutes.
+    console.error(cells(result).join('  '))
   }
 }
 console.log(renderPlain(results))
