@@ -28,6 +28,12 @@ export type { DmaFault } from './iommu/dma-path'
 export { type AddDeviceOptions, createFakeMachine, type FakeMachine } from './machine'
 export type { FakeMachineOptions } from './machine-options'
 export {
+  type CaptureCard,
+  type CaptureCardOptions,
+  type CaptureCardSide,
+  createCaptureCard,
+} from './models/capture-card'
+export {
   type AccessWidth,
   type BarLayout,
   DeviceModel,

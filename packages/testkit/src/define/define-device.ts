@@ -7,8 +7,8 @@ import type { DeviceDescription } from './description'
  * Defines a fake device: what it is and which registers it has, and what they do.
  *
  * What comes back makes devices of that kind, each with a state of its own: a function, to be called once for each
- * `machine.addDevice()`. The behaviour runs once for each of them; what it keeps between accesses are its local
- * variables, and its further parameters are those of the function.
+ * `machine.addDevice()`. The behaviour is made once for each of them: of local variables, or an object of a class. Its
+ * further parameters are those of the function.
  * @param description refused at once where registers overlap, are not aligned or do not fit
  * @throws `DMA_INVALID_ARGUMENT`
  * @example

@@ -45,7 +45,7 @@ export class DefinedDevice<Description extends DeviceDescription, Side> extends 
   readonly #resets: (() => void)[] = []
   readonly #line = new Set<InterruptCauses>()
   readonly #logged = new Set<string>()
-  readonly #reset: (() => void) | undefined
+  readonly #behaviour: Behaviour<Description, Side>
 
   constructor(description: Description, makeBehaviour: MakeBehaviour<Description, Side>) {
     super()
@@ -65,10 +65,10 @@ export class DefinedDevice<Description extends DeviceDescription, Side> extends 
     this.windows = Object.fromEntries(
       Object.entries(windows as BarMap['windows']).map(([one, { bytes }]) => [one, bytes]),
     ) as DeviceWindows<Description>
-    const { onRead = {}, onWrite = {}, reset, side } = makeBehaviour(this.#inside())
-    this.#hook(onRead as AnyHooks, onWrite as AnyHooks)
-    this.#reset = reset
-    this.side = side as Side
+    const behaviour = makeBehaviour(this.#inside())
+    this.#hook((behaviour.onRead ?? {}) as AnyHooks, (behaviour.onWrite ?? {}) as AnyHooks)
+    this.#behaviour = behaviour
+    this.side = behaviour.side as Side
   }
 
   override read(bar: number, byteOffset: number, width: AccessWidth): number | bigint {
@@ -113,7 +113,7 @@ export class DefinedDevice<Description extends DeviceDescription, Side> extends 
       for (const register of map.everyRegister()) register.reset()
       for (const { bytes } of Object.values(map.windows)) bytes.fill(0)
     }
-    this.#reset?.()
+    this.#behaviour.reset?.()
   }
 
   #inside(): DeviceInside<Description> {

@@ -26,6 +26,9 @@ export type StructValues<Description extends StructDescription> = {
     : number
 }
 
+/** The fields that a layout has. */
+export type StructValuesOf<Layout> = Layout extends StructLayout<infer Values> ? Values : never
+
 /** A structure in memory, such as a descriptor. Made by {@link defineStruct}. */
 export interface StructLayout<Values extends object> {
   readonly byteLength: number
