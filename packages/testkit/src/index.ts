@@ -44,6 +44,7 @@ export {
 } from './models/device-model'
 export { E1000Device, type E1000Options } from './models/e1000'
 export { EduDevice, type EduOptions } from './models/edu'
+export { createRingNic, type RingNic, type RingNicOptions, type RingNicSide } from './models/ring-nic'
 export type { LogEntry } from './pci/function'
 export type { PlatformDeviceOptions } from './platform/bus'
 export { createRandom, type Random } from './prng'
