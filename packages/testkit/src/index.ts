@@ -44,6 +44,13 @@ export {
 } from './models/device-model'
 export { E1000Device, type E1000Options } from './models/e1000'
 export { EduDevice, type EduOptions } from './models/edu'
+export {
+  createMailboxFpga,
+  type MailboxFpga,
+  type MailboxFpgaOptions,
+  type MailboxFpgaSide,
+  type MailboxHandler,
+} from './models/mailbox-fpga'
 export { createRingNic, type RingNic, type RingNicOptions, type RingNicSide } from './models/ring-nic'
 export type { LogEntry } from './pci/function'
 export type { PlatformDeviceOptions } from './platform/bus'

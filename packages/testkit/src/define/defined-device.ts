@@ -71,6 +71,10 @@ export class DefinedDevice<Description extends DeviceDescription, Side> extends 
     this.side = behaviour.side as Side
   }
 
+  override get kind(): string {
+    return this.name
+  }
+
   override read(bar: number, byteOffset: number, width: AccessWidth): number | bigint {
     const value = this.#load(bar, byteOffset, width)
     return width === 64 ? value : Number(value)

@@ -92,6 +92,11 @@ export abstract class DeviceModel {
   readonly resettable: boolean = false
   #slot: DeviceSlot | undefined
 
+  /** What kind of device it is, for names and messages: that of its class, without `Device`. */
+  get kind(): string {
+    return this.constructor.name.replace(/^_+|Device$/g, '')
+  }
+
   /** PCI address where it is plugged in, such as `0000:00:04.0`, or name of the platform device. @throws `DMA_NOT_ATTACHED` */
   get address(): string {
     return this.slot.address

@@ -14,7 +14,7 @@ import { type PlatformData, PlatformDevice, type PlatformDriver, platformPath } 
 
 /** How a platform device is put into the machine. */
 export interface PlatformDeviceOptions {
-  /** Name in `/sys/devices/platform`: by default the model's class in lower case, without `Device`, and a free number. */
+  /** Name in `/sys/devices/platform`: by default the model's kind in lower case, and a free number: `edu.0`. */
   name?: string
   /** Driver that has the device from the start; null, the default, for none. */
   driver?: 'uio_pdrv_genirq' | 'uio_dmem_genirq' | null
@@ -140,7 +140,7 @@ export class PlatformBus {
   }
 
   #freeName(model: DeviceModel): string {
-    const base = model.constructor.name.replace(/^_+|Device$/g, '').toLowerCase() || 'device'
+    const base = model.kind.toLowerCase().replaceAll(/[^a-z0-9]+/g, '-') || 'device'
     let number = 0
     while (this.#devices.has(`${base}.${number}`)) number++
     return `${base}.${number}`
