@@ -27,6 +27,8 @@ export type { PlannedFailure } from './fault-plan'
 export type { DmaFault } from './iommu/dma-path'
 export { type AddDeviceOptions, createFakeMachine, type FakeMachine } from './machine'
 export type { FakeMachineOptions } from './machine-options'
+export { type AhciController, type AhciOptions, type AhciSide, createAhciController } from './models/ahci'
+export type { DiskOptions } from './models/ata-disk'
 export {
   type CaptureCard,
   type CaptureCardOptions,
