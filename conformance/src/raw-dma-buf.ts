@@ -1,5 +1,5 @@
 import type { Kernel } from '@linux-dma/core'
-import { O_RDWR } from '@linux-dma/native'
+import { O_RDONLY, O_RDWR } from '@linux-dma/native'
 
 /** Requests of linux/udmabuf.h, linux/dma-buf.h and linux/dma-heap.h, to hold the fake to the errno. */
 const UDMABUF_CREATE = 0x4018_7542
@@ -59,8 +59,9 @@ export function rawSync(kernel: Kernel, fd: number, flags: number): number {
   return kernel.ioctl(fd, DMA_BUF_IOCTL_SYNC, bytesOf(view))
 }
 
-/** What DMA_HEAP_IOCTL_ALLOC is told. */
+/** What DMA_HEAP_IOCTL_ALLOC is told, and by which heap. */
 export interface RawAllocation {
+  readonly heap: string
   readonly size: number
   readonly fd?: number
   readonly flags?: number
@@ -70,22 +71,27 @@ export interface RawAllocation {
   readonly request?: number
 }
 
-/** DMA_HEAP_IOCTL_ALLOC, by the system heap: the new descriptor. */
+/** DMA_HEAP_IOCTL_ALLOC: the new descriptor. */
 export function rawAllocate(kernel: Kernel, allocation: RawAllocation): number {
-  const { size, fd = 0, flags = O_RDWR, heapFlags = 0, byteLength = 24 } = allocation
+  const { heap, size, fd = 0, flags = O_RDWR, heapFlags = 0, byteLength = 24 } = allocation
   const request = allocation.request ?? (0xc000_4800 | (byteLength << 16)) >>> 0
   const view = new DataView(new ArrayBuffer(Math.max(byteLength, 24)))
   view.setBigUint64(0, BigInt(size), true)
   view.setUint32(8, fd, true)
   view.setUint32(12, flags >>> 0, true)
   view.setBigUint64(16, BigInt(heapFlags), true)
-  const heap = kernel.open('/dev/dma_heap/system', 0)
+  const node = kernel.open(heapPath(heap), O_RDONLY)
   try {
-    kernel.ioctl(heap, request, bytesOf(view).subarray(0, byteLength))
+    kernel.ioctl(node, request, bytesOf(view).subarray(0, byteLength))
     return view.getInt32(8, true)
   } finally {
-    kernel.close(heap)
+    kernel.close(node)
   }
+}
+
+/** Where a heap is opened. */
+export function heapPath(heap: string): string {
+  return `/dev/dma_heap/${heap}`
 }
 
 /** Whether the kernel makes sync files: not every configuration has CONFIG_SYNC_FILE. */

@@ -54,7 +54,12 @@ export function dmaHeapSelftest({ describe, it }: Runner, host: Host): void {
       it(`${heap}: takes a shorter structure of a program that is older, and a longer one of a program that is newer`, () =>
         withoutLeaks(host, () => {
           for (const byteLength of [16, 24, 48]) {
-            const fd = rawAllocate(kernel, { size: kernel.pageSize, flags: O_RDWR | O_CLOEXEC, byteLength })
+            const fd = rawAllocate(kernel, {
+              heap,
+              size: kernel.pageSize,
+              flags: O_RDWR | O_CLOEXEC,
+              byteLength,
+            })
             assert.ok(fd > 0)
             kernel.close(fd)
           }
@@ -69,7 +74,8 @@ export function dmaHeapSelftest({ describe, it }: Runner, host: Host): void {
             'a descriptor of something else',
           )
           kernel.close(eventfd)
-          const raw = (rest: object) => outcome(() => rawAllocate(kernel, { size: kernel.pageSize, ...rest }))
+          const raw = (rest: object) =>
+            outcome(() => rawAllocate(kernel, { heap, size: kernel.pageSize, ...rest }))
           assert.equal(raw({ heapFlags: 0x11_1111 }), 'EINVAL')
           assert.equal(raw({ flags: ~(O_RDWR | O_CLOEXEC) }), 'EINVAL')
           refusal(() => allocate(0), 'DMA_INVALID_ARGUMENT')

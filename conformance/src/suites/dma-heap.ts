@@ -2,7 +2,16 @@ import assert from 'node:assert/strict'
 import { O_CLOEXEC, O_RDONLY, O_RDWR, O_WRONLY } from '@linux-dma/native'
 import { allocateFromHeap, DmaBufBudget, listHeaps } from '@linux-dma/udmabuf'
 import type { Host, Runner } from '../host'
-import { isInherited, rawAllocate, rawSync, SYNC_END, SYNC_READ } from '../raw-dma-buf'
+import {
+  DMA_HEAP_IOCTL_ALLOC,
+  heapPath,
+  isInherited,
+  type RawAllocation,
+  rawAllocate,
+  rawSync,
+  SYNC_END,
+  SYNC_READ,
+} from '../raw-dma-buf'
 import { refusal, withoutLeaks } from '../with-device'
 import { outcome } from '../with-uio'
 
@@ -12,20 +21,21 @@ const MiB = 0x10_0000
 export function dmaHeap({ describe, it }: Runner, host: Host): void {
   const { kernel } = host
   const page = kernel.pageSize
-  const allocate = (size: number, options = {}) => allocateFromHeap('system', size, { kernel, ...options })
+  const heap = 'system'
+  const allocate = (size: number, options = {}) => allocateFromHeap(heap, size, { kernel, ...options })
   /** What DMA_HEAP_IOCTL_ALLOC answers; a buffer is closed at once. */
-  const raw = (allocation: Parameters<typeof rawAllocate>[1]) =>
+  const raw = (allocation: Omit<RawAllocation, 'heap'>) =>
     outcome(() => {
-      kernel.close(rawAllocate(kernel, allocation))
+      kernel.close(rawAllocate(kernel, { heap, ...allocation }))
       return 'a buffer'
     })
 
   describe('dma-heap', () => {
     it('lists the heaps, the system’s among them', () => {
       const heaps = listHeaps({ kernel })
-      assert.ok(heaps.includes('system'))
+      assert.ok(heaps.includes(heap))
       assert.deepEqual(heaps, [...heaps].sort())
-      assert.equal(host.modeOf('/dev/dma_heap/system'), 0o600)
+      assert.equal(host.modeOf(heapPath(heap)), 0o600)
     })
 
     it('allocates whole pages, zeroed, to read and write', () =>
@@ -116,7 +126,7 @@ export function dmaHeap({ describe, it }: Runner, host: Host): void {
     it('errnos: sizes', () =>
       withoutLeaks(host, () => {
         assert.equal(raw({ size: 0 }), 'EINVAL')
-        const buffer = rawAllocate(kernel, { size: 100 })
+        const buffer = rawAllocate(kernel, { heap, size: 100 })
         kernel.mmap(buffer, { byteLength: page }).close()
         assert.equal(
           outcome(() => kernel.mmap(buffer, { byteLength: 2 * page })),
@@ -135,7 +145,7 @@ export function dmaHeap({ describe, it }: Runner, host: Host): void {
         }
         for (const heapFlags of [1, 0x11_1111]) assert.equal(raw({ size: page, heapFlags }), 'EINVAL')
         for (const fd of [1, 0xffff_ffff]) assert.equal(raw({ size: page, fd }), 'EINVAL')
-        const inherited = rawAllocate(kernel, { size: page, flags: O_RDWR })
+        const inherited = rawAllocate(kernel, { heap, size: page, flags: O_RDWR })
         assert.equal(isInherited(kernel, inherited), true)
         kernel.close(inherited)
       }))
@@ -143,17 +153,17 @@ export function dmaHeap({ describe, it }: Runner, host: Host): void {
     it('errnos: another number of the request is EINVAL, and not ENOTTY', () =>
       withoutLeaks(host, () => {
         assert.equal(raw({ size: page, request: 0xc018_4801 }), 'EINVAL')
-        const heap = kernel.open('/dev/dma_heap/system', O_RDONLY)
+        const node = kernel.open(heapPath(heap), O_RDONLY)
         assert.equal(
-          outcome(() => kernel.ioctl(heap, 0xc018_4800, 0)),
+          outcome(() => kernel.ioctl(node, DMA_HEAP_IOCTL_ALLOC, 0)),
           'EFAULT',
         )
-        kernel.close(heap)
+        kernel.close(node)
       }))
 
     it('errnos: an end of an access before any start is none', () =>
       withoutLeaks(host, () => {
-        const buffer = rawAllocate(kernel, { size: page })
+        const buffer = rawAllocate(kernel, { heap, size: page })
         assert.equal(rawSync(kernel, buffer, SYNC_READ | SYNC_END), 0)
         assert.equal(
           outcome(() => kernel.read(buffer, new Uint8Array(8))),
