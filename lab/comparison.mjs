@@ -1,4 +1,5 @@
 import { parseResults } from './protocol.mjs'
+import { signalOf } from './signals.mjs'
 
 /** @typedef {import('./protocol.mjs').TestResult} TestResult */
 /** @typedef {import('./recorder.mjs').JobOutcome} JobOutcome */
@@ -80,7 +81,9 @@ function exitResult(name, outcome, otherwise) {
   if (outcome.status === undefined) return { name, ok: false, error: 'it did not come to its end' }
   if (outcome.status !== 0) {
     const errors = outcome.errors.trimEnd()
-    return { name, ok: false, error: `exit status ${outcome.status}${errors && `\n${errors}`}` }
+    const signal = signalOf(outcome.status)
+    const how = signal ? `ended by ${signal.name}` : `exit status ${outcome.status}`
+    return { name, ok: false, error: `${how}${errors && `\n${errors}`}` }
   }
   return otherwise ? { name, ok: false, error: otherwise } : { name, ok: true }
 }

@@ -24,6 +24,15 @@ export function findDmaFaults(lines) {
 }
 
 /**
+ * Finds where something did not go on in the kernel itself.
+ * @param {string[]} lines
+ * @returns {string[]}
+ */
+export function findStalls(lines) {
+  return lines.filter((line) => /soft lockup|detected stall|blocked for more than \d+ seconds/.test(line))
+}
+
+/**
  * Finds the signs of a kernel that is no longer to be trusted.
  * @param {string[]} lines
  * @returns {string[]}

@@ -45,6 +45,7 @@ async function start(options) {
   }
   const workspaces = listWorkspaces(repository)
   const script = options.run ? await bundleScript(options.run.file) : undefined
+  for (const note of script?.notes ?? []) say(note)
   const machineOf = await prepareMachines(options, say)
   const payload = packagePayload(workspaces)
 
@@ -52,7 +53,7 @@ async function start(options) {
   const scratch = makeScratchDirectory(tmpdir(), 'linux-dma-lab-').path
   const session = { machineOf, payload, options, scratch, say }
   if (options.mode === 'shell') return runShell(session)
-  if (script && options.run) return runScript(session, script, options.run.arguments)
+  if (script && options.run) return runScript(session, script.files, options.run.arguments)
   return runSuite(session, workspaces)
 }
 

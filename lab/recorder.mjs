@@ -10,6 +10,13 @@ import { MarkerReader } from './protocol.mjs'
  * @property {string} errors
  */
 
+/**
+ * @typedef {object} UnfinishedJob
+ * @property {string} id
+ * @property {string | undefined} lastLine what it printed last, to either stream; undefined: nothing
+ * @property {number} silentMilliseconds since then, or since it began
+ */
+
 /** Gathers what comes from the guest's ports, job by job. */
 export class Recorder {
   /**
@@ -26,6 +33,10 @@ export class Recorder {
     this.failure = undefined
     /** @type {Map<string, { status: number | undefined, output: Uint8Array[], errors: Uint8Array[] }>} */
     this.jobs = new Map()
+    /** When a job last began or printed, and where. */
+    this.lastSign = this.started
+    /** @type {'output' | 'errors'} */
+    this.lastStream = 'output'
     /** @type {Uint8Array[]} */
     this.log = []
     this.readers = {
@@ -48,6 +59,8 @@ export class Recorder {
     return new MarkerReader(token, {
       onBytes: (bytes) => {
         current?.push(Uint8Array.from(bytes))
+        this.lastSign = performance.now()
+        this.lastStream = stream
         onBytes(stream, bytes)
       },
       onMarker: (marker) => {
@@ -58,6 +71,7 @@ export class Recorder {
             this.bootMilliseconds = performance.now() - this.started
             this.onBegin()
           }
+          this.lastSign = performance.now()
           current = this.job(marker.id)[stream]
         } else {
           this.job(marker.id).status = marker.status
@@ -84,6 +98,16 @@ export class Recorder {
     )
     const { complete, failure, bootMilliseconds } = this
     const kernelLog = parseKernelLog(text(this.log))
-    return { jobs: new Map(jobs), complete, failure, bootMilliseconds, kernelLog }
+    const unfinished = this.unfinished(jobs)
+    return { jobs: new Map(jobs), complete, failure, bootMilliseconds, kernelLog, unfinished }
+  }
+
+  /** @param {(readonly [string, JobOutcome])[]} jobs @returns {UnfinishedJob | undefined} */
+  unfinished(jobs) {
+    const [id, job] = jobs.find(([, { status }]) => status === undefined) ?? []
+    if (id === undefined || job === undefined) return undefined
+    const lines = (job[this.lastStream] || job.output || job.errors).split(/\r?\n/)
+    const lastLine = lines.findLast((line) => line.trim() !== '')
+    return { id, lastLine, silentMilliseconds: performance.now() - this.lastSign }
   }
 }

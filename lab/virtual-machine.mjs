@@ -33,6 +33,7 @@ import { Recorder } from './recorder.mjs'
  * @property {Map<string, import('./recorder.mjs').JobOutcome>} jobs those that were begun
  * @property {boolean} complete whether the guest came to its end by itself
  * @property {boolean} timedOut
+ * @property {import('./recorder.mjs').UnfinishedJob | undefined} unfinished the job that did not come to its end
  * @property {string | undefined} failure why the guest could not be set up
  * @property {string[]} kernelLog
  * @property {string} console

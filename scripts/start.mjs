@@ -33,6 +33,11 @@ function help() {
   npm start -- EXAMPLE [ARGUMENT…]   one of those below; EXAMPLE --help has its arguments
   npm start -- FILE [ARGUMENT…]      your own script, TypeScript or JavaScript; types are not checked
 
+What FILE imports is bundled with it. A worker or a second process of yours is found where FILE names it so:
+  new Worker(new URL('./worker.ts', import.meta.url))
+  spawn(process.execPath, [...process.execArgv, fileURLToPath(new URL('./viewer.ts', import.meta.url))])
+Every program that makes a fake machine has one of its own.
+
 Examples:
 ${lines.join('\n')}
 
@@ -45,18 +50,22 @@ function runExample(name) {
   return run(process.execPath, [path.join(examples, name, 'dist/main.js'), ...args])
 }
 
-/** As one file below the packages' own folder, so that they are found; it is run where npm was started. */
+/** With what it names, below the packages' own folder, so that they are found; it is run where npm was started. */
 async function runScript(file) {
   const { bundleScript } = await import('../lab/bundle.mjs')
   const script = await bundleScript(file).catch((error) => {
     console.error(`${error.message}\n'npm start -- --help' has the examples`)
     process.exit(error.exitStatus ?? 1)
   })
+  for (const note of script.notes) console.error(`note: ${note}`)
   build('./packages/*')
   const folder = mkdtempSync(path.join(root, 'node_modules', '.script-'))
   try {
-    const program = path.join(folder, path.basename(script.path))
-    writeFileSync(program, script.data)
+    const [program] = script.files.map((entry) => {
+      const target = path.join(folder, path.basename(entry.path))
+      writeFileSync(target, entry.data)
+      return target
+    })
     const cwd = process.env.INIT_CWD ?? process.cwd()
     return run(process.execPath, ['--enable-source-maps', program, ...args], { cwd })
   } finally {
