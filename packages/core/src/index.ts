@@ -19,6 +19,7 @@ export type { BouncePoolUsage } from './bounce/bounce-pool'
 export type { Bouncer } from './bounce/bouncer'
 export { closeAll } from './checks/close-all'
 export { type Explanation, explain, explained, type Reasons } from './checks/explain'
+export { kernelOption } from './checks/kernel-option'
 export { closed as forgetLeak, watchForLeak } from './checks/leaks'
 export {
   assertByteLength,

@@ -21,7 +21,10 @@ export class DmaBufBudget {
     this.limit = limit
   }
 
-  /** Bytes in buffers that were made with it and are not closed. Others may hold such a buffer for longer. */
+  /**
+   * Bytes in buffers that were made with it and are not closed, nor all duplicates of them. Others who were given such a buffer may hold
+   * it for longer.
+   */
   get used(): number {
     return this.#used
   }
@@ -44,13 +47,41 @@ export class DmaBufBudget {
   }
 }
 
-/** Makes a buffer that counts against a budget, where there is one, until it is closed. @throws DMA_BUDGET; what `make` throws */
-export function counted(budget: DmaBufBudget | undefined, size: number, make: () => DmaBuf): DmaBuf {
-  budget?.take(size)
+/** What a buffer and its duplicates count against a budget for, together: until the last of them is closed. */
+export class BudgetShare {
+  readonly #budget: DmaBufBudget
+  readonly #size: number
+  #holders = 1
+
+  /** @throws DMA_BUDGET */
+  constructor(budget: DmaBufBudget, size: number) {
+    budget.take(size)
+    this.#budget = budget
+    this.#size = size
+  }
+
+  hold(): this {
+    this.#holders++
+    return this
+  }
+
+  release(): void {
+    this.#holders--
+    if (this.#holders === 0) this.#budget.giveBack(this.#size)
+  }
+}
+
+/** Makes a buffer that counts against a budget, where there is one. @throws DMA_BUDGET; what `make` throws */
+export function counted(
+  budget: DmaBufBudget | undefined,
+  size: number,
+  make: (share: BudgetShare | undefined) => DmaBuf,
+): DmaBuf {
+  const share = budget && new BudgetShare(budget, size)
   try {
-    return make()
+    return make(share)
   } catch (error) {
-    budget?.giveBack(size)
+    share?.release()
     throw error
   }
 }

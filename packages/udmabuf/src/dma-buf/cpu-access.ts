@@ -14,7 +14,7 @@ export function dmaBufEndCpuAccess(buffer: DmaBuf, access: BufferAccess): void {
 }
 
 /** DMA_BUF_IOCTL_SYNC, with {@link SYNC_START} or {@link SYNC_END}. */
-export function sync(kernel: Kernel, fd: FileDescriptor, argument: Uint8Array): void {
+function sync(kernel: Kernel, fd: FileDescriptor, argument: Uint8Array): void {
   for (;;) {
     try {
       kernel.ioctl(fd, DMA_BUF_IOCTL_SYNC, argument, 'DMA_BUF_IOCTL_SYNC')
@@ -27,47 +27,86 @@ export function sync(kernel: Kernel, fd: FileDescriptor, argument: Uint8Array): 
   }
 }
 
-/**
- * Runs `use` between start and end, also where it throws, and where it answers with a promise until that is settled. A
- * buffer that is closed within has no end to be told of.
- */
-export function bracket<Result>(
-  buffer: { readonly closed: boolean },
-  tell: (argument: Uint8Array) => void,
-  use: () => Result,
-): Result {
-  const end = () => {
-    if (!buffer.closed) tell(SYNC_END)
+/** The accesses of the CPU to one buffer that have begun and not ended. */
+export class CpuAccesses {
+  readonly #kernel: Kernel
+  readonly #fd: FileDescriptor
+  #open = 0
+  #closed = false
+
+  constructor(kernel: Kernel, fd: FileDescriptor) {
+    this.#kernel = kernel
+    this.#fd = fd
   }
-  tell(SYNC_START)
+
+  /** Whether the buffer is closed: nothing begins or ends any more. */
+  get closed(): boolean {
+    return this.#closed
+  }
+
+  begin(): void {
+    sync(this.#kernel, this.#fd, SYNC_START)
+    this.#open++
+  }
+
+  end(): void {
+    sync(this.#kernel, this.#fd, SYNC_END)
+    if (this.#open > 0) this.#open--
+  }
+
+  /** For a buffer that is being closed: what was written until now is for others who have it. Never throws. */
+  close(): void {
+    this.#closed = true
+    for (; this.#open > 0; this.#open--) {
+      try {
+        sync(this.#kernel, this.#fd, SYNC_END)
+      } catch {
+        // There is nobody to tell who could do anything about it.
+      }
+    }
+  }
+}
+
+/**
+ * Runs `use` between begin and end, also where it throws, and where it answers with a promise until that is settled. A
+ * buffer that is closed within has ended its accesses itself.
+ */
+export function bracket<Result>(accesses: CpuAccesses, use: () => Result): Result {
+  accesses.begin()
   let result: Result
   try {
     result = use()
   } catch (error) {
-    quietly(end)
+    endQuietly(accesses)
     throw error
   }
-  if (isPromise(result)) return endAfter(result, end) as Result
-  end()
+  if (isPromise(result)) return endAfter(result, accesses) as Result
+  if (!accesses.closed) accesses.end()
   return result
 }
 
-async function endAfter<Value>(result: PromiseLike<Value>, end: () => void): Promise<Value> {
+/** @throws DMA_CLOSED where the buffer was closed before `use` was through: what that wrote afterwards is lost */
+async function endAfter<Value>(result: PromiseLike<Value>, accesses: CpuAccesses): Promise<Value> {
   let value: Value
   try {
     value = await result
   } catch (error) {
-    quietly(end)
+    endQuietly(accesses)
     throw error
   }
-  end()
+  if (accesses.closed) {
+    throw new DmaError('DMA_CLOSED', 'the dma-buf was closed while its bytes were in use', {
+      hint: 'await what cpuAccess() returns before close(), or before the end of the block of a using',
+    })
+  }
+  accesses.end()
   return value
 }
 
 /** For when there is an error already that says more. */
-function quietly(step: () => void): void {
+function endQuietly(accesses: CpuAccesses): void {
   try {
-    step()
+    if (!accesses.closed) accesses.end()
   } catch {
     // The error at hand matters more than this one.
   }

@@ -8,11 +8,12 @@ import {
   watchForLeak,
 } from '@linux-dma/core'
 import { type FileDescriptor, type Kernel, POLLIN, POLLOUT } from '@linux-dma/native'
-import { type BufferAccess, bytesOf, SYNC_END, SYNC_START, syncFileArgument } from '../abi'
-import type { DmaBufBudget } from './budget'
-import { assertBufferAccess, assertUse, bracket, sync } from './cpu-access'
-import { pollShared } from './fence-poll'
+import { type BufferAccess, bytesOf, syncFileArgument } from '../abi'
+import type { BudgetShare } from './budget'
+import { assertBufferAccess, assertUse, bracket, CpuAccesses } from './cpu-access'
+import { endPolls, pollShared } from './fence-poll'
 import { type DmaBufInfo, readInfo } from './info'
+import { noteKnown } from './known'
 import { type DmaBufMapOptions, mapRange } from './map-range'
 import { DmaBufMapping } from './mapping'
 import { setName } from './name'
@@ -29,7 +30,7 @@ export interface DmaBufOrigin {
   readonly memories?: readonly DmaMemory[]
   /** Where the buffer begins in the only one of them that it is made of; undefined where there are several pieces. */
   readonly memoryOffset?: number | undefined
-  readonly budget?: DmaBufBudget | undefined
+  readonly budget?: BudgetShare | undefined
 }
 
 /**
@@ -51,7 +52,9 @@ export class DmaBuf implements Disposable {
   readonly memoryOffset: number
   readonly #fd: FileDescriptor
   readonly #memories: readonly DmaMemory[]
-  readonly #budget: DmaBufBudget | undefined
+  readonly #budget: BudgetShare | undefined
+  readonly #forgetKnown: (() => void) | undefined
+  readonly #accesses: CpuAccesses
   readonly #mappings = new Set<DmaBufMapping>()
   readonly #forget = (mapping: DmaBufMapping) => void this.#mappings.delete(mapping)
   #own: DmaBufMapping | undefined
@@ -63,6 +66,7 @@ export class DmaBuf implements Disposable {
     const { size, access = 'read-write', inode, memories = [], memoryOffset, budget } = origin
     this.kernel = kernel
     this.#fd = fd
+    this.#accesses = new CpuAccesses(kernel, fd)
     this.size = size
     this.access = access
     this.#inode = inode
@@ -71,6 +75,7 @@ export class DmaBuf implements Disposable {
     this.memoryOffset = memoryOffset ?? 0
     this.#budget = budget
     for (const memory of memories) memory.attachDmaBuf(this)
+    if (memories.length > 0) this.#forgetKnown = noteKnown(this)
     watchForLeak(this, 'a dma-buf', kernel, size)
   }
 
@@ -92,6 +97,15 @@ export class DmaBuf implements Disposable {
     this.#assertOpen()
     this.#inode ??= this.info().inode
     return this.#inode
+  }
+
+  /** What a further descriptor of the buffer is of: the same memory, as long as that is open. @internal */
+  get origin(): DmaBufOrigin {
+    return {
+      size: this.size,
+      memories: this.#memories.filter((memory) => !memory.closed),
+      memoryOffset: this.memory?.closed === false ? this.memoryOffset : undefined,
+    }
   }
 
   /** What the kernel says of the buffer, now. @throws DMA_CLOSED */
@@ -151,14 +165,10 @@ export class DmaBuf implements Disposable {
   cpuAccess<Result>(access: BufferAccess, use: (bytes: Uint8Array) => Result): Result {
     this.#assertAccess(access)
     assertUse(use)
-    return bracket(
-      this,
-      (argument) => sync(this.kernel, this.#fd, argument),
-      () => {
-        this.#own ??= this.map({ access: this.access })
-        return use(this.#own.bytes)
-      },
-    )
+    return bracket(this.#accesses, () => {
+      if (this.#own === undefined || this.#own.closed) this.#own = this.map({ access: this.access })
+      return use(this.#own.bytes)
+    })
   }
 
   /**
@@ -170,7 +180,7 @@ export class DmaBuf implements Disposable {
    */
   beginCpuAccess(access: BufferAccess): void {
     this.#assertAccess(access)
-    this.#sync(SYNC_START)
+    this.#accesses.begin()
   }
 
   /**
@@ -179,7 +189,7 @@ export class DmaBuf implements Disposable {
    */
   endCpuAccess(access: BufferAccess): void {
     this.#assertAccess(access)
-    this.#sync(SYNC_END)
+    this.#accesses.end()
   }
 
   /**
@@ -226,31 +236,33 @@ export class DmaBuf implements Disposable {
   duplicate(): DmaBuf {
     const fd = this.kernel.duplicate(this.fd)
     return new DmaBuf(this.kernel, fd, {
-      size: this.size,
+      ...this.origin,
       access: this.access,
-      memories: this.#memories.filter((memory) => !memory.closed),
-      memoryOffset: this.memory?.closed === false ? this.memoryOffset : undefined,
+      budget: this.#budget?.hold(),
     })
   }
 
-  /** Closes its mappings and its descriptor. Others who have the buffer keep it. Idempotent. */
+  /**
+   * Ends accesses that were begun, closes its mappings and its descriptor. Others who have the buffer keep it. Idempotent.
+   * @throws ENOMEM where the process has no map left to close a mapping with: the buffer stays open, to be closed later
+   */
   close(): void {
     if (this.#closed) return
-    if (this.#mappings.size > 0)
+    if (this.#mappings.size > 0) {
       closeAll([...this.#mappings].reverse().map((mapping) => () => mapping.close()))
+    }
+    this.#accesses.close()
     this.#closed = true
+    endPolls(this.kernel, this.#fd, () => this.#closedError())
     forgetLeak(this)
     for (const memory of this.#memories) memory.detachDmaBuf(this)
-    this.#budget?.giveBack(this.size)
+    this.#budget?.release()
+    this.#forgetKnown?.()
     this.kernel.close(this.#fd)
   }
 
   [Symbol.dispose](): void {
     this.close()
-  }
-
-  #sync(argument: Uint8Array): void {
-    sync(this.kernel, this.#fd, argument)
   }
 
   #assertAccess(access: BufferAccess): void {
@@ -263,8 +275,11 @@ export class DmaBuf implements Disposable {
   }
 
   #assertOpen(): void {
-    if (!this.#closed) return
-    throw new DmaError('DMA_CLOSED', `the dma-buf of ${this.size} bytes is closed`, {
+    if (this.#closed) throw this.#closedError()
+  }
+
+  #closedError(): DmaError {
+    return new DmaError('DMA_CLOSED', `the dma-buf of ${this.size} bytes is closed`, {
       hint: 'who needs it for longer than another takes a duplicate() of it',
     })
   }

@@ -19,7 +19,7 @@ export interface DmaBufInfo {
 const ACCESS_MODES = ['read', 'write', 'read-write'] as const
 
 /**
- * Reads what a descriptor is of. Nothing but a dma-buf has an exporter there, and nobody can fake it, unlike a name.
+ * Reads what a descriptor is of. Nothing but a dma-buf has an exporter there: it is the kernel that writes it, and not whoever named the file.
  * @throws DMA_NOT_DMA_BUF for a descriptor of something else, or of nothing
  */
 export function readInfo(kernel: Kernel, fd: FileDescriptor): DmaBufInfo {
@@ -36,11 +36,16 @@ export function readDescriptorInfo(kernel: Kernel, pid: number | 'self', fd: Fil
     return kernel.readText(`/proc/${pid}/fdinfo/${fd}`)
   } catch (error) {
     if (!isDmaError(error, 'ENOENT')) throw error
-    throw new DmaError('DMA_NOT_DMA_BUF', `descriptor ${fd} is not open`, {
-      hint: 'was it closed before, or is it another process’s? that has to send it, or see dmaBufOfProcess()',
-      cause: error,
-    })
+    throw notOpen(fd, error)
   }
+}
+
+/** That a number stands for nothing. */
+export function notOpen(fd: FileDescriptor, cause: unknown): DmaError {
+  return new DmaError('DMA_NOT_DMA_BUF', `descriptor ${fd} is not open`, {
+    hint: 'was it closed before, or is it another process’s? that has to send it, or see dmaBufOfProcess()',
+    cause,
+  })
 }
 
 /** Undefined for what is no dma-buf. */

@@ -15,7 +15,7 @@ export function nameBytes(name: string): Uint8Array {
   if (bytes === undefined || bytes.length > LONGEST || bytes.includes(0) || bytes.includes(0x0a)) {
     throw new DmaError(
       'DMA_INVALID_ARGUMENT',
-      `${typeof name === 'string' ? JSON.stringify(name) : typeof name} is no name for a buffer`,
+      `${typeof name === 'string' ? JSON.stringify(name) : String(name)} is no name for a buffer`,
       { hint: `a name is a text of at most ${LONGEST} bytes of UTF-8, in one line` },
     )
   }

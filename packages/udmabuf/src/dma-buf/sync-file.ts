@@ -1,7 +1,7 @@
 import { assertOptions, assertSignal, DmaError, forgetLeak, watchForLeak } from '@linux-dma/core'
 import { type FileDescriptor, type Kernel, POLLIN } from '@linux-dma/native'
 import { bytesOf, SYNC_IOC_FILE_INFO, SYNC_IOC_MERGE, structure, syncMerge } from '../abi'
-import { pollShared } from './fence-poll'
+import { endPolls, pollShared } from './fence-poll'
 import { nameBytes } from './name'
 
 /** What has become of the work that a sync file stands for. */
@@ -24,7 +24,7 @@ export class SyncFile implements Disposable {
 
   /** The descriptor, for drivers that take fences. Owned by this object. @throws DMA_CLOSED */
   get fd(): FileDescriptor {
-    if (this.#closed) throw new DmaError('DMA_CLOSED', 'the sync file is closed')
+    if (this.#closed) throw closedError()
     return this.#fd
   }
 
@@ -73,6 +73,7 @@ export class SyncFile implements Disposable {
   close(): void {
     if (this.#closed) return
     this.#closed = true
+    endPolls(this.kernel, this.#fd, closedError)
     forgetLeak(this)
     this.kernel.close(this.#fd)
   }
@@ -87,4 +88,8 @@ export class SyncFile implements Disposable {
     this.kernel.ioctl(this.fd, SYNC_IOC_FILE_INFO, bytesOf(view), 'SYNC_IOC_FILE_INFO')
     return view.getInt32(32, true)
   }
+}
+
+function closedError(): DmaError {
+  return new DmaError('DMA_CLOSED', 'the sync file is closed')
 }

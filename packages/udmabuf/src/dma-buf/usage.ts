@@ -1,5 +1,4 @@
-import { assertOptions } from '@linux-dma/core'
-import { isDmaError, type Kernel, linuxKernel } from '@linux-dma/native'
+import { assertOptions, DmaError, explained, isDmaError, type Kernel, kernelOption } from '@linux-dma/core'
 import { parseInfo, readDescriptorInfo } from './info'
 
 /** One buffer that a process has open. */
@@ -32,9 +31,13 @@ export interface DmaBufUsage {
  */
 export function dmaBufUsage(options: { pid?: number; kernel?: Kernel } = {}): DmaBufUsage {
   assertOptions('dmaBufUsage', options, ['pid', 'kernel'])
-  const { pid = 'self', kernel = linuxKernel() } = options
+  const { pid = 'self' } = options
+  if (pid !== 'self' && !(Number.isInteger(pid) && pid > 0)) {
+    throw new DmaError('DMA_INVALID_ARGUMENT', `dmaBufUsage: ${String(pid)} is no process`)
+  }
+  const kernel = kernelOption('dmaBufUsage', options.kernel)
   const buffers = new Map<number, DmaBufUse & { descriptors: number[] }>()
-  for (const name of kernel.list(`/proc/${pid}/fd`)) {
+  for (const name of descriptorsOf(kernel, pid)) {
     const info = infoOf(kernel, pid, Number(name))
     if (info === undefined) continue
     const { inode, size, exporter, name: label } = info
@@ -45,6 +48,17 @@ export function dmaBufUsage(options: { pid?: number; kernel?: Kernel } = {}): Dm
   const list = [...buffers.values()]
   for (const { descriptors } of list) descriptors.sort((a, b) => a - b)
   return { bytes: list.reduce((sum, { size }) => sum + size, 0), buffers: list }
+}
+
+/** @throws ENOENT, EACCES with what it takes */
+function descriptorsOf(kernel: Kernel, pid: number | 'self'): string[] {
+  return explained(() => kernel.list(`/proc/${pid}/fd`), {
+    ENOENT: () => ({ message: `there is no process ${pid}`, hint: 'it may have ended' }),
+    EACCES: () => ({
+      message: `this process may not look at the descriptors of process ${pid}`,
+      hint: 'they are told to a process of the same user, and to root: run it with sudo',
+    }),
+  })
 }
 
 /** Undefined for what is no dma-buf, and for what was closed while the list was read. */

@@ -1,10 +1,17 @@
-import { assertByteLength, assertOptions, DmaError, explained, isDmaError } from '@linux-dma/core'
-import { type Kernel, linuxKernel, O_CLOEXEC, O_RDONLY, O_RDWR } from '@linux-dma/native'
+import {
+  assertByteLength,
+  assertOptions,
+  DmaError,
+  explained,
+  isDmaError,
+  kernelOption,
+} from '@linux-dma/core'
+import { type Kernel, O_CLOEXEC, O_RDONLY, O_RDWR } from '@linux-dma/native'
 import { bytesOf, DMA_HEAP_IOCTL_ALLOC, heapAllocation } from '../abi'
+import { assertAvailable } from '../dma-buf/available-memory'
 import { assertBudget, counted, type DmaBufBudget } from '../dma-buf/budget'
 import { DmaBuf } from '../dma-buf/dma-buf'
 import { nameBytes, setName } from '../dma-buf/name'
-import { availableMemory } from './available-memory'
 
 const HEAPS = '/dev/dma_heap'
 
@@ -30,7 +37,7 @@ export interface HeapOptions {
  */
 export function listHeaps(options: { kernel?: Kernel } = {}): string[] {
   assertOptions('listHeaps', options, ['kernel'])
-  const { kernel = linuxKernel() } = options
+  const kernel = kernelOption('listHeaps', options.kernel)
   try {
     return kernel.list(HEAPS)
   } catch (error) {
@@ -54,7 +61,8 @@ export function listHeaps(options: { kernel?: Kernel } = {}): string[] {
  */
 export function allocateFromHeap(heap: string, size: number, options: HeapOptions = {}): DmaBuf {
   assertOptions('allocateFromHeap', options, ['access', 'name', 'budget', 'kernel'])
-  const { access = 'read-write', name, budget, kernel = linuxKernel() } = options
+  const { access = 'read-write', name, budget } = options
+  const kernel = kernelOption('allocateFromHeap', options.kernel)
   assertHeapName(heap)
   assertByteLength('size', size)
   if (name !== undefined) nameBytes(name)
@@ -66,7 +74,7 @@ export function allocateFromHeap(heap: string, size: number, options: HeapOption
   }
   const rounded = Math.ceil(size / kernel.pageSize) * kernel.pageSize
   assertAvailable(kernel, rounded)
-  return counted(budget, rounded, () => {
+  return counted(budget, rounded, (share) => {
     const fd = allocate(kernel, heap, rounded, O_CLOEXEC | (access === 'read' ? O_RDONLY : O_RDWR))
     try {
       if (name !== undefined) setName(kernel, fd, name)
@@ -74,7 +82,7 @@ export function allocateFromHeap(heap: string, size: number, options: HeapOption
       kernel.close(fd)
       throw error
     }
-    return new DmaBuf(kernel, fd, { size: rounded, access, budget })
+    return new DmaBuf(kernel, fd, { size: rounded, access, budget: share })
   })
 }
 
@@ -121,14 +129,5 @@ function assertHeapName(heap: string): void {
   if (typeof heap === 'string' && /^[^/\0]+$/.test(heap) && heap !== '.' && heap !== '..') return
   throw new DmaError('DMA_INVALID_ARGUMENT', `${JSON.stringify(heap) ?? typeof heap} is no name of a heap`, {
     hint: 'listHeaps() has the names that there are',
-  })
-}
-
-/** @throws DMA_TOO_LARGE */
-function assertAvailable(kernel: Kernel, size: number): void {
-  const available = availableMemory(kernel, size)
-  if (size <= available) return
-  throw new DmaError('DMA_TOO_LARGE', `the machine has ${available} bytes available, and not ${size}`, {
-    hint: 'a heap takes its pages at once, and the kernel cannot swap them out: allocate less, in several buffers as they are needed',
   })
 }

@@ -1,5 +1,5 @@
-import { assertOptions, DmaError } from '@linux-dma/core'
-import { type FileDescriptor, isDmaError, type Kernel, linuxKernel } from '@linux-dma/native'
+import { assertOptions, DmaError, isDmaError, type Kernel, kernelOption } from '@linux-dma/core'
+import type { FileDescriptor } from '@linux-dma/native'
 import { DmaBuf } from '../dma-buf/dma-buf'
 import { adoptDmaBuf } from '../dma-buf/get'
 
@@ -44,12 +44,12 @@ export function exportDmaBuf(buffer: DmaBuf): DmaBufHandle {
  */
 export function importDmaBuf(handle: DmaBufHandle, options: { kernel?: Kernel } = {}): DmaBuf {
   assertOptions('importDmaBuf', options, ['kernel'])
-  assertOptions('the handle of importDmaBuf', handle, ['fd', 'inode', 'size'])
-  const { kernel = linuxKernel() } = options
-  const { fd, inode, size } = handle
-  if (![fd, inode, size].every((number) => Number.isSafeInteger(number) && number >= 0)) {
+  const kernel = kernelOption('importDmaBuf', options.kernel)
+  const { fd, inode, size } = (handle ?? {}) as DmaBufHandle
+  const isHandle = Object.keys(handle ?? {}).every((name) => ['fd', 'inode', 'size'].includes(name))
+  if (!isHandle || ![fd, inode, size].every((number) => Number.isSafeInteger(number) && number >= 0)) {
     throw new DmaError('DMA_INVALID_ARGUMENT', 'importDmaBuf: the handle was not made by exportDmaBuf()', {
-      hint: 'pass it on whole',
+      hint: 'worker.postMessage(exportDmaBuf(buffer)), and pass on what comes, whole',
     })
   }
   const buffer = duplicateOf(kernel, fd)
@@ -71,6 +71,6 @@ function duplicateOf(kernel: Kernel, fd: FileDescriptor): DmaBuf {
 
 function notShared(why: string): DmaError {
   return new DmaError('DMA_NOT_SHARED', `the buffer cannot be imported: ${why}`, {
-    hint: 'keep it open until the worker has it; another process is sent buffers by sendDmaBuf()',
+    hint: 'keep it open until the worker has it; another process is sent buffers by sendDmaBuf(). A fake machine lives in one thread: its buffers are imported there',
   })
 }

@@ -1,5 +1,5 @@
-import { assertOptions, DmaError } from '@linux-dma/core'
-import { type FileDescriptor, type Kernel, linuxKernel } from '@linux-dma/native'
+import { assertOptions, DmaError, type Kernel, kernelOption } from '@linux-dma/core'
+import type { FileDescriptor } from '@linux-dma/native'
 import type { DmaBuf } from '../dma-buf/dma-buf'
 import { adoptDmaBuf } from '../dma-buf/get'
 
@@ -18,7 +18,7 @@ import { adoptDmaBuf } from '../dma-buf/get'
  */
 export function dmaBufOfProcess(pid: number, fd: FileDescriptor, options: { kernel?: Kernel } = {}): DmaBuf {
   assertOptions('dmaBufOfProcess', options, ['kernel'])
-  const { kernel = linuxKernel() } = options
+  const kernel = kernelOption('dmaBufOfProcess', options.kernel)
   if (!Number.isInteger(pid) || pid < 1 || !Number.isInteger(fd) || fd < 0) {
     throw new DmaError('DMA_INVALID_ARGUMENT', `dmaBufOfProcess: descriptor ${fd} of process ${pid}`, {
       hint: 'first the process, then the number of the descriptor in it',

@@ -4,17 +4,32 @@ import {
   assertSignal,
   closeAll,
   DmaError,
-  isDmaError,
+  explained,
+  kernelOption,
+  type Reasons,
 } from '@linux-dma/core'
-import { type FileDescriptor, type Kernel, linuxKernel, POLLIN, POLLOUT } from '@linux-dma/native'
+import { type FileDescriptor, type Kernel, POLLIN, POLLOUT } from '@linux-dma/native'
 import { DmaBuf } from '../dma-buf/dma-buf'
-import { pollShared } from '../dma-buf/fence-poll'
 import { adoptDmaBuf } from '../dma-buf/get'
+import { inTurn, whenReady } from './ready'
 
 /** What the kernel takes in one message. */
 const MOST_BUFFERS = 253
 /** Without a byte nothing is sent. */
 const EMPTY_MESSAGE = new Uint8Array(1)
+
+/** What an errno of recvmsg(2) means here. */
+const NO_CONNECTION: Reasons = {
+  EINVAL: () => ({
+    message: 'the socket waits for connections: no message comes through it',
+    hint: 'receive from what acceptPeer() gives',
+  }),
+  ENOTCONN: () => ({ message: 'the socket is not connected', hint: 'kernel.connect(path), or acceptPeer()' }),
+  ENOTSOCK: () => ({
+    message: 'the descriptor is of no socket',
+    hint: 'pass a number that kernel.socketPair(), connect() or acceptPeer() gave, and { kernel: machine.kernel } with one of a fake machine',
+  }),
+}
 
 /** What came in one message. */
 export interface ReceivedDmaBufs {
@@ -26,12 +41,12 @@ export interface ReceivedDmaBufs {
 
 /**
  * Sends buffers over a UNIX socket, with bytes that say what they are. The other side, in whatever language, gets descriptors
- * of its own by SCM_RIGHTS; the buffers stay open here, and may be closed once this resolves. On a stream wait for that before
- * more is sent: a message that is longer than there is room goes in parts.
+ * of its own by SCM_RIGHTS; the buffers stay open here, and may be closed once this resolves. Several at once go one after the
+ * other, each whole.
  * @param socket a socket of `kernel.socketPair()`, `connect()` or `accept()`, of the buffers' kernel
  * @param buffer one, or up to 253; `[]` sends the message alone
  * @param options.message 1 byte or more; a zero by default, since nothing goes without a byte
- * @param options.kernel default: that of the buffers
+ * @param options.kernel default: that of the buffers; has to be said where there are none
  * @throws EPIPE, ECONNRESET where the other side is gone; EMSGSIZE; the signal's reason: where a stream had taken a part of the message by
  *   then, the connection is of no more use; DMA_CLOSED, DMA_INVALID_ARGUMENT, DMA_WRONG_KERNEL
  * @example
@@ -50,28 +65,28 @@ export async function sendDmaBuf(
   const { message = EMPTY_MESSAGE, signal } = options
   assertSignal('sendDmaBuf', signal)
   const buffers = checkBuffers(buffer)
-  if (!(message instanceof Uint8Array) || message.length === 0) {
-    throw new DmaError('DMA_INVALID_ARGUMENT', 'sendDmaBuf: message is no Uint8Array of one byte or more')
-  }
+  assertMessage(message)
   const kernel = kernelFor(buffers, options.kernel)
   // Looked at each time: a buffer may be closed while this waits for room.
   const descriptors = () => buffers.map(({ fd }) => fd)
-  let sent = await whenReady(kernel, socket, POLLOUT, signal, () =>
-    kernel.sendMessage(socket, message, descriptors()),
-  )
-  // A stream takes as much as there is room for. The descriptors went with the first byte: the rest has to follow.
-  while (sent < message.length) {
-    sent += await whenReady(kernel, socket, POLLOUT, signal, () =>
-      kernel.sendMessage(socket, message.subarray(sent)),
+  await inTurn(kernel, socket, async () => {
+    let sent = await whenReady(kernel, socket, POLLOUT, signal, () =>
+      kernel.sendMessage(socket, message, descriptors()),
     )
-  }
+    // A stream takes as much as there is room for. The descriptors went with the first byte: the rest has to follow.
+    while (sent < message.length) {
+      sent += await whenReady(kernel, socket, POLLOUT, signal, () =>
+        kernel.sendMessage(socket, message.subarray(sent)),
+      )
+    }
+  })
 }
 
 /**
  * Takes the next message from a UNIX socket: buffers from whoever sends them, each looked at before it is used. What is no
  * dma-buf is refused, and everything that came with it closed.
  *
- * A seqpacket socket keeps messages apart. On a stream their bytes run together, as bytes of a stream do: what came without
+ * A seqpacket socket keeps messages apart; empty ones are passed over, but two in a row are the end. On a stream their bytes run together, as bytes of a stream do: what came without
  * descriptors may stand in front of a message that brings some, in one answer. Descriptors of two messages never come together. Who
  * needs to know where a message ends says so in its bytes.
  * @param options.byteLength room for the bytes that come along; default 4096
@@ -89,13 +104,51 @@ export async function receiveDmaBuf(
   options: { byteLength?: number; signal?: AbortSignal; kernel?: Kernel } = {},
 ): Promise<ReceivedDmaBufs | undefined> {
   assertOptions('receiveDmaBuf', options, ['byteLength', 'signal', 'kernel'])
-  const { byteLength = 4096, signal, kernel = linuxKernel() } = options
+  const { byteLength = 4096, signal } = options
+  const kernel = kernelOption('receiveDmaBuf', options.kernel)
   assertByteLength('byteLength', byteLength)
   assertSignal('receiveDmaBuf', signal)
   const bytes = new Uint8Array(byteLength)
-  const got = await whenReady(kernel, socket, POLLIN, signal, () => kernel.receiveMessage(socket, bytes))
-  if (got.byteLength === 0 && got.descriptors.length === 0) return undefined
+  const receive = () =>
+    whenReady(kernel, socket, POLLIN, signal, () =>
+      explained(() => kernel.receiveMessage(socket, bytes), NO_CONNECTION),
+    )
+  let got = await receive()
+  // An empty message of a seqpacket socket looks like the end: which does not go away by being read.
+  if (isEmpty(got)) got = await receive()
+  if (isEmpty(got)) return undefined
   return { buffers: adoptAll(kernel, got.descriptors), message: bytes.slice(0, got.byteLength) }
+}
+
+function isEmpty({
+  byteLength,
+  descriptors,
+}: {
+  byteLength: number
+  descriptors: readonly unknown[]
+}): boolean {
+  return byteLength === 0 && descriptors.length === 0
+}
+
+/**
+ * The next connection to a UNIX socket that listens: what `accept(2)` gives, once there is one.
+ * @param listener what `kernel.listen(path)` returned
+ * @returns a socket for {@link sendDmaBuf} and {@link receiveDmaBuf}, the caller's to close
+ * @throws the signal's reason; EMFILE; EINVAL for a socket that does not listen; DMA_INVALID_ARGUMENT
+ * @example
+ * ```ts
+ * const listener = kernel.listen('/run/viewer.sock')
+ * const peer = await acceptPeer(listener)
+ * ```
+ */
+export async function acceptPeer(
+  listener: FileDescriptor,
+  options: { signal?: AbortSignal; kernel?: Kernel } = {},
+): Promise<FileDescriptor> {
+  assertOptions('acceptPeer', options, ['signal', 'kernel'])
+  assertSignal('acceptPeer', options.signal)
+  const kernel = kernelOption('acceptPeer', options.kernel)
+  return whenReady(kernel, listener, POLLIN, options.signal, () => kernel.accept(listener))
 }
 
 /** All of them, or none: then all are closed. */
@@ -111,28 +164,20 @@ function adoptAll(kernel: Kernel, descriptors: readonly FileDescriptor[]): DmaBu
   }
 }
 
-async function whenReady<Result>(
-  kernel: Kernel,
-  socket: FileDescriptor,
-  events: number,
-  signal: AbortSignal | undefined,
-  call: () => Result,
-): Promise<Result> {
-  signal?.throwIfAborted()
-  for (;;) {
-    try {
-      return call()
-    } catch (error) {
-      if (!isDmaError(error, 'EAGAIN')) throw error
-    }
-    // Somebody else may wait at the same socket, for the other direction to say the least.
-    await pollShared(kernel, socket, events, signal)
-  }
-}
-
 /** @throws DMA_WRONG_KERNEL */
 function kernelFor(buffers: readonly DmaBuf[], given: Kernel | undefined): Kernel {
-  const kernel = given ?? buffers[0]?.kernel ?? linuxKernel()
+  const kernel = given ?? buffers[0]?.kernel
+  // The number of a fake machine's socket may be that of anything in this process: no guess.
+  if (kernel === undefined) {
+    throw new DmaError(
+      'DMA_INVALID_ARGUMENT',
+      'sendDmaBuf: a message without buffers needs to be told whose socket it is',
+      {
+        hint: 'add { kernel }: linuxKernel(), or machine.kernel of a fake machine',
+      },
+    )
+  }
+  kernelOption('sendDmaBuf', kernel)
   if (buffers.every((buffer) => buffer.kernel === kernel)) return kernel
   throw new DmaError('DMA_WRONG_KERNEL', 'sendDmaBuf: the buffers are of several kernel objects', {
     hint: 'leave { kernel } out: it is that of the buffers',
@@ -140,15 +185,29 @@ function kernelFor(buffers: readonly DmaBuf[], given: Kernel | undefined): Kerne
 }
 
 /** @throws DMA_INVALID_ARGUMENT */
+function assertMessage(message: unknown): void {
+  if (message instanceof Uint8Array && message.length > 0) return
+  throw new DmaError('DMA_INVALID_ARGUMENT', 'sendDmaBuf: message is no Uint8Array of one byte or more', {
+    hint: 'text becomes one by new TextEncoder().encode(text)',
+  })
+}
+
+/** @throws DMA_INVALID_ARGUMENT */
 function checkBuffers(given: DmaBuf | readonly DmaBuf[]): readonly DmaBuf[] {
   const buffers = Array.isArray(given) ? (given as readonly DmaBuf[]) : [given as DmaBuf]
-  const right = buffers.every((buffer) => buffer instanceof DmaBuf)
-  if (right && buffers.length <= MOST_BUFFERS) return buffers
+  const wrong = buffers.findIndex((buffer) => !(buffer instanceof DmaBuf))
+  if (buffers.length <= MOST_BUFFERS && wrong < 0) return buffers
   throw new DmaError(
     'DMA_INVALID_ARGUMENT',
-    `sendDmaBuf: what to send is not up to ${MOST_BUFFERS} dma-bufs`,
+    wrong < 0
+      ? `sendDmaBuf: a message takes ${MOST_BUFFERS} buffers, not ${buffers.length}`
+      : `sendDmaBuf: ${describe(buffers[wrong])} is no dma-buf`,
     {
       hint: 'DMA memory becomes one by createUdmabuf({ memory }); other descriptors go by kernel.sendMessage()',
     },
   )
+}
+
+function describe(value: unknown): string {
+  return typeof value === 'object' && value !== null ? 'an object of another kind' : String(value)
 }

@@ -1,4 +1,4 @@
-import { assertOptions, DmaError, dmaAddress, isDmaError, type Kernel, linuxKernel } from '@linux-dma/core'
+import { assertOptions, DmaError, dmaAddress, isDmaError, type Kernel, kernelOption } from '@linux-dma/core'
 import type { UDmaBufInfo } from './u-dma-buf-info'
 
 /** The class since version 2.0 of the driver, and the one before. */
@@ -15,7 +15,7 @@ const CLASSES = ['/sys/class/u-dma-buf', '/sys/class/udmabuf']
  */
 export function listUDmaBufs(options: { kernel?: Kernel } = {}): UDmaBufInfo[] {
   assertOptions('listUDmaBufs', options, ['kernel'])
-  const { kernel = linuxKernel() } = options
+  const kernel = kernelOption('listUDmaBufs', options.kernel)
   return namesIn(kernel).flatMap(({ folder, name }) => {
     try {
       return [readInfo(kernel, `${folder}/${name}`, name)]

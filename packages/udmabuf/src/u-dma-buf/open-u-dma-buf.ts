@@ -1,4 +1,4 @@
-import { assertOptions, DmaError, explained, type Kernel, linuxKernel } from '@linux-dma/core'
+import { assertOptions, DmaError, explained, type Kernel, kernelOption } from '@linux-dma/core'
 import { type FileDescriptor, O_RDWR } from '@linux-dma/native'
 import { O_SYNC } from './abi'
 import { readUDmaBuf } from './list-u-dma-bufs'
@@ -32,7 +32,8 @@ export interface UDmaBufOptions {
  */
 export function openUDmaBuf(nameOrPath: string, options: UDmaBufOptions = {}): UDmaBuf {
   assertOptions('openUDmaBuf', options, ['cached', 'kernel'])
-  const { cached = true, kernel = linuxKernel() } = options
+  const { cached = true } = options
+  const kernel = kernelOption('openUDmaBuf', options.kernel)
   if (typeof cached !== 'boolean') {
     throw new DmaError('DMA_INVALID_ARGUMENT', `openUDmaBuf: cached is ${String(cached)}, not true or false`)
   }

@@ -1,8 +1,8 @@
-import { linuxKernel } from '@linux-dma/core'
+import { assertOptions, kernelOption } from '@linux-dma/core'
 import type { DmaBuf } from '../dma-buf/dma-buf'
-import { createWith } from './create'
+import { closeOrUndo, prepare } from './create'
 import { openUdmabuf } from './device'
-import { assertShape, type UdmabufOptions } from './options'
+import { ALL_OPTIONS, type UdmabufOptions } from './options'
 import { kernelOf } from './pieces'
 
 /**
@@ -17,7 +17,7 @@ import { kernelOf } from './pieces'
  * All pages are taken at once and stay until nobody holds the buffer. Its descriptor is close-on-exec.
  * @throws DMA_ALIGNMENT, DMA_RANGE for pieces that are not whole pages inside their memory; DMA_NOT_MEMFD, DMA_NOT_SEALED,
  *   DMA_SEALED, DMA_READ_ONLY for memfds that the kernel takes none of, or should not; DMA_TOO_LARGE, DMA_TOO_MANY beyond the
- *   module's limits; DMA_BUDGET; DMA_INVALID_ARGUMENT, DMA_CLOSED, DMA_QUARANTINED, DMA_NOT_DMA_MEMORY, DMA_WRONG_KERNEL; EACCES,
+ *   module's limits, or of more memory than the machine has; DMA_BUDGET; DMA_INVALID_ARGUMENT, DMA_CLOSED, DMA_QUARANTINED, DMA_NOT_DMA_MEMORY, DMA_WRONG_KERNEL; EACCES,
  *   ENOENT; ENOMEM, EMFILE. Nothing is left behind.
  * @example
  * ```ts
@@ -26,7 +26,15 @@ import { kernelOf } from './pieces'
  * ```
  */
 export function createUdmabuf(options: UdmabufOptions): DmaBuf {
-  assertShape(options)
-  using device = openUdmabuf({ kernel: options.kernel ?? kernelOf(options) ?? linuxKernel() })
-  return createWith(device, options)
+  assertOptions('createUdmabuf', options, ALL_OPTIONS)
+  const kernel = kernelOption('createUdmabuf', options.kernel ?? kernelOf(options))
+  const make = prepare(kernel, options)
+  const device = openUdmabuf({ kernel })
+  let buffer: DmaBuf | undefined
+  try {
+    buffer = make(device)
+  } finally {
+    closeOrUndo([() => device.close()], () => buffer?.close())
+  }
+  return buffer
 }

@@ -1,28 +1,24 @@
-import { closeAll, DmaError, isDmaError, type Kernel } from '@linux-dma/core'
+import { closeAll, isDmaError, type Kernel } from '@linux-dma/core'
 import { F_SEAL_FUTURE_WRITE, type FileDescriptor, type MemoryMapping } from '@linux-dma/native'
+import { assertAvailable } from '../dma-buf/available-memory'
 import { counted } from '../dma-buf/budget'
 import { DmaBuf } from '../dma-buf/dma-buf'
 import { setName } from '../dma-buf/name'
 import type { UdmabufDevice } from './device'
-import {
-  isOfPieces,
-  listOf,
-  type UdmabufListOptions,
-  type UdmabufMemoryOptions,
-  type UdmabufOptions,
-  type UdmabufSizeOptions,
-} from './options'
+import { assertShape, isOfPieces, listOf, type UdmabufOptions, type UdmabufSizeOptions } from './options'
 import { checkPieces, type Piece, sizeOf } from './pieces'
 import { assertMemfds } from './refusal'
 
-/** What `createUdmabuf()` does, by an open device, with options that are known to be of some shape. */
-export function createWith(device: UdmabufDevice, options: UdmabufOptions): DmaBuf {
-  if (options.kernel !== undefined && options.kernel !== device.kernel) {
-    throw new DmaError('DMA_WRONG_KERNEL', 'create: the device was opened with another kernel object', {
-      hint: 'leave { kernel } out here: it is that of openUdmabuf()',
-    })
-  }
-  return isOfPieces(options) ? ofPieces(device, options) : ofNewMemory(device, options)
+/**
+ * Looks at all that can be known before `/dev/udmabuf` is asked; what it returns then asks it.
+ * @throws what {@link createUdmabuf} says of options and pieces
+ */
+export function prepare(kernel: Kernel, options: UdmabufOptions): (device: UdmabufDevice) => DmaBuf {
+  assertShape(options)
+  if (!isOfPieces(options)) return (device) => ofNewMemory(device, options)
+  const pieces = checkPieces(listOf(options), kernel)
+  assertMemfds(kernel, pieces, ({ memory }) => memory === undefined)
+  return (device) => ofPieces(device, pieces, options)
 }
 
 /** Nobody has the memfd any more when this returns: that is better than any seal. */
@@ -30,35 +26,51 @@ function ofNewMemory(device: UdmabufDevice, options: UdmabufSizeOptions): DmaBuf
   const { kernel } = device
   const { size: asked, hugePageSize, name, budget } = options
   const unit = hugePageSize ?? kernel.pageSize
+  // Of huge pages there are as many as were set aside: the kernel says where they do not do.
+  if (hugePageSize === undefined) assertAvailable(kernel, asked)
   const size = Math.ceil(asked / unit) * unit
-  return counted(budget, size, () => {
+  return counted(budget, size, (share) => {
     const memory = hugePageSize === undefined ? { byteLength: size } : { byteLength: size, hugePageSize }
     const memfd = kernel.memfd(name ?? 'udmabuf', memory)
     // The kernel takes huge pages out of what is reserved, and reserves them for a mapping alone: without one its account goes below zero.
     let reservation: MemoryMapping | undefined
+    let fd: FileDescriptor | undefined
     try {
       if (hugePageSize !== undefined) reservation = kernel.mmap(memfd, { byteLength: size })
       const pieces = [{ fd: memfd, offset: 0, size, memory: undefined, whole: true }]
-      return new DmaBuf(kernel, make(device, pieces, name, false), { size, budget })
+      fd = make(device, pieces, name, false)
     } finally {
-      closeAll([() => reservation?.close(), () => kernel.close(memfd)])
+      closeOrUndo([() => reservation?.close(), () => kernel.close(memfd)], () => {
+        if (fd !== undefined) kernel.close(fd)
+      })
     }
+    return new DmaBuf(kernel, fd, { size, budget: share })
   })
 }
 
-function ofPieces(device: UdmabufDevice, options: UdmabufMemoryOptions | UdmabufListOptions): DmaBuf {
-  const { kernel } = device
-  const { name, seal, budget } = options
-  const pieces = checkPieces(listOf(options), kernel)
-  assertMemfds(kernel, pieces, ({ memory }) => memory === undefined)
+function ofPieces(
+  device: UdmabufDevice,
+  pieces: readonly Piece[],
+  { name, seal, budget }: Pick<UdmabufOptions, 'name' | 'seal' | 'budget'>,
+): DmaBuf {
   const size = sizeOf(pieces)
-  return counted(budget, size, () => {
+  return counted(budget, size, (share) => {
     const fd = make(device, pieces, name, seal)
     const memories = [...new Set(pieces.flatMap(({ memory }) => memory ?? []))]
     const single = pieces.length === 1 && memories.length === 1
     const memoryOffset = single ? pieces[0]!.offset : undefined
-    return new DmaBuf(kernel, fd, { size, memories, memoryOffset, budget })
+    return new DmaBuf(device.kernel, fd, { size, memories, memoryOffset, budget: share })
   })
+}
+
+/** Runs all steps; where one fails, also what undoes what was made. */
+export function closeOrUndo(steps: readonly (() => void)[], undo: () => void): void {
+  try {
+    closeAll(steps)
+  } catch (error) {
+    undo()
+    throw error
+  }
 }
 
 /** Everything that may fail comes before there is a buffer object. */
@@ -71,8 +83,9 @@ function make(
   const { kernel } = device
   const fd = device.make(pieces)
   try {
-    if (seal ?? areWhole(pieces)) sealAll(kernel, pieces, seal)
     if (name !== undefined) setName(kernel, fd, name)
+    // Last, since it cannot be taken back.
+    if (seal ?? areWhole(pieces)) sealAll(kernel, pieces, seal)
     return fd
   } catch (error) {
     kernel.close(fd)
@@ -89,8 +102,8 @@ function sealAll(kernel: Kernel, pieces: readonly Piece[], seal: boolean | undef
     try {
       kernel.addSeals(fd, F_SEAL_FUTURE_WRITE)
     } catch (error) {
-      // Sealed against seals by its maker, who then knows what may be done to it.
-      if (seal || !isDmaError(error, 'EPERM')) throw error
+      // Sealed against seals by its maker, who then knows what may be done to it; or the kernel is older than the seal, 5.1.
+      if (seal || !(isDmaError(error, 'EPERM') || isDmaError(error, 'EINVAL'))) throw error
     }
   }
 }

@@ -1,10 +1,10 @@
-import { assertOptions, DmaError, explained } from '@linux-dma/core'
-import { type FileDescriptor, type Kernel, linuxKernel, O_RDWR } from '@linux-dma/native'
+import { assertOptions, DmaError, explained, forgetLeak, kernelOption, watchForLeak } from '@linux-dma/core'
+import { type FileDescriptor, type Kernel, O_RDWR } from '@linux-dma/native'
 import { UDMABUF_CREATE, UDMABUF_CREATE_LIST, udmabufCreate, udmabufCreateList } from '../abi'
 import type { DmaBuf } from '../dma-buf/dma-buf'
-import { createWith } from './create'
+import { prepare } from './create'
 import { readLimits, type UdmabufLimits } from './limits'
-import { assertShape, type UdmabufOptions } from './options'
+import type { UdmabufOptions } from './options'
 import type { Piece } from './pieces'
 import { explainRefusal } from './refusal'
 
@@ -22,6 +22,7 @@ export class UdmabufDevice implements Disposable {
   constructor(kernel: Kernel) {
     this.kernel = kernel
     this.#fd = openNode(kernel)
+    watchForLeak(this, 'the open /dev/udmabuf', kernel)
   }
 
   get closed(): boolean {
@@ -35,8 +36,11 @@ export class UdmabufDevice implements Disposable {
 
   /** As {@link createUdmabuf}, without opening anything. @throws as that; DMA_CLOSED */
   create(options: UdmabufOptions): DmaBuf {
-    assertShape(options)
-    return createWith(this, options)
+    const make = prepare(this.kernel, options)
+    if (options.kernel === undefined || options.kernel === this.kernel) return make(this)
+    throw new DmaError('DMA_WRONG_KERNEL', 'create: the device was opened with another kernel object', {
+      hint: 'leave { kernel } out here: it is that of openUdmabuf()',
+    })
   }
 
   /** UDMABUF_CREATE, or UDMABUF_CREATE_LIST for several pieces. @internal */
@@ -59,6 +63,7 @@ export class UdmabufDevice implements Disposable {
   close(): void {
     if (this.#closed) return
     this.#closed = true
+    forgetLeak(this)
     this.kernel.close(this.#fd)
   }
 
@@ -78,7 +83,7 @@ export class UdmabufDevice implements Disposable {
  */
 export function openUdmabuf(options: { kernel?: Kernel } = {}): UdmabufDevice {
   assertOptions('openUdmabuf', options, ['kernel'])
-  return new UdmabufDevice(options.kernel ?? linuxKernel())
+  return new UdmabufDevice(kernelOption('openUdmabuf', options.kernel))
 }
 
 function openNode(kernel: Kernel): FileDescriptor {
@@ -95,7 +100,7 @@ function openNode(kernel: Kernel): FileDescriptor {
     }),
     ENOENT: () => ({
       message: `${NODE} is not there: this kernel has no udmabuf, or the container was not given it`,
-      hint: `as root: modprobe udmabuf; it is CONFIG_UDMABUF of Linux 4.20 and later. A container: start it with --device ${NODE}`,
+      hint: `as root: modprobe udmabuf; it is CONFIG_UDMABUF of Linux 4.20 and later. A container: start it with --device ${NODE}. In a test pass { kernel: machine.kernel }`,
     }),
   })
 }

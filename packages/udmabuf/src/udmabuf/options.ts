@@ -10,7 +10,8 @@ interface CommonOptions {
   /**
    * Whether to seal the memory once the buffer has its pages: who has the memfd can then neither punch holes into it, after
    * which memfd and buffer would show different pages, nor map it for writing any more; mappings that exist stay writable.
-   * Of sealed memory no second udmabuf can be made. Default: where every piece is the whole of a `DmaMemory`.
+   * Of sealed memory no second udmabuf can be made, and no mapping by `importDmaMemory()`. Default: where every piece is a
+   * `DmaMemory`, with neither `offset` nor `size`.
    */
   seal?: boolean
   /** What the buffer counts against. */
@@ -25,6 +26,9 @@ export interface UdmabufSizeOptions extends CommonOptions {
   size: number
   /** Bytes in a huge page, for example `0x200000`, to take memory from the hugetlb pool. Default: base pages. */
   hugePageSize?: number
+  memory?: never
+  list?: never
+  offset?: never
 }
 
 /** A buffer of DMA memory, or of a part of it. */
@@ -35,17 +39,23 @@ export interface UdmabufMemoryOptions extends CommonOptions {
   offset?: number
   /** Bytes, a multiple of the page size. Default: all from there on. */
   size?: number
+  list?: never
+  hugePageSize?: never
 }
 
 /** A buffer of several pieces, one behind the other. */
 export interface UdmabufListOptions extends CommonOptions {
   list: readonly UdmabufPiece[]
+  memory?: never
+  offset?: never
+  size?: never
+  hugePageSize?: never
 }
 
 /** A part of DMA memory, or of any memfd: whole pages. */
 export type UdmabufPiece =
-  | { memory: DmaMemory | ArrayBufferView; offset?: number; size?: number }
-  | { fd: FileDescriptor; offset?: number; size: number }
+  | { memory: DmaMemory | ArrayBufferView; fd?: never; offset?: number; size?: number }
+  | { fd: FileDescriptor; memory?: never; offset?: number; size: number }
 
 /** What to make: see {@link createUdmabuf}. */
 export type UdmabufOptions = UdmabufSizeOptions | UdmabufMemoryOptions | UdmabufListOptions
@@ -54,7 +64,7 @@ const COMMON_OPTIONS = ['name', 'seal', 'budget', 'kernel']
 const SIZE_OPTIONS = ['size', 'hugePageSize', ...COMMON_OPTIONS]
 const MEMORY_OPTIONS = ['memory', 'offset', 'size', ...COMMON_OPTIONS]
 const LIST_OPTIONS = ['list', ...COMMON_OPTIONS]
-const ALL_OPTIONS = ['size', 'memory', 'list', 'offset', 'hugePageSize', ...COMMON_OPTIONS]
+export const ALL_OPTIONS = ['size', 'memory', 'list', 'offset', 'hugePageSize', ...COMMON_OPTIONS]
 
 /** Whether a buffer is made of memory that there is. */
 export function isOfPieces(options: UdmabufOptions): options is UdmabufMemoryOptions | UdmabufListOptions {
@@ -63,7 +73,7 @@ export function isOfPieces(options: UdmabufOptions): options is UdmabufMemoryOpt
 
 /** The pieces of a buffer that is made of memory that there is. */
 export function listOf(options: UdmabufMemoryOptions | UdmabufListOptions): readonly UdmabufPiece[] {
-  if ('list' in options) return options.list
+  if (options.list !== undefined) return options.list
   const { memory, offset, size } = options
   return [{ memory, ...(offset === undefined ? {} : { offset }), ...(size === undefined ? {} : { size }) }]
 }
@@ -76,13 +86,27 @@ export function assertShape(options: UdmabufOptions): void {
   } else if ('list' in options) {
     assertOptions('createUdmabuf({ list })', options, LIST_OPTIONS)
   } else {
+    if (options.size === undefined) {
+      throw new DmaError('DMA_INVALID_ARGUMENT', 'createUdmabuf: nothing says what to make the buffer of', {
+        hint: 'give it { size } for memory of its own, { memory } for DMA memory, or { list } for several pieces',
+      })
+    }
     assertOptions('createUdmabuf({ size })', options, SIZE_OPTIONS)
     assertByteLength('size', options.size)
-    if (options.hugePageSize !== undefined) assertByteLength('hugePageSize', options.hugePageSize)
+    if (options.hugePageSize !== undefined) assertHugePageSize(options.hugePageSize)
   }
   const { name, seal, budget } = options
   if (name !== undefined) nameBytes(name)
   assertBudget('createUdmabuf', budget)
   if (seal === undefined || typeof seal === 'boolean') return
   throw new DmaError('DMA_INVALID_ARGUMENT', 'createUdmabuf: seal is neither true nor false')
+}
+
+/** @throws DMA_INVALID_ARGUMENT for what is no power of two */
+function assertHugePageSize(hugePageSize: number): void {
+  assertByteLength('hugePageSize', hugePageSize)
+  if (Number.isInteger(Math.log2(hugePageSize))) return
+  throw new DmaError('DMA_INVALID_ARGUMENT', `hugePageSize is ${hugePageSize}, which is no power of two`, {
+    hint: 'it is 0x200000 or 0x40000000 on most machines: /sys/kernel/mm/hugepages has a folder for each',
+  })
 }

@@ -4,6 +4,7 @@ import {
   assertRange,
   DmaError,
   type DmaMemory,
+  explained,
   type Kernel,
   memoryOf,
 } from '@linux-dma/core'
@@ -15,7 +16,7 @@ import { isOfPieces, listOf, type UdmabufOptions, type UdmabufPiece } from './op
 export interface Piece extends UdmabufItem {
   /** Undefined for a memfd that somebody else keeps. */
   readonly memory: DmaMemory | undefined
-  /** Whether it is all of its memory. */
+  /** Whether it names its memory, and no part of it. */
   readonly whole: boolean
 }
 
@@ -53,6 +54,15 @@ export function kernelOf(options: UdmabufOptions): Kernel | undefined {
 }
 
 function checkPiece(piece: UdmabufPiece, of: string, kernel: Kernel): Piece {
+  if (ArrayBuffer.isView(piece) || typeof (piece as Partial<DmaMemory> | null)?.assertOpen === 'function') {
+    throw new DmaError(
+      'DMA_INVALID_ARGUMENT',
+      `${of} is memory, and not an object that says which part of it`,
+      {
+        hint: 'put it into braces: { memory }, with offset and size where it is a part',
+      },
+    )
+  }
   assertOptions(of, piece, ['memory', 'fd', 'offset', 'size'])
   if ('fd' in piece && piece.fd !== undefined) return checkMemfdPiece(piece, of, kernel)
   const { memory, start, length } = resolve((piece as { memory?: unknown }).memory, of)
@@ -67,9 +77,10 @@ function checkPiece(piece: UdmabufPiece, of: string, kernel: Kernel): Piece {
     )
   }
   const { offset = 0, size = length - offset } = piece
+  const whole = !ArrayBuffer.isView(piece.memory) && piece.offset === undefined && piece.size === undefined
   assertRange(of, offset, size, length)
   assertPages(of, kernel.pageSize, start + offset, size)
-  return { fd: memory.fd, offset: start + offset, size, memory, whole: size === memory.byteLength }
+  return { fd: memory.fd, offset: start + offset, size, memory, whole }
 }
 
 function checkMemfdPiece(
@@ -89,10 +100,20 @@ function checkMemfdPiece(
   return { fd, offset, size, memory: undefined, whole: false }
 }
 
+/** @throws DMA_NOT_DMA_MEMORY, and what else `memoryOf` does */
+function memoryBehind(view: ArrayBufferView) {
+  return explained(() => memoryOf(view), {
+    DMA_NOT_DMA_MEMORY: () => ({
+      message: 'the view is not of DMA memory: no dma-buf can be made of its bytes',
+      hint: 'allocateDmaMemory() makes memory for that: copy into it; or createUdmabuf({ size }), and write within cpuAccess()',
+    }),
+  })
+}
+
 /** The memory that is meant, and which part of it. */
 function resolve(given: unknown, of: string): { memory: DmaMemory; start: number; length: number } {
   if (ArrayBuffer.isView(given)) {
-    const { memory, range } = memoryOf(given)
+    const { memory, range } = memoryBehind(given)
     return { memory, start: range.byteOffset - memory.bytes.byteOffset, length: range.byteLength }
   }
   const memory = given as DmaMemory

@@ -30,9 +30,11 @@ function endOf({ offset, size }: Piece): number {
   return offset + size
 }
 
-function assertMemfd(kernel: Kernel, { fd, offset, size }: Piece, of: string): void {
+function assertMemfd(kernel: Kernel, { fd, offset, size, memory }: Piece, of: string): void {
   const seals = sealsOf(kernel, fd, of)
   if ((seals & F_SEAL_SHRINK) === 0) {
+    // A file of tmpfs answers too, and takes no seals.
+    if (!pathOf(kernel, fd).startsWith('/memfd:')) throw notMemfd(kernel, fd, of)
     throw new DmaError(
       'DMA_NOT_SEALED',
       `${of}: the memfd ${fd} could shrink, and a udmabuf keeps its pages`,
@@ -42,14 +44,23 @@ function assertMemfd(kernel: Kernel, { fd, offset, size }: Piece, of: string): v
     )
   }
   if ((seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE)) !== 0) {
-    throw new DmaError('DMA_SEALED', `${of}: the memfd ${fd} is sealed against writing`, {
-      hint: 'no writable buffer is made of it. Was one made of it before? that seals it, unless it is told { seal: false }: use duplicate() of that buffer, or make all buffers before the seal',
-    })
+    throw new DmaError(
+      'DMA_SEALED',
+      `${of}: ${memory ? 'the memory' : `the memfd ${fd}`} is sealed against writing`,
+      {
+        hint: 'no writable buffer is made of it. Was one made of it before? that seals it, unless it is told { seal: false }: use duplicate() of that buffer, or make all buffers before the seal',
+      },
+    )
   }
-  if (accessOf(readDescriptorInfo(kernel, 'self', fd)) === 'read') {
-    throw new DmaError('DMA_READ_ONLY', `${of}: the memfd ${fd} is open for reading only`, {
-      hint: 'the kernel would make a buffer of it that can be written: open it for reading and writing',
-    })
+  const access = accessOf(readDescriptorInfo(kernel, 'self', fd))
+  if (access !== 'read-write') {
+    throw new DmaError(
+      'DMA_READ_ONLY',
+      `${of}: the memfd ${fd} is open for ${access === 'read' ? 'reading' : 'writing'} only`,
+      {
+        hint: 'the kernel would make a buffer of it that can be read and written: open it for reading and writing',
+      },
+    )
   }
   if (kernel.read(fd, new Uint8Array(1), offset + size - 1) === 1) return
   throw new DmaError('DMA_RANGE', `${of}: ${size} bytes from ${offset} on end beyond the memfd ${fd}`, {
@@ -65,7 +76,8 @@ export function explainRefusal(kernel: Kernel, error: unknown, pieces: readonly 
     assertLimits(kernel, pieces, error)
     assertMemfds(kernel, pieces)
   } catch (reason) {
-    return reason
+    // What stands in the way of finding out is not what is wrong.
+    return (reason as { code?: string }).code?.startsWith('DMA_') ? reason : error
   }
   return error
 }
@@ -104,12 +116,16 @@ function sealsOf(kernel: Kernel, fd: number, of: string): number {
     return kernel.getSeals(fd)
   } catch (cause) {
     if (!isDmaError(cause, 'EINVAL') && !isDmaError(cause, 'EBADF')) throw cause
-    const what = cause.code === 'EBADF' ? 'not open' : `of ${pathOf(kernel, fd)}, which is no memfd`
-    throw new DmaError('DMA_NOT_MEMFD', `${of}: descriptor ${fd} is ${what}`, {
-      hint: 'a udmabuf is made of memfds: allocateDmaMemory() makes one; copy other memory into it',
-      cause,
-    })
+    throw notMemfd(kernel, fd, of, cause)
   }
+}
+
+function notMemfd(kernel: Kernel, fd: FileDescriptor, of: string, cause?: DmaError): DmaError {
+  const what = cause?.code === 'EBADF' ? 'not open' : `of ${pathOf(kernel, fd)}, which is no memfd`
+  return new DmaError('DMA_NOT_MEMFD', `${of}: descriptor ${fd} is ${what}`, {
+    hint: 'a udmabuf is made of memfds: allocateDmaMemory() makes one; copy other memory into it',
+    cause,
+  })
 }
 
 function pathOf(kernel: Kernel, fd: number): string {

@@ -1,0 +1,29 @@
+import type { Kernel } from '@linux-dma/native'
+import type { DmaBuf, DmaBufOrigin } from './dma-buf'
+import type { DmaBufInfo } from './info'
+
+/** Buffers of known memory that are open; a forgotten one is not kept by being in here. */
+const known = /* @__PURE__ */ new WeakMap<Kernel, Set<WeakRef<DmaBuf>>>()
+
+/** Notes of which memory a buffer is made. @returns what takes that back */
+export function noteKnown(buffer: DmaBuf): () => void {
+  const buffers = known.get(buffer.kernel) ?? new Set()
+  known.set(buffer.kernel, buffers)
+  const entry = new WeakRef(buffer)
+  buffers.add(entry)
+  return () => void buffers.delete(entry)
+}
+
+/**
+ * Of which memory a buffer is that came by its descriptor, where it was made here: its views are then of that memory, as those of the
+ * first one are.
+ */
+export function knownOrigin(kernel: Kernel, { size, inode }: DmaBufInfo): DmaBufOrigin | undefined {
+  const buffers = known.get(kernel) ?? new Set()
+  for (const entry of buffers) {
+    const buffer = entry.deref()
+    if (buffer === undefined) buffers.delete(entry)
+    else if (buffer.size === size && buffer.inode === inode) return buffer.origin
+  }
+  return undefined
+}
