@@ -25,8 +25,8 @@ enum Poison {
 
 const FIRST_ARENA = 0x1_0000
 const LARGEST_ARENA = 0x20_0000
-/** What a smaller arena may be had in spite of: the memory-lock limit, too few addresses, no contiguous pages. */
-const WORTH_LESS = ['ENOMEM', 'ENOSPC', 'DMA_NOT_CONTIGUOUS']
+/** What a smaller arena may be had in spite of: the memory-lock limit, too few addresses, no contiguous pages, others that have them. */
+const WORTH_LESS = ['ENOMEM', 'ENOSPC', 'DMA_NOT_CONTIGUOUS', 'DMA_IN_USE']
 
 /**
  * Small blocks of coherent memory, all of one size: descriptors, command blocks. Memory comes from the device's coherent

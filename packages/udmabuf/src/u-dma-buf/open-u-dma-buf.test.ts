@@ -177,6 +177,28 @@ describe('syncs of a buffer that is not coherent', () => {
     expect(buffer.syncOwner).toBe('cpu')
   })
 
+  it.each([
+    ['1', false],
+    ['0', true],
+    [undefined, true],
+    [undefined, undefined],
+  ])('goes by the driver where sysfs says %s: %s', (text, dmaCoherent) => {
+    // A node that is another's than sysfs told of; or a kernel that tells neither.
+    const { kernel } = machineWith({ size: page, dmaCoherent: dmaCoherent === true })
+    const readText = (path: string) => {
+      if (!path.endsWith('/dma_coherent')) return kernel.readText(path)
+      return text ?? kernel.readText('/sys/no/such/file')
+    }
+    const own = new Proxy(kernel, {
+      get(target, name) {
+        const value = name === 'readText' ? readText : Reflect.get(target, name, target)
+        return typeof value === 'function' ? value.bind(target) : value
+      },
+    })
+    using buffer = openUDmaBuf('udmabuf0', { kernel: own })
+    expect([buffer.info.dmaCoherent, buffer.coherent]).toEqual([dmaCoherent, dmaCoherent === true])
+  })
+
   it('needs none past the caches', () => {
     const { buffer, hardware } = open({}, false)
     expect([buffer.coherent, buffer.cached]).toEqual([true, false])

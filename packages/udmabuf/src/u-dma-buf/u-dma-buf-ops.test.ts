@@ -189,7 +189,7 @@ describe('allocating from the buffer', () => {
     const device = new Restless('core0', kernel, uDmaBufOps(buffer))
     dmaAllocCoherent(device, page)
     device.close()
-    expect(machine.warnings).toMatchObject([{ code: 'DMA_NOT_QUIET' }])
+    expect(machine.warnings).toContainEqual(expect.objectContaining({ code: 'DMA_NOT_QUIET' }))
     expect([buffer.pages.free, buffer.closed]).toEqual([15, false])
     using next = dmaAllocCoherent(new Restless('core1', kernel, uDmaBufOps(buffer)), page)
     expect(toNumber(next.dmaAddress)).toBe(toNumber(buffer.dmaAddress) + 14 * page)
@@ -212,6 +212,93 @@ describe('allocating from the buffer', () => {
   it('says which driver can', () => {
     const { device } = setUp({ ioctlVersion: 1, driverVersion: '4.7.3' })
     expect(() => dmaAllocCoherent(device, page)).toThrow(/4\.7\.3, exports no dma-bufs/)
+  })
+})
+
+describe('what is in dma-bufs', () => {
+  const inUse = (hint: RegExp) =>
+    expect.objectContaining({ code: 'DMA_IN_USE', hint: expect.stringMatching(hint) })
+
+  it('is not allocated, until the last of them is closed', () => {
+    const { machine, buffer, device } = setUp()
+    const all = buffer.exportDmaBuf()
+    const copy = all.duplicate()
+    for (const open of [all, copy]) {
+      expect(() => dmaAllocCoherent(device, page)).toThrow(inUse(/duplicates/))
+      expect(buffer.pages.free).toBe(0)
+      open.close()
+      open.close()
+    }
+    using ring = dmaAllocCoherent(device, page)
+    expect(buffer.pages.free).toBe(15)
+    ring.free()
+    device.close()
+    buffer.close()
+    machine.assertQuiescent()
+  })
+
+  it('leaves the rest to allocations', () => {
+    const { buffer, device, hardware } = setUp()
+    using last = buffer.exportDmaBuf({ offset: 15 * page })
+    using middle = buffer.exportDmaBuf({ offset: 7 * page, size: page })
+    last.cpuAccess('write', (bytes) => bytes.fill(0xaa))
+    using ring = dmaAllocCoherent(device, 7 * page)
+    expect(toNumber(ring.dmaAddress)).toBe(hardware.dmaAddress + 8 * page)
+    ring.bytes.fill(0x11)
+    expect(last.cpuAccess('read', (bytes) => bytes.every((byte) => byte === 0xaa))).toBe(true)
+    expect(() => dmaAllocCoherent(device, 8 * page)).toThrow(inUse(/close/))
+    expect(() => dmaAllocCoherent(device, 9 * page)).toThrow(
+      expect.objectContaining({ code: 'ENOMEM', message: expect.stringContaining('7 of its 16') }),
+    )
+    expect(middle.size).toBe(page)
+  })
+
+  it('is nothing that an allocation has', () => {
+    const { machine, kernel, buffer, device } = setUp()
+    const ring = dmaAllocCoherent(device, page)
+    const before = kernel.live()
+    machine.failCall({ syscall: 'ioctl(U_DMA_BUF_IOCTL_EXPORT)', code: 'EIO' })
+    for (const range of [{}, { offset: 15 * page }, { offset: 14 * page, size: 2 * page }]) {
+      expect(() => buffer.exportDmaBuf(range)).toThrow(inUse(/in front of them/))
+    }
+    expect(kernel.live()).toEqual(before)
+    expect(() => buffer.exportDmaBuf({ size: 15 * page })).toThrow(expect.objectContaining({ code: 'EIO' }))
+    using rest = buffer.exportDmaBuf({ size: 15 * page })
+    ring.free()
+    using freed = buffer.exportDmaBuf({ offset: 15 * page })
+    expect(rest.size + freed.size).toBe(16 * page)
+  })
+
+  it('may be mapped for devices: that is how it is filled', () => {
+    const { buffer, device } = setUp()
+    using mapping = dmaMapSingle(device, buffer.bytes, FromDevice)
+    using frame = buffer.exportDmaBuf()
+    mapping.unmap()
+    using again = dmaMapSingle(device, buffer.bytes.subarray(0, 8), FromDevice)
+    expect([frame.size, again.byteLength]).toEqual([16 * page, 8])
+  })
+
+  it('counts for all that have the buffer open, also once what it was made by is closed', () => {
+    const { kernel, buffer } = setUp()
+    const frame = buffer.exportDmaBuf()
+    using second = openUDmaBuf('udmabuf0', { kernel })
+    buffer.close()
+    const device = new DmaDevice('core1', kernel, uDmaBufOps(second))
+    expect(() => dmaAllocCoherent(device, page)).toThrow(inUse(/close/))
+    frame.close()
+    using ring = dmaAllocCoherent(device, page)
+    using third = openUDmaBuf('udmabuf0', { kernel })
+    expect(() => third.exportDmaBuf()).toThrow(inUse(/in front/))
+    expect(ring.byteLength).toBe(page)
+  })
+
+  it('has smaller pools beside it', () => {
+    const { buffer, device } = setUp({ size: 17 * page })
+    using frame = buffer.exportDmaBuf({ size: 15 * page })
+    using pool = dmaPoolCreate('rings', device, 64, 64)
+    pool.get()
+    expect(buffer.pages.free).toBe(1)
+    expect(frame.size).toBe(15 * page)
   })
 })
 

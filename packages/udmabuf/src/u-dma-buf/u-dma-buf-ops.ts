@@ -12,6 +12,7 @@ import {
   toBigInt,
   toNumber,
 } from '@linux-dma/core'
+import { assertNotAllocated } from './assert-not-allocated'
 import { BufferPiece } from './buffer-piece'
 import { DeviceChecks } from './device-checks'
 import { UDmaBuf } from './u-dma-buf'
@@ -125,19 +126,9 @@ class UDmaBufOps implements DmaOps {
   }
 
   #addMapping(device: DmaDevice, offset: number, byteLength: number): void {
-    const { pages, kernel, info } = this.#buffer
+    assertNotAllocated(this.#buffer, offset, byteLength, `${device.name} cannot be given`)
     const [first, end] = this.#pagesOf(offset, byteLength)
-    const taken = pages.allocatedIn(first, end)
-    if (taken !== undefined) {
-      throw new DmaError(
-        'DMA_IN_USE',
-        `${device.name} cannot be given bytes ${offset} to ${offset + byteLength} of ${info.name}: those from ${taken * kernel.pageSize} on are an allocation’s, or slots for what is copied`,
-        {
-          hint: 'allocations are taken from the end of the buffer: use the pages in front of them; map the whole buffer, createDmaRegion(device, { memory: buffer.memory }), only where nothing is to be allocated',
-        },
-      )
-    }
-    pages.addMapping(first, end, 1)
+    this.#buffer.pages.addMapping(first, end, 1)
   }
 
   #pagesOf(offset: number, byteLength: number): [first: number, end: number] {
@@ -149,6 +140,15 @@ class UDmaBufOps implements DmaOps {
     const { pages, kernel, info } = this.#buffer
     if (byteLength <= pages.count * kernel.pageSize && byteLength > end * kernel.pageSize) {
       throw this.#aboveMask(device, `${byteLength} bytes`, mask)
+    }
+    if (pages.hasRunBehindExports(Math.ceil(byteLength / kernel.pageSize), end)) {
+      throw new DmaError(
+        'DMA_IN_USE',
+        `${byteLength} bytes in a row of ${info.name} are free for ${device.name} only where dma-bufs are: others see what is in those`,
+        {
+          hint: 'close() them, and their duplicates, once nobody uses them any more; export what others need, exportDmaBuf({ offset, size }), and not all of the buffer',
+        },
+      )
     }
     throw new DmaError(
       'ENOMEM',
@@ -164,14 +164,15 @@ class UDmaBufOps implements DmaOps {
  * The DMA path of a device that is given the memory of a u-dma-buf: `setDmaOps(device, uDmaBufOps(buffer))`. Views of `buffer.bytes`
  * are mapped in place, by arithmetic, with syncs by the driver where the buffer is not coherent. `dmaAllocCoherent()`,
  * `dmaAllocNoncoherent()`, `createDmaRegion(device, { byteLength })` and the slots of `bounceOps()` are whole pages of it, taken
- * from its end. Several devices can have the same buffer; so can another process, of which this one knows nothing: what either of them
- * uses is for them to agree on.
+ * from its end, which no mapped view and no dma-buf of `exportDmaBuf()` has. Several devices can have the same buffer; so can another
+ * process, of which this one knows nothing: what either of them uses is for them to agree on.
  *
  * The addresses are those of physical memory: of no use to a device behind an IOMMU that translates, which is refused.
  * @throws DMA_INVALID_ARGUMENT; DMA_CLOSED; DMA_TRANSLATED for a device at `devicePath`, and from mapping for one that is known by
  *   its PCI address
  * @throws from mapping: DMA_NOT_IN_BUFFER for other memory; DMA_ABOVE_MASK; DMA_IN_USE for pages of an allocation. From
- *   allocating: ENOMEM, DMA_ABOVE_MASK, DMA_UNSUPPORTED where the driver exports no dma-bufs
+ *   allocating: ENOMEM; DMA_IN_USE where dma-bufs have what else would be free; DMA_ABOVE_MASK; DMA_UNSUPPORTED where the driver
+ *   exports no dma-bufs
  * @example
  * ```ts
  * using buffer = openUDmaBuf('udmabuf0')

@@ -5,7 +5,7 @@ import {
   type DmaAddress,
   DmaDirection,
   DmaError,
-  DmaMemory,
+  type DmaMemory,
   dmaAddress,
   type TransferDirection,
 } from '@linux-dma/core'
@@ -22,6 +22,8 @@ import {
   U_DMA_BUF_EXPORT,
   U_DMA_BUF_GET_DEV_INFO,
 } from './abi'
+import { assertNotAllocated } from './assert-not-allocated'
+import { BufferMemory } from './buffer-memory'
 import { BufferPages } from './buffer-pages'
 import { IoctlSync, isNotOffered, SysfsSync, type UDmaBufSync } from './sync'
 import type { UDmaBufInfo } from './u-dma-buf-info'
@@ -48,6 +50,7 @@ export interface UDmaBufExportOptions {
 interface Opened {
   readonly info: UDmaBufInfo
   readonly memory: DmaMemory
+  readonly pages: BufferPages
   readonly fd: FileDescriptor
   readonly cached: boolean
   readonly sync: UDmaBufSync
@@ -75,19 +78,19 @@ export class UDmaBuf implements Disposable {
    * a device that goes by `uDmaBufOps`.
    */
   readonly memory: DmaMemory
-  /** Which of its pages are in use for devices of this process. @internal */
+  /** Which of its pages are in use in this process. @internal */
   readonly pages: BufferPages
   readonly #fd: FileDescriptor
   readonly #sync: UDmaBufSync
 
-  private constructor({ info, memory, fd, cached, sync }: Opened) {
+  private constructor({ info, memory, pages, fd, cached, sync }: Opened) {
     this.kernel = memory.kernel
     this.info = info
     this.cached = cached
     this.size = info.size
     this.coherent = info.dmaCoherent === true || isUncached(info.syncMode, cached)
     this.memory = memory
-    this.pages = new BufferPages(Math.floor(info.size / memory.kernel.pageSize))
+    this.pages = pages
     this.#fd = fd
     this.#sync = sync
   }
@@ -98,11 +101,12 @@ export class UDmaBuf implements Disposable {
     const info = asked ?? said
     const sync = asked ? new IoctlSync(kernel, fd) : new SysfsSync(kernel, info)
     const byteLength = Math.ceil(info.size / kernel.pageSize) * kernel.pageSize
-    const memory = new DmaMemory(kernel, fd, kernel.mmap(fd, { byteLength }))
-    return new UDmaBuf({ info, memory, fd, cached, sync })
+    const pages = BufferPages.of(kernel, info)
+    const memory = new BufferMemory(kernel, fd, kernel.mmap(fd, { byteLength }), pages)
+    return new UDmaBuf({ info, memory, pages, fd, cached, sync })
   }
 
-  /** The bytes. After `close()` an old view reads zeros and its writes go nowhere. @throws DMA_CLOSED, DMA_QUARANTINED */
+  /** The bytes. After `close()` an old view shows zeros, and what is written to it nobody else sees. @throws DMA_CLOSED, DMA_QUARANTINED */
   get bytes(): Uint8Array {
     return this.memory.bytes.subarray(0, this.size)
   }
@@ -156,8 +160,11 @@ export class UDmaBuf implements Disposable {
   /**
    * A dma-buf of whole pages of the buffer, for other drivers and processes. It is mapped as this buffer is, past the caches or not, and lives
    * until nobody holds it any more; the driver stays loaded meanwhile.
-   * @throws DMA_RANGE, DMA_ALIGNMENT, DMA_INVALID_ARGUMENT; DMA_UNSUPPORTED where the driver is older than 4.8, or built without;
-   *   EMFILE; DMA_CLOSED
+   *
+   * Nothing is allocated from its pages until it is closed, and all duplicates of it: keep it open here for as long as those that it
+   * was sent to use it, since who else holds it this process is not told.
+   * @throws DMA_RANGE, DMA_ALIGNMENT, DMA_INVALID_ARGUMENT; DMA_IN_USE for pages of an allocation; DMA_UNSUPPORTED where the driver is
+   *   older than 4.8, or built without; EMFILE; DMA_CLOSED
    * @example
    * ```ts
    * using frame = buffer.exportDmaBuf({ offset: 0, size: 8192 })
@@ -169,6 +176,11 @@ export class UDmaBuf implements Disposable {
     const { pageSize } = this.kernel
     const wholePages = this.size - (this.size % pageSize)
     const { offset = 0, size = wholePages - offset } = options
+    this.memory.assertOpen()
+    // The driver does not refuse a range that wraps around.
+    assertRange(this.info.name, offset, size, this.size)
+    assertPages('exportDmaBuf', pageSize, offset, size)
+    assertNotAllocated(this, offset, size, 'there can be no dma-buf of')
     const fd = this.exportPages(offset, size)
     try {
       return new DmaBuf(this.kernel, fd, { size, memories: [this.memory], memoryOffset: offset })
@@ -178,11 +190,8 @@ export class UDmaBuf implements Disposable {
     }
   }
 
-  /** The descriptor of such a dma-buf. The driver does not refuse a range that wraps around: that is done here. @internal */
+  /** The descriptor of such a dma-buf, of pages that are known to be right. @internal */
   exportPages(offset: number, size: number): FileDescriptor {
-    this.memory.assertOpen()
-    assertRange(this.info.name, offset, size, this.size)
-    assertPages('exportDmaBuf', this.kernel.pageSize, offset, size)
     const flags = O_RDWR | O_CLOEXEC | (this.cached ? 0 : O_SYNC)
     const view = exportArgument(offset, size, flags)
     try {
@@ -244,6 +253,8 @@ function askDriver(kernel: Kernel, fd: FileDescriptor, said: UDmaBufInfo): UDmaB
       cause: error,
     })
   }
-  const { size, address } = readDevInfo(view)
-  return { ...said, size: Number(size), dmaAddress: dmaAddress(address) }
+  const { size, address, dmaCoherent } = readDevInfo(view)
+  // Where the kernel does not tell the driver, sysfs has no such file, and the bit is never set.
+  const coherence = dmaCoherent || said.dmaCoherent !== undefined ? dmaCoherent : undefined
+  return { ...said, size: Number(size), dmaAddress: dmaAddress(address), dmaCoherent: coherence }
 }
