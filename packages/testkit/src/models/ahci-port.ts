@@ -1,5 +1,6 @@
 import type { TransferEngine } from '../define/transfer-engine'
 import type { DeviceRegister } from '../define/typed-device'
+import { greetingFis, pioSetupFis, registerFis } from './ahci-fis'
 import { moveRegions, type Region, readRegions } from './ahci-memory'
 import {
   type AhciInside,
@@ -26,7 +27,6 @@ const WRITE = 0x40
 /** Of a command FIS: it brings a command, not the control register, where this bit resets. */
 const IS_COMMAND = 0x80
 const SOFT_RESET = 0x04
-const INTERRUPT = 0x40
 
 /** The registers of one port. */
 interface PortRegisters {
@@ -185,8 +185,8 @@ export class AhciPort {
     if (transfer.direction === 'none') this.#countBytes(command, 0)
     this.#registers.PxTFD.value = ataStatus.ready
     // What is read by PIO ends with its data: no register FIS follows.
-    if (isPioRead) this.#receive(receivedFis.pioSetup, pioSetup(command.fis, transfer.bytes.byteLength))
-    else this.#receive(receivedFis.deviceToHost, answer(command.fis, ataStatus.ready, 0))
+    if (isPioRead) this.#receive(receivedFis.pioSetup, pioSetupFis(command.fis, transfer.bytes.byteLength))
+    else this.#receive(receivedFis.deviceToHost, registerFis(command.fis, ataStatus.ready, 0))
     this.#finish(command)
     this.#raise(causes | (isPioRead ? ahciCause.pioSetup : ahciCause.deviceToHost))
     this.run()
@@ -197,7 +197,7 @@ export class AhciPort {
     const status = ataStatus.error | (ataStatus.ready & 0x40)
     this.#countBytes(this.#running!, 0)
     this.#registers.PxTFD.value = (ATA_ABORTED << 8) | status
-    this.#receive(receivedFis.deviceToHost, answer(fis, status, ATA_ABORTED))
+    this.#receive(receivedFis.deviceToHost, registerFis(fis, status, ATA_ABORTED))
     this.#halt()
     this.#raise(ahciCause.taskFile | ahciCause.deviceToHost)
   }
@@ -252,8 +252,7 @@ export class AhciPort {
     this.#greeted = true
     PxSIG.value = DISK_SIGNATURE
     PxTFD.value = (DIAGNOSED_GOOD << 8) | ataStatus.ready
-    const fis = Uint8Array.of(fisType.registerDeviceToHost, INTERRUPT, ataStatus.ready, DIAGNOSED_GOOD, 1)
-    this.#receive(receivedFis.deviceToHost, pad(fis, 12, 1))
+    this.#receive(receivedFis.deviceToHost, greetingFis(DIAGNOSED_GOOD))
     this.#raise(ahciCause.deviceToHost)
   }
 
@@ -287,31 +286,4 @@ function registersOf({ registers }: AhciInside, index: number): PortRegisters {
 
 function causeOf(regions: readonly Region[]): number {
   return regions.some(({ interrupt }) => interrupt) ? ahciCause.descriptor : 0
-}
-
-/** A FIS of a disk, with address and count of the command. */
-function answer(command: Uint8Array, status: number, error: number): Uint8Array {
-  const fis = new Uint8Array(20)
-  fis.set([fisType.registerDeviceToHost, INTERRUPT, status, error])
-  fis.set(command.subarray(4, 11), 4)
-  fis.set(command.subarray(12, 14), 12)
-  return fis
-}
-
-function pioSetup(command: Uint8Array, byteLength: number): Uint8Array {
-  const fis = answer(command, ataStatus.ready | 0x08, 0)
-  fis[0] = fisType.pioSetup
-  // To memory; and the status at the end.
-  fis[1] = INTERRUPT | 0x20
-  fis[15] = ataStatus.ready
-  fis[16] = byteLength & 0xff
-  fis[17] = (byteLength >>> 8) & 0xff
-  return fis
-}
-
-function pad(fis: Uint8Array, at: number, value: number): Uint8Array {
-  const padded = new Uint8Array(20)
-  padded.set(fis)
-  padded[at] = value
-  return padded
 }
