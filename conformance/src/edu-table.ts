@@ -5,6 +5,8 @@ import { transfer } from './edu'
 
 /** What one transfer of the edu device takes. */
 const MOST = 4095
+/** The same as the limits of a chunk: one segment, of fewer bytes than the device's buffer has. */
+export const EDU_LIMITS = { maxBytes: MOST, maxSegments: 1 }
 
 /** Says how far the edu device reaches, and lets it use the bus. */
 export function ready(device: VfioDevice): VfioDevice {

@@ -2,6 +2,8 @@ import type { Host, Runner } from './host'
 import { dmaAlloc } from './suites/dma-alloc'
 import { dmaBounce } from './suites/dma-bounce'
 import { dmaBounceDirect } from './suites/dma-bounce-direct'
+import { dmaBounceLife } from './suites/dma-bounce-life'
+import { dmaBouncePool } from './suites/dma-bounce-pool'
 import { dmaBufAccess } from './suites/dma-buf-access'
 import { dmaBufDevices } from './suites/dma-buf-devices'
 import { dmaBufErrnos } from './suites/dma-buf-errnos'
@@ -13,6 +15,7 @@ import { dmaBufRaw } from './suites/dma-buf-raw'
 import { dmaBufSharing } from './suites/dma-buf-sharing'
 import { dmaBufSyncFiles } from './suites/dma-buf-sync-files'
 import { dmaDirect } from './suites/dma-direct'
+import { dmaDirectTables } from './suites/dma-direct-tables'
 import { dmaHeap } from './suites/dma-heap'
 import { dmaHeapSelftest } from './suites/dma-heap-selftest'
 import { dmaPhysical } from './suites/dma-physical'
@@ -26,8 +29,11 @@ import { kernelMessages } from './suites/kernel-messages'
 import { kernelPin } from './suites/kernel-pin'
 import { kernelSockets } from './suites/kernel-sockets'
 import { pciDrivers, pciDriversWithoutIommu } from './suites/pci-drivers'
+import { sgAllocation } from './suites/sg-allocation'
+import { sgChunkEnds } from './suites/sg-chunk-ends'
 import { sgChunks } from './suites/sg-chunks'
 import { sgMapping } from './suites/sg-mapping'
+import { sgMappingLife } from './suites/sg-mapping-life'
 import { uDmaBuf } from './suites/u-dma-buf'
 import { uDmaBufErrnos } from './suites/u-dma-buf-errnos'
 import { udmabufCreate } from './suites/udmabuf-create'
@@ -56,6 +62,7 @@ import { vfioNvme } from './suites/vfio-nvme'
 import { vfioOpen } from './suites/vfio-open'
 import { vfioRandom } from './suites/vfio-random'
 import { vfioWithoutIommu, vfioWithoutRemapping } from './suites/vfio-refused'
+import { vfioRegions } from './suites/vfio-regions'
 import { vfioRegisters } from './suites/vfio-registers'
 
 type Suite = (runner: Runner, host: Host) => void
@@ -78,15 +85,21 @@ const suites = {
     vfioNvme,
     vfioDma,
     vfioMappings,
+    vfioRegions,
     dmaAlloc,
     dmaPool,
     dmaShare,
     dmaResource,
     dmaPhysical,
     sgMapping,
+    sgAllocation,
+    sgMappingLife,
     sgChunks,
+    sgChunkEnds,
     vfioLimits,
     dmaBounce,
+    dmaBounceLife,
+    dmaBouncePool,
     pciDrivers,
     uioDiscovery,
     uioErrnos,
@@ -98,7 +111,14 @@ const suites = {
     vfioExit,
   ],
   'no-remapping': [vfioWithoutRemapping],
-  'no-iommu': [vfioWithoutIommu, pciDriversWithoutIommu, dmaDirect, dmaBounceDirect, uioDmaDirect],
+  'no-iommu': [
+    vfioWithoutIommu,
+    pciDriversWithoutIommu,
+    dmaDirect,
+    dmaDirectTables,
+    dmaBounceDirect,
+    uioDmaDirect,
+  ],
   /** An IOMMU that lets every device pass. */
   'pass-through': [uioDmaDirect],
   /** No IOMMU; the drivers of UIO devices that are not PCI devices. */

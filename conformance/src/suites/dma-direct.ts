@@ -2,10 +2,7 @@ import assert from 'node:assert/strict'
 import {
   allocateDmaMemory,
   createDmaRegion,
-  type DmaDevice,
   DmaDirection,
-  type DmaMemory,
-  type DmaOps,
   type DmaRegion,
   directOps,
   dmaAddressingLimited,
@@ -16,13 +13,12 @@ import {
   dmaMapSingle,
   dmaSetMask,
   dmaSetMaskAndCoherent,
-  type IoRegion,
   physicalAddressAt,
   readFrames,
   toNumber,
 } from '@linux-dma/core'
-import { dmaMapSgtable, SgTable } from '@linux-dma/sg'
 import { withBareDevice } from '../bare-device'
+import { directEdu } from '../direct-edu'
 import { fillPattern, transfer } from '../edu'
 import type { Host, Runner } from '../host'
 import { withHugePages } from '../huge-pages'
@@ -32,49 +28,8 @@ const { ToDevice, FromDevice } = DmaDirection
 
 /** Devices that are given physical addresses: on a machine without an IOMMU. */
 export function dmaDirect({ describe, it }: Runner, host: Host): void {
-  const { kernel, edu } = host
-  const page = kernel.pageSize
-  /** The highest address that the device's engine drives. */
-  const reach = 2 ** host.eduAddressBits - 1
-  const direct = (): DmaOps => directOps({ unsafePhysicalAddresses: true, kernel, pciAddress: edu })
-
-  const withEdu = (test: (device: DmaDevice, registers: IoRegion) => void | Promise<void>) =>
-    withBareDevice(host, direct(), async (device, registers) => {
-      // Wider than the engine: where its transfers go is chosen here, and most tests make none.
-      dmaSetMaskAndCoherent(device, dmaBitMask(64))
-      try {
-        await test(device, registers)
-      } finally {
-        for (const memory of opened.splice(0)) memory.close()
-      }
-    })
-  const opened: DmaMemory[] = []
-  /** Pages that the device's engine reaches. What was looked through is kept till the end of the test, to get further. */
-  const reachablePages = (count: number): Uint8Array[] => {
-    const found: Uint8Array[] = []
-    for (let round = 0; found.length < count && round < 128; round++) {
-      const memory = allocateDmaMemory({ byteLength: 1024 * page, kernel })
-      opened.push(memory)
-      using _pin = memory.pin()
-      readFrames(memory).forEach((frame, index) => {
-        if (frame * page <= reach) found.push(memory.bytes.subarray(index * page, (index + 1) * page))
-      })
-    }
-    assert.ok(found.length >= count, `no page below 0x${reach.toString(16)} in 512 MiB`)
-    return found
-  }
-
-  /** Pages of which no two that are neighbours in the buffer are so to a device: made in turns with others. */
-  const scattered = (pages: number): DmaMemory => {
-    const memory = allocateDmaMemory({ byteLength: pages * page, kernel })
-    using other = allocateDmaMemory({ byteLength: pages * page, kernel })
-    for (let at = 0; at < memory.byteLength; at += page) {
-      memory.bytes[at] = 1
-      other.bytes[at] = 1
-    }
-    return memory
-  }
-  const pinnedKilobytes = () => Number(/^VmPin:\s+(\d+) kB/m.exec(kernel.readText('/proc/self/status'))?.[1])
+  const { kernel } = host
+  const { page, reach, withEdu, reachablePages, pinnedKilobytes } = directEdu(host)
 
   describe('dma direct', () => {
     it('has to be asked for by name', () =>
@@ -148,8 +103,8 @@ export function dmaDirect({ describe, it }: Runner, host: Host): void {
       withEdu((device) => {
         using memory = allocateDmaMemory({ byteLength: 4 * page, kernel })
         const before = pinnedKilobytes()
-        const first = dmaMapSingle(device, memory.bytes.subarray(page, 2 * page), FromDevice)
-        const second = dmaMapSingle(device, memory.bytes.subarray(page + 8, page + 16), FromDevice)
+        const first = dmaMapSingle(device, memory.bytes.subarray(page, 2 * page), ToDevice)
+        const second = dmaMapSingle(device, memory.bytes.subarray(page + 8, page + 16), ToDevice)
         // The second lies in what the first has pinned.
         assert.equal(pinnedKilobytes() - before, page / 1024)
         assert.equal(memory.isPinned(page, page), true)
@@ -160,105 +115,6 @@ export function dmaDirect({ describe, it }: Runner, host: Host): void {
         assert.equal(memory.isPinned(page, page), false)
         assert.equal(pinnedKilobytes(), before)
       }))
-
-    it('refuses memory in pieces, page by page it maps it', () =>
-      withEdu((device) => {
-        using memory = scattered(16)
-        const before = { ...kernel.live(), pinned: pinnedKilobytes() }
-        refusal(
-          () => createDmaRegion(device, { memory }),
-          'DMA_NOT_CONTIGUOUS',
-          /dmaMapSgtable.*hugePageSize/,
-        )
-        assert.deepEqual({ ...kernel.live(), pinned: pinnedKilobytes() }, before)
-        const frames = (() => {
-          using _pin = memory.pin()
-          return readFrames(memory)
-        })()
-        for (let index = 0; index < 16; index++) {
-          using mapping = dmaMapSingle(
-            device,
-            memory.bytes.subarray(index * page, index * page + page),
-            ToDevice,
-          )
-          assert.equal(toNumber(mapping.dmaAddress), frames[index]! * page)
-        }
-      }))
-
-    it('gives a table of memory in pieces to the device piece by piece', () =>
-      withEdu(async (device, registers) => {
-        using memory = scattered(16)
-        const before = { ...kernel.live(), pinned: pinnedKilobytes() }
-        const mapped = dmaMapSgtable(device, SgTable.fromBuffers([memory.bytes.subarray(100)]), ToDevice)
-        const frames = readFrames(memory)
-        const reached = Array.from(mapped, ({ dmaAddress, dmaLength }) => [toNumber(dmaAddress), dmaLength])
-        const runs: number[][] = []
-        for (const [index, frame] of frames.entries()) {
-          const start = frame * page + (index === 0 ? 100 : 0)
-          const byteLength = index === 0 ? page - 100 : page
-          const last = runs.at(-1)
-          if (last && last[0]! + last[1]! === start) last[1]! += byteLength
-          else runs.push([start, byteLength])
-        }
-        assert.deepEqual(reached, runs)
-        mapped.unmap()
-        assert.deepEqual({ ...kernel.live(), pinned: pinnedKilobytes() }, before)
-
-        const [source, target] = reachablePages(2)
-        fillPattern(source!, 7)
-        const out = dmaMapSgtable(device, SgTable.fromBuffers([source!.subarray(8, 3008)]), ToDevice)
-        await transfer(registers, 'to-device', out.dmaAddressAt(0), 3000)
-        out.unmap()
-        const back = dmaMapSgtable(device, SgTable.fromBuffers([target!]), FromDevice)
-        await transfer(registers, 'from-device', back.dmaAddressAt(0), 3000)
-        back.unmap()
-        assert.deepEqual(target!.slice(0, 3000), source!.slice(8, 3008))
-      }))
-
-    it('maps thousands of parts, by themselves and in a table, with a few descriptors', () =>
-      withEdu((device) => {
-        using memory = allocateDmaMemory({ byteLength: 6000 * page, kernel })
-        const before = { ...kernel.live(), pinned: pinnedKilobytes() }
-        const pages = Array.from({ length: 3000 }, (_, index) => 2 * index)
-        const table = SgTable.fromPages(pages, { memory })
-        const mapped = dmaMapSgtable(device, table, FromDevice)
-        assert.equal(mapped.nents, 3000)
-        assert.equal(kernel.live().descriptors, before.descriptors + 1)
-        const singles = pages.map((index) =>
-          dmaMapSingle(device, memory.bytes.subarray(index * page, (index + 1) * page), FromDevice),
-        )
-        assert.ok(kernel.live().descriptors < before.descriptors + 12)
-        for (const [index, single] of singles.entries()) {
-          assert.equal(single.dmaAddress, mapped.dmaAddressAt(index))
-          single.unmap()
-        }
-        mapped.unmap()
-        assert.deepEqual({ ...kernel.live(), pinned: pinnedKilobytes() }, before)
-      }))
-
-    it('has a table of frames among what the device has', () =>
-      withEdu((device) => {
-        using memory = allocateDmaMemory({ byteLength: 4 * page, kernel })
-        using _pin = memory.pin()
-        const frames = SgTable.fromPages(readFrames(memory, {}, new Uint32Array(4)))
-        const mapped = dmaMapSgtable(device, frames, ToDevice)
-        assert.equal(toNumber(mapped.dmaAddressAt(0)), toNumber(physicalAddressAt(memory, 0)))
-        assert.equal(device.children.size, 1)
-        refusal(() => dmaSetMask(device, dmaBitMask(24)), 'DMA_MASK_IN_USE')
-        device.close()
-        assert.equal(mapped.mapped, false)
-        refusal(() => mapped.dmaAddressAt(0), 'DMA_NOT_MAPPED')
-      }).then(() =>
-        withBareDevice(
-          host,
-          directOps({ unsafePhysicalAddresses: true, kernel, busLimit: dmaBitMask(20) }),
-          (device) => {
-            dmaSetMaskAndCoherent(device, dmaBitMask(64))
-            refusal(() => dmaMapSgtable(device, SgTable.fromPages([0x100, 0x200]), ToDevice), 'EIO')
-            assert.equal(device.children.size, 0)
-          },
-        ),
-      ))
 
     it('takes a huge page for what is allocated in more than one page', () =>
       withHugePages(host, 2, (hugePageSize) =>
