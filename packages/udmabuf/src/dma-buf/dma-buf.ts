@@ -265,6 +265,12 @@ export class DmaBuf implements Disposable {
     this.close()
   }
 
+  /** What console.log() shows: of its kernel nothing. @internal */
+  [Symbol.for('nodejs.util.inspect.custom')](): string {
+    const state = this.#closed ? 'closed' : `fd ${this.#fd}`
+    return `DmaBuf { ${state}, ${this.size} bytes, ${this.access} }`
+  }
+
   #assertAccess(access: BufferAccess): void {
     this.#assertOpen()
     assertBufferAccess(access)

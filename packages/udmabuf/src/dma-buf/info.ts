@@ -4,7 +4,7 @@ import { DmaError, type FileDescriptor, isDmaError, type Kernel } from '@linux-d
 export interface DmaBufInfo {
   /** Bytes. */
   readonly size: number
-  /** Descriptors, mappings, devices and others that hold it, in all processes. */
+  /** Descriptors, mappings, devices and others that hold it, in all processes; the mapping of `cpuAccess()` is one. */
   readonly references: number
   /** The driver that it comes from: `udmabuf`, a heap's name, a GPU's driver. */
   readonly exporter: string
