@@ -1,5 +1,6 @@
 import { DmaError } from '@linux-dma/native'
 import { allocateFor } from '../allocation/own-region'
+import { assertMemory } from '../checks/memory'
 import { assertDevice, assertOptions } from '../checks/validate'
 import type { DmaDevice } from '../device/dma-device'
 import type { DmaMemory } from '../memory/memory'
@@ -65,6 +66,7 @@ export function createDmaRegion(device: DmaDevice, options: DmaRegionOptions): D
       hint: '{ byteLength, hugePageSize } allocates and owns the memory, { memory } registers what allocateDmaMemory() gave',
     })
   }
+  if (given !== undefined) assertMemory(given)
   device.assertReady()
   const memory =
     given ?? allocateFor(device, byteLength!, { purpose: 'region', name: 'linux-dma', hugePageSize })

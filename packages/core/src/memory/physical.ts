@@ -1,4 +1,5 @@
 import { DmaError } from '@linux-dma/native'
+import { assertMemory } from '../checks/memory'
 import { assertOptions, assertRange } from '../checks/validate'
 import { type PhysicalAddress, physicalAddress } from '../vocabulary/address'
 import type { DmaMemory } from './memory'
@@ -101,13 +102,6 @@ function pagesOf(memory: DmaMemory, range: FrameRange) {
   const { pageSize } = memory.kernel
   const first = Math.floor(byteOffset / pageSize)
   return { first, count: Math.ceil((byteOffset + byteLength) / pageSize) - first, byteOffset, byteLength }
-}
-
-function assertMemory(memory: unknown): void {
-  if (typeof (memory as { assertOpen?: unknown } | null | undefined)?.assertOpen === 'function') return
-  throw new DmaError('DMA_INVALID_ARGUMENT', `${memory === null ? 'null' : typeof memory} is no DMA memory`, {
-    hint: 'pass what allocateDmaMemory() returned, or allocation.memory',
-  })
 }
 
 function assertRoom(frames: Frames, count: number): void {
