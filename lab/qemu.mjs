@@ -43,7 +43,10 @@ export function qemuArguments({
     ...['-nodefaults', '-display', 'none', '-no-reboot'],
     // The IOMMU comes before what it is to translate for.
     ...['-device', `intel-iommu,intremap=${interruptRemapping ? 'on' : 'off'}`],
-    ...['-device', 'edu,addr=4', '-device', 'ich9-ahci,addr=5', '-device', 'pci-testdev,addr=6'],
+    ...['-device', 'edu,addr=4', '-device', 'ich9-ahci,id=ahci,addr=5', '-device', 'pci-testdev,addr=6'],
+    // A disk of zeros. What is written to it is kept in a file that has no name, as long as the machine runs.
+    ...['-drive', 'if=none,id=disk,driver=null-co,size=1M,read-zeroes=on,snapshot=on'],
+    ...['-device', 'ide-hd,drive=disk,bus=ahci.0,serial=lab-disk'],
     ...['-device', 'nvme,serial=lab,addr=8'],
     // Connected to nothing: it hears itself in loopback. Its boot ROM is a file that QEMU may not find.
     ...['-device', 'e1000,addr=9,romfile='],

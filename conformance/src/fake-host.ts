@@ -1,11 +1,11 @@
 import { dmaBitMask } from '@linux-dma/core'
 import { bindDriver } from '@linux-dma/pci'
-import { createFakeMachine, E1000Device, EduDevice } from '@linux-dma/testkit'
+import { createAhciController, createFakeMachine, E1000Device, EduDevice } from '@linux-dma/testkit'
 import { fakeDmaBufImporter } from './dma-buf-importer-fake'
 import { fakeUio } from './fake-uio'
 import type { Host } from './host'
 import { NvmeController } from './nvme-controller'
-import { AhciController, E1000e, IvshmemPlain } from './pci-models'
+import { E1000e, IvshmemPlain } from './pci-models'
 import { groupPath } from './raw-vfio'
 import { runScenario } from './scenarios'
 import type { MachineKind } from './suite'
@@ -13,6 +13,8 @@ import type { MachineKind } from './suite'
 const EDU = '0000:00:04.0'
 const WIDE_EDU = '0000:00:0a.0'
 const NVME = '0000:00:08.0'
+const AHCI = '0000:00:05.0'
+const DISK_BYTES = 0x10_0000
 
 /** What the fake machine's IOMMU is like, where there is one that is not simply on. */
 const iommus: Partial<Record<MachineKind, 'off' | 'passthrough'>> = {
@@ -40,6 +42,7 @@ export function fakeHost(kind: MachineKind): Host {
     wideEdu: WIDE_EDU,
     uio: fakeUio(machine),
     nvme: NVME,
+    ahci: AHCI,
     shared: { first: '0000:00:1f.2', second: '0000:00:1f.3', otherDriver: 'uio_pci_generic' },
     modeOf: (path) => machine.stat(path).mode,
     async unbind(address) {
@@ -71,7 +74,8 @@ function eduMachine(
   machine.addDevice(new EduDevice({ dmaMask: dmaBitMask(addressBits) }), { address: EDU })
   machine.addDevice(new EduDevice({ dmaMask: dmaBitMask(64) }), { address: WIDE_EDU, driver: null })
   machine.addDevice(new NvmeController(), { address: NVME })
-  machine.addDevice(new AhciController(), { address: '0000:00:05.0', driver: null })
+  const disk = { bytes: new Uint8Array(DISK_BYTES), serial: 'lab-disk' }
+  machine.addDevice(createAhciController({ disks: [disk] }), { address: AHCI, driver: null })
   machine.addDevice(new E1000Device(), { address: '0000:00:09.0' })
   machine.addDevice(new IvshmemPlain(), { address: '0000:00:0b.0', driver: null })
   machine.addDevice(new E1000e(), { address: '0000:00:0c.0', driver: null })

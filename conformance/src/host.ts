@@ -44,6 +44,8 @@ export interface Host {
   readonly uio: UioHost
   /** PCI address of an NVMe controller that is bound to vfio-pci: a 64-bit BAR, MSI-X, a reset. */
   readonly nvme: string
+  /** PCI address of an AHCI controller that is bound to nothing: at port 0 a disk of 1 MiB, at the others none. */
+  readonly ahci: string
   /** Two devices in one IOMMU group, and a driver that the second can be bound to, which is not vfio-pci. */
   readonly shared: { readonly first: string; readonly second: string; readonly otherDriver: string }
   /** Permission bits of a file, such as 0o600. */

@@ -28,19 +28,6 @@ export class IvshmemPlain extends PlainRegisters {
   override readonly interrupts = { pin: false }
 }
 
-/** An AHCI controller as far as its version: its registers are in BAR 5, where UIO does not look. */
-export class AhciController extends PlainRegisters {
-  override readonly identity = { vendor: 0x8086, device: 0x2922, classCode: 0x010601 }
-  override readonly bars = [
-    { index: 4, byteLength: 0x20, kind: 'io' as const },
-    { index: 5, byteLength: 0x1000 },
-  ]
-
-  override read(bar: number, byteOffset: number, width: AccessWidth): number | bigint {
-    return bar === 5 && byteOffset === AHCI_VERSION ? 0x0001_0000 : super.read(bar, byteOffset, width)
-  }
-}
-
 /**
  * A network card as far as its address: four BARs, one of which is a window of two I/O ports on the registers of the first.
  */

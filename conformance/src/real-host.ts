@@ -18,8 +18,9 @@ export function realHost(): Host {
   // In the order of their addresses: the first has 28 address lines, the second all.
   const [edu, wide] = devices((id) => id === '0x1234 0x11e8')
   const nvme = devices((id) => id === '0x1b36 0x0010')[0]
-  if (!edu || !wide || !nvme)
-    throw new Error('this machine has no two edu devices or no NVMe controller: run this in the lab')
+  const ahci = devices((id) => id === '0x8086 0x2922')[0]
+  if (!edu || !wide || !nvme || !ahci)
+    throw new Error('this machine has not got two edu devices, NVMe and AHCI: run this in the lab')
   return {
     name: 'real',
     kernel,
@@ -28,6 +29,7 @@ export function realHost(): Host {
     wideEdu: wide,
     uio: realUio(kernel, wide),
     nvme,
+    ahci,
     get shared() {
       return sharedGroup()
     },

@@ -52,6 +52,7 @@ import { uioInterrupts } from './suites/uio-interrupts'
 import { uioOpen } from './suites/uio-open'
 import { uioProcesses } from './suites/uio-processes'
 import { uioUnbind } from './suites/uio-unbind'
+import { vfioAhci } from './suites/vfio-ahci'
 import { vfioDma } from './suites/vfio-dma'
 import { vfioErrnos } from './suites/vfio-errnos'
 import { vfioExit } from './suites/vfio-exit'
@@ -83,6 +84,7 @@ const suites = {
     vfioRegisters,
     vfioInterrupts,
     vfioNvme,
+    vfioAhci,
     vfioDma,
     vfioMappings,
     vfioRegions,
