@@ -24,14 +24,17 @@ Options (before FILE):
   --update              ask Debian again for the newest kernel, even if one is in the cache
   --help                this text
 
+What FILE imports is bundled with it, and a script that it names by new URL('./worker.ts', import.meta.url),
+for a worker or another process. Types are not checked: npm run typecheck -- FILE.
+
 Machines:
-  iommu            an IOMMU and VFIO: the one that is booted unless another is asked for
+  iommu            an IOMMU, VFIO, udmabuf, heaps: the one that is booted unless another is asked for
   no-remapping     the same, without interrupt remapping
   no-iommu         no IOMMU
   pass-through     an IOMMU that passes addresses through
   uio-drivers      no IOMMU; uio_pdrv_genirq, uio_dmem_genirq, and UIO devices of the lab's own
   uio-dma-memory   an IOMMU, and a UIO core that allocates DMA memory
-  dma-buf          an IOMMU that passes addresses through; an importer of dma-bufs, and programs in C
+  dma-buf          an IOMMU that passes addresses through; fences, an importer of dma-bufs, u-dma-buf, programs in C
 The last three have kernel modules that the lab builds: that takes gcc and make, and 150 MB once.
 
 The edu device is at 0000:00:04.0, the AHCI controller at 0000:00:05.0, pci-testdev at 0000:00:06.0,
@@ -39,8 +42,8 @@ an NVMe controller at 0000:00:08.0, an e1000 network card at 0000:00:09.0, a sec
 ivshmem at 0000:00:0b.0, an e1000e network card at 0000:00:0c.0. On the first two machines, edu, pci-testdev,
 NVMe and e1000 are bound to vfio-pci, on dma-buf both edu; on the others nothing is bound.
 
-Exit status: what ran in the guest; 124: time limit; 125: the lab failed; 69: the emulator, the kernel or what its
-modules are built with cannot be had on this machine.
+Exit status: of what ran in the guest (139: ended by SIGSEGV, signal 11); 124: time limit; 125: the lab
+failed; 69: the emulator, the kernel or what its modules are built with cannot be had on this machine.
 `
 
 /**

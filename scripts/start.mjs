@@ -31,9 +31,10 @@ function help() {
 
   npm start                          the first example, edu-driver
   npm start -- EXAMPLE [ARGUMENT…]   one of those below; EXAMPLE --help has its arguments
-  npm start -- FILE [ARGUMENT…]      your own script, TypeScript or JavaScript; types are not checked
+  npm start -- FILE [ARGUMENT…]      your own script, TypeScript or JavaScript
 
-What FILE imports is bundled with it. A worker or a second process of yours is found where FILE names it so:
+Types are not checked: npm run typecheck -- FILE. What FILE imports is bundled
+with it. A worker or a second process of yours is found where FILE names it so:
   new Worker(new URL('./worker.ts', import.meta.url))
   spawn(process.execPath, [...process.execArgv, fileURLToPath(new URL('./viewer.ts', import.meta.url))])
 Every program that makes a fake machine has one of its own.
