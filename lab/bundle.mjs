@@ -47,8 +47,9 @@ export async function bundleScript(file) {
 function noteOn({ path, by }) {
   const relation = relative(dirname(by), path)
   const name = relation.startsWith('.') ? relation : `./${relation}`
-  const advice = `for a worker or another process, write new URL('${name}', import.meta.url)`
-  return `${basename(path)}, which ${basename(by)} names, does not come with it: ${advice}`
+  const call =
+    moduleFormat(by) === 'esm' ? `new URL('${name}', import.meta.url)` : `require.resolve('${name}')`
+  return `${basename(path)}, which ${basename(by)} names, does not come with it: for a worker or another process, write ${call}`
 }
 
 /** @param {string} source @param {ReadonlySet<string>} taken */

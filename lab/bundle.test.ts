@@ -49,6 +49,15 @@ describe('a script that names another', () => {
     expect(await run(script)).toEqual({ output: 'from the worker\n', notes: [] })
   })
 
+  it('finds it from CommonJS, and is told how there', async () => {
+    write('worker.cts', worker)
+    const start = "const { Worker } = require('node:worker_threads')\nnew Worker"
+    const script = write('starts-worker.cts', `${start}(require.resolve('./worker.cts'))\n`)
+    expect(await run(script)).toEqual({ output: 'from the worker\n', notes: [] })
+    const { notes } = await bundleScript(write('by-name.cts', `${start}(__dirname + '/worker.cts')\n`))
+    expect(notes).toEqual([expect.stringMatching(/, write require\.resolve\('\.\/worker\.cts'\)$/)])
+  })
+
   it('finds those of the same name in several folders, and what they name themselves', async () => {
     mkdirSync(join(scratch, 'inner'), { recursive: true })
     write('inner/pair.ts', 'console.log(1)\n')
@@ -71,6 +80,7 @@ describe('a script that names another', () => {
     ["'./worker.ts'", './worker.ts'],
     ['"worker.ts"', './worker.ts'],
     ['`./inner/pair.ts`', './inner/pair.ts'],
+    [`\`\${import.meta.dirname}/worker.ts\``, './worker.ts'],
   ])('is told how, where it does so by %s', async (name, wanted) => {
     write('worker.ts', worker)
     mkdirSync(join(scratch, 'inner'), { recursive: true })

@@ -1,12 +1,12 @@
 import { existsSync, readFileSync } from 'node:fs'
-import { dirname, extname, isAbsolute, resolve } from 'node:path'
+import { dirname, extname, resolve } from 'node:path'
 
 /**
  * How a script names a file beside it, for a worker or another process: `new URL('./viewer.ts', import.meta.url)`, as
- * bundlers for the web know it, or `import.meta.resolve('./viewer.ts')`.
+ * bundlers for the web know it, `import.meta.resolve('./viewer.ts')`, or in CommonJS `require.resolve('./viewer.cts')`.
  */
 const reference =
-  /(new URL\(\s*(?=(?:'[^'\n]*'|"[^"\n]*")\s*,\s*import\.meta\.url\b)|import\.meta\.resolve\(\s*)(['"])(\.{1,2}\/[^'"\n]+\.[cm]?[jt]s)\2/g
+  /(new URL\(\s*(?=(?:'[^'\n]*'|"[^"\n]*")\s*,\s*import\.meta\.url\b)|import\.meta\.resolve\(\s*|\brequire\.resolve\(\s*)(['"])(\.{1,2}\/[^'"\n]+\.[cm]?[jt]s)\2/g
 
 /** Any literal that could be the name of a script. */
 const scriptName = /(['"`])([^'"`\n]*[^'"`\n/]\.[cm]?[jt]s)\1/g
@@ -53,8 +53,9 @@ export function listLeftOut(bundled) {
   for (const by of bundled) {
     if (by.includes('/node_modules/') || !/\.[cm]?[jt]s$/.test(by)) continue
     for (const [, , name = ''] of readFileSync(by, 'utf8').matchAll(scriptName)) {
-      const path = resolve(dirname(by), name)
-      if (!isAbsolute(name) && !bundled.has(path) && existsSync(path)) found.set(path, by)
+      // The folder may be in front of it: `${import.meta.dirname}/viewer.ts`, or __dirname + '/viewer.cts'.
+      const path = resolve(dirname(by), name.replace(/^(.*\})?\/*/, ''))
+      if (!bundled.has(path) && existsSync(path)) found.set(path, by)
     }
   }
   return [...found].map(([path, by]) => ({ path, by }))
