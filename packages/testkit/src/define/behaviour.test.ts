@@ -122,6 +122,24 @@ describe('a reset', () => {
   })
 })
 
+it('stands still once it is pulled out', async () => {
+  let ticks = 0
+  const ticking = defineDevice({ name: 'ticking', identity, bars: [{ byteLength: 16 }] }, ({ schedule }) => {
+    const tick = () => {
+      ticks++
+      schedule(1, tick)
+    }
+    return { side: { start: tick } }
+  })
+  const machine = createFakeMachine()
+  const model = machine.addDevice(ticking())
+  model.side.start()
+  machine.clock.advance(3)
+  machine.removeDevice(model)
+  machine.clock.advance(10)
+  expect(ticks).toBe(4)
+})
+
 describe('interrupt causes', () => {
   const causes = (access: 'w1c' | 'rc', messages: InterruptCausesOptions['messages'] = 'first') =>
     defineDevice(

@@ -19,7 +19,7 @@ export interface DeviceInside<Description extends DeviceDescription = DeviceDesc
   readonly random: Random
   /** Virtual milliseconds since the machine was made. Only while plugged in. */
   now(): number
-  /** Does something later, in virtual milliseconds, unless the device is reset before. */
+  /** Does something later, in virtual milliseconds, unless the device is reset or pulled out before. */
   schedule(milliseconds: number, run: () => void): ScheduledEvent
   /** Makes an engine that copies to and from memory at a rate, one transfer after the other. */
   engine(options: TransferEngineOptions): TransferEngine

@@ -44,6 +44,7 @@ const refused: [string, DeviceDescription, RegExp, RegExp?][] = [
   ['a reset that does not fit', one({ offset: 0, width: 8, reset: 256 }), /reset is 256/, /2\^8/],
   ['a reset below 0', one({ ...word, reset: -1n }), /reset is -1/],
   ['an access wider than the register', one({ ...word, accepts: [64] }), /accesses of 64 bits/, /8, 16, 32$/],
+  ['a register that nothing reaches', one({ ...word, accepts: [] }), /accepts no access/],
   ['a field outside', one({ ...word, fields: { f: 32 } }), /lowest bit of f is 32/],
   ['a field upside down', one({ ...word, fields: { f: [3, 1] } }), /highest bit of f is 1/],
   ['fields that overlap', one({ ...word, fields: { f: [0, 3], g: 3 } }), /bit 3 is in f and in g/],

@@ -64,14 +64,16 @@ function checkName(name: string, owner: string, seen: Set<string>): void {
 
 function checkRegister(register: RegisterDescription, owner: string): void {
   checkOptionNames(register, registerOptions, owner)
-  const { offset, width, access, endian, accepts = [], count } = register
+  const { offset, width, access, endian, accepts, count } = register
   if (!widths.includes(width))
     invalidArgument(`${owner} is ${String(width)} bits wide`, 'a register has 8, 16, 32 or 64 bits')
   const byteLength = width / 8
   checkAligned(offset, byteLength, `${owner}: offset`)
   checkChoice(access, kinds, `${owner}: access`)
   checkChoice(endian, endians, `${owner}: endian`)
-  for (const one of accepts) {
+  if (accepts?.length === 0)
+    invalidArgument(`${owner} accepts no access`, 'leave accepts out for accesses of its own width')
+  for (const one of accepts ?? []) {
     if (!widths.includes(one) || one > width) {
       invalidArgument(
         `${owner} accepts accesses of ${String(one)} bits`,

@@ -155,7 +155,8 @@ export class DefinedDevice<Description extends DeviceDescription, Side> extends 
   #scheduleUntilReset(milliseconds: number, run: () => void): ScheduledEvent {
     const event = this.schedule(milliseconds, () => {
       this.#events.delete(event)
-      run()
+      // Pulled out, it is without power: what repeats itself ends.
+      if (!this.removed) run()
     })
     this.#events.add(event)
     return event

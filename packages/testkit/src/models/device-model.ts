@@ -60,6 +60,8 @@ export interface DeviceSlot {
   readonly address: string
   readonly clock: FakeClock
   readonly random: Random
+  /** Whether the device was pulled out. */
+  readonly removed: boolean
   transfer(address: number | bigint, bytes: Uint8Array, direction: 'read' | 'write'): boolean
   raiseInterrupt(vector: number): void
   setInterruptLevel(asserted: boolean): void
@@ -165,6 +167,11 @@ export abstract class DeviceModel {
   /** Virtual milliseconds since the machine was made. */
   protected get now(): number {
     return this.slot.clock.now()
+  }
+
+  /** Whether it was pulled out of its machine: nothing that it does has an effect any more. */
+  protected get removed(): boolean {
+    return this.slot.removed
   }
 
   /** Does something `milliseconds` of virtual time from now. */

@@ -41,6 +41,5 @@ function describe<const Endian extends 'little' | 'big'>(endian: Endian) {
 export const littleMailbox = describe('little')
 export const bigMailbox = describe('big')
 
-export type MailboxDescription = typeof littleMailbox | typeof bigMailbox
 export type MailboxInside = DeviceInside<typeof littleMailbox>
 export type MailboxBehaviour<Side> = Behaviour<typeof littleMailbox, Side>

@@ -156,7 +156,7 @@ export function createMailboxFpga(options: MailboxFpgaOptions = {}): MailboxFpga
   if (endian !== 'little' && endian !== 'big')
     invalidArgument(`endian is ${String(endian)}`, "use 'little' or 'big'")
   const decided = { endian, commandMilliseconds, bytesPerMillisecond }
-  return endian === 'big' ? (makeBig(decided) as unknown as MailboxFpga) : makeLittle(decided)
+  return endian === 'big' ? (makeBig(decided) as MailboxFpga) : makeLittle(decided)
 }
 
 /** An FPGA with a mailbox: see {@link createMailboxFpga}. */
