@@ -27,6 +27,8 @@ import { kernelFiles } from './suites/kernel-files'
 import { kernelMemory } from './suites/kernel-memory'
 import { kernelMessages } from './suites/kernel-messages'
 import { kernelPin } from './suites/kernel-pin'
+import { kernelProcesses } from './suites/kernel-processes'
+import { kernelSocketMessages } from './suites/kernel-socket-messages'
 import { kernelSockets } from './suites/kernel-sockets'
 import { pciDrivers, pciDriversWithoutIommu } from './suites/pci-drivers'
 import { sgAllocation } from './suites/sg-allocation'
@@ -39,6 +41,7 @@ import { uDmaBufErrnos } from './suites/u-dma-buf-errnos'
 import { udmabufCreate } from './suites/udmabuf-create'
 import { udmabufErrnos } from './suites/udmabuf-errnos'
 import { udmabufLife } from './suites/udmabuf-life'
+import { udmabufLimits } from './suites/udmabuf-limits'
 import { udmabufSelftest } from './suites/udmabuf-selftest'
 import { uioDiscovery, uioDiscoveryDrivers } from './suites/uio-discovery'
 import { uioDmaDirect } from './suites/uio-dma-direct'
@@ -78,6 +81,8 @@ const suites = {
     kernelEvents,
     kernelMessages,
     kernelSockets,
+    kernelSocketMessages,
+    kernelProcesses,
     vfioErrnos,
     vfioRandom,
     vfioOpen,
@@ -136,6 +141,7 @@ const suites = {
     udmabufCreate,
     udmabufLife,
     udmabufErrnos,
+    udmabufLimits,
     dmaBufErrnos,
     uDmaBufErrnos,
     uDmaBuf,
