@@ -45,7 +45,8 @@ export class DmaMemory implements Disposable {
   readonly #registered = new Set<DmaRegion>()
   readonly #users = new Set<MemoryUser>()
   readonly #pins: MemoryPins
-  readonly #dmaBufs = new Set<MemoryExport>()
+  /** A program that forgets a dma-buf is told so: nothing keeps it here. */
+  readonly #dmaBufs = new Set<WeakRef<MemoryExport>>()
   #state: 'open' | 'closing' | 'quarantined' | 'closed' = 'open'
   #quarantineReason: unknown
   /** Devices that may still reach the pages. */
@@ -64,7 +65,7 @@ export class DmaMemory implements Disposable {
   }
 
   /**
-   * All of the memory. After `close()` an old view reads zeros and its writes go nowhere.
+   * All of the memory. After `close()` an old view shows zeros; what is written to it is seen through old views alone.
    * @throws DMA_CLOSED; DMA_NO_KERNEL_MAPPING where it was allocated for devices alone
    */
   get bytes(): Uint8Array {
@@ -178,18 +179,24 @@ export class DmaMemory implements Disposable {
     )
   }
 
-  /** The dma-bufs of its pages that are open in this thread, oldest first. They keep the pages when the memory is closed. */
+  /** The dma-bufs of its pages that are open in this thread, oldest first, as of now. They keep the pages when the memory is closed. */
   get dmaBufs(): ReadonlySet<MemoryExport> {
-    return this.#dmaBufs
+    const open = new Set<MemoryExport>()
+    for (const reference of this.#dmaBufs) {
+      const dmaBuf = reference.deref()
+      if (dmaBuf) open.add(dmaBuf)
+      else this.#dmaBufs.delete(reference)
+    }
+    return open
   }
 
   /** Notes a dma-buf that was made of it. @internal */
-  attachDmaBuf(dmaBuf: MemoryExport): void {
+  attachDmaBuf(dmaBuf: WeakRef<MemoryExport>): void {
     this.#dmaBufs.add(dmaBuf)
   }
 
-  /** Forgets one that was closed. @internal */
-  detachDmaBuf(dmaBuf: MemoryExport): void {
+  /** Forgets one that was closed, by the same reference. @internal */
+  detachDmaBuf(dmaBuf: WeakRef<MemoryExport>): void {
     this.#dmaBufs.delete(dmaBuf)
   }
 

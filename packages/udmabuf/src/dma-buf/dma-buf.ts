@@ -13,7 +13,7 @@ import type { BudgetShare } from './budget'
 import { assertBufferAccess, assertUse, bracket, CpuAccesses } from './cpu-access'
 import { endPolls, pollShared } from './fence-poll'
 import { type DmaBufInfo, readInfo } from './info'
-import { noteKnown } from './known'
+import { forgetKnown, noteKnown } from './known'
 import { type DmaBufMapOptions, mapRange } from './map-range'
 import { DmaBufMapping } from './mapping'
 import { setName } from './name'
@@ -53,7 +53,8 @@ export class DmaBuf implements Disposable {
   readonly #fd: FileDescriptor
   readonly #memories: readonly DmaMemory[]
   readonly #budget: BudgetShare | undefined
-  readonly #forgetKnown: (() => void) | undefined
+  /** What its memories know it by: one that is forgotten is not kept by them. */
+  readonly #reference: WeakRef<DmaBuf> | undefined
   readonly #accesses: CpuAccesses
   readonly #mappings = new Set<DmaBufMapping>()
   readonly #forget = (mapping: DmaBufMapping) => void this.#mappings.delete(mapping)
@@ -74,8 +75,11 @@ export class DmaBuf implements Disposable {
     this.memory = memoryOffset === undefined ? undefined : memories[0]
     this.memoryOffset = memoryOffset ?? 0
     this.#budget = budget
-    for (const memory of memories) memory.attachDmaBuf(this)
-    if (memories.length > 0) this.#forgetKnown = noteKnown(this)
+    if (memories.length > 0) {
+      this.#reference = new WeakRef(this)
+      for (const memory of memories) memory.attachDmaBuf(this.#reference)
+      noteKnown(kernel, this.#reference)
+    }
     watchForLeak(this, 'a dma-buf', kernel, size)
   }
 
@@ -255,9 +259,11 @@ export class DmaBuf implements Disposable {
     this.#closed = true
     endPolls(this.kernel, this.#fd, () => this.#closedError())
     forgetLeak(this)
-    for (const memory of this.#memories) memory.detachDmaBuf(this)
+    if (this.#reference) {
+      for (const memory of this.#memories) memory.detachDmaBuf(this.#reference)
+      forgetKnown(this.kernel, this.#reference)
+    }
     this.#budget?.release()
-    this.#forgetKnown?.()
     this.kernel.close(this.#fd)
   }
 

@@ -5,13 +5,16 @@ import type { DmaBufInfo } from './info'
 /** Buffers of known memory that are open; a forgotten one is not kept by being in here. */
 const known = /* @__PURE__ */ new WeakMap<Kernel, Set<WeakRef<DmaBuf>>>()
 
-/** Notes of which memory a buffer is made. @returns what takes that back */
-export function noteKnown(buffer: DmaBuf): () => void {
-  const buffers = known.get(buffer.kernel) ?? new Set()
-  known.set(buffer.kernel, buffers)
-  const entry = new WeakRef(buffer)
-  buffers.add(entry)
-  return () => void buffers.delete(entry)
+/** Notes of which memory a buffer is made. */
+export function noteKnown(kernel: Kernel, buffer: WeakRef<DmaBuf>): void {
+  const buffers = known.get(kernel) ?? new Set()
+  known.set(kernel, buffers)
+  buffers.add(buffer)
+}
+
+/** Forgets one that was closed. */
+export function forgetKnown(kernel: Kernel, buffer: WeakRef<DmaBuf>): void {
+  known.get(kernel)?.delete(buffer)
 }
 
 /**

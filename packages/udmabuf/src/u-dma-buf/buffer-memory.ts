@@ -7,27 +7,29 @@ import type { BufferPages } from './buffer-pages'
 export class BufferMemory extends DmaMemory {
   readonly #pages: BufferPages
   /** Those that are counted. One that was forgotten is not closed: its pages stay counted. */
-  readonly #counted = new WeakSet<MemoryExport>()
+  readonly #counted = new WeakSet<WeakRef<MemoryExport>>()
 
   constructor(kernel: Kernel, fd: FileDescriptor, mapping: MemoryMapping, pages: BufferPages) {
     super(kernel, fd, mapping)
     this.#pages = pages
   }
 
-  override attachDmaBuf(dmaBuf: MemoryExport): void {
-    super.attachDmaBuf(dmaBuf)
-    this.#counted.add(dmaBuf)
-    this.#count(dmaBuf, 1)
+  override attachDmaBuf(reference: WeakRef<MemoryExport>): void {
+    super.attachDmaBuf(reference)
+    this.#counted.add(reference)
+    this.#count(reference, 1)
   }
 
-  override detachDmaBuf(dmaBuf: MemoryExport): void {
-    super.detachDmaBuf(dmaBuf)
-    if (this.#counted.delete(dmaBuf)) this.#count(dmaBuf, -1)
+  override detachDmaBuf(reference: WeakRef<MemoryExport>): void {
+    super.detachDmaBuf(reference)
+    if (this.#counted.delete(reference)) this.#count(reference, -1)
   }
 
-  #count(dmaBuf: MemoryExport, more: 1 | -1): void {
+  #count(reference: WeakRef<MemoryExport>, more: 1 | -1): void {
+    const dmaBuf = reference.deref()
+    if (!(dmaBuf instanceof DmaBuf)) return
     const { pageSize } = this.kernel
-    const offset = dmaBuf instanceof DmaBuf ? dmaBuf.memoryOffset : 0
-    this.#pages.addExport(offset / pageSize, (offset + dmaBuf.size) / pageSize, more)
+    const { memoryOffset, size } = dmaBuf
+    this.#pages.addExport(memoryOffset / pageSize, (memoryOffset + size) / pageSize, more)
   }
 }
