@@ -44,25 +44,41 @@ async function turn(kernel: Kernel): Promise<void> {
 /** What is being done with each socket, in the order in which it was asked for. */
 const queues = /* @__PURE__ */ new WeakMap<Kernel, Map<FileDescriptor, Promise<unknown>>>()
 
-/** Does one thing after the other with a socket: a message that goes in parts has none of another between them. */
+/**
+ * Does one thing after the other with a socket: a message that goes in parts has none of another between them.
+ * @throws the signal's reason where it comes before the turn does; what `work` throws
+ */
 export async function inTurn<Result>(
   kernel: Kernel,
   socket: FileDescriptor,
+  signal: AbortSignal | undefined,
   work: () => Promise<Result>,
 ): Promise<Result> {
   const ofKernel = queues.get(kernel) ?? new Map<FileDescriptor, Promise<unknown>>()
   queues.set(kernel, ofKernel)
   const before = ofKernel.get(socket)
-  const result = before === undefined ? work() : before.then(work)
-  // Who comes next waits for this, and not for how it went.
-  const done = result.then(
-    () => {},
-    () => {},
-  )
+  const result = before === undefined ? work() : unlessAborted(before, signal).then(work)
+  // Who comes next waits for this and for what is before it, which this may not have waited for; and not for how they went.
+  const done = Promise.allSettled([before, result]).then(() => {})
   ofKernel.set(socket, done)
   try {
     return await result
   } finally {
-    if (ofKernel.get(socket) === done) ofKernel.delete(socket)
+    void done.then(() => {
+      if (ofKernel.get(socket) === done) ofKernel.delete(socket)
+    })
   }
+}
+
+/** What is waited for never fails. @throws the signal's reason */
+function unlessAborted(wait: Promise<unknown>, signal: AbortSignal | undefined): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const onAbort = () => reject(signal?.reason)
+    if (signal?.aborted) onAbort()
+    signal?.addEventListener('abort', onAbort, { once: true })
+    void wait.then(() => {
+      signal?.removeEventListener('abort', onAbort)
+      resolve()
+    })
+  })
 }

@@ -69,7 +69,7 @@ export async function sendDmaBuf(
   const kernel = kernelFor(buffers, options.kernel)
   // Looked at each time: a buffer may be closed while this waits for room.
   const descriptors = () => buffers.map(({ fd }) => fd)
-  await inTurn(kernel, socket, async () => {
+  await inTurn(kernel, socket, signal, async () => {
     let sent = await whenReady(kernel, socket, POLLOUT, signal, () =>
       kernel.sendMessage(socket, message, descriptors()),
     )
