@@ -10,10 +10,13 @@ import { dmaBufErrnos } from './suites/dma-buf-errnos'
 import { dmaBufFences } from './suites/dma-buf-fences'
 import { dmaBufHandles } from './suites/dma-buf-handles'
 import { dmaBufLeaks } from './suites/dma-buf-leaks'
+import { dmaBufMapping } from './suites/dma-buf-mapping'
 import { dmaBufPeer } from './suites/dma-buf-peer'
 import { dmaBufRaw } from './suites/dma-buf-raw'
 import { dmaBufSharing } from './suites/dma-buf-sharing'
+import { dmaBufSockets } from './suites/dma-buf-sockets'
 import { dmaBufSyncFiles } from './suites/dma-buf-sync-files'
+import { dmaBufWaits } from './suites/dma-buf-waits'
 import { dmaDirect } from './suites/dma-direct'
 import { dmaDirectTables } from './suites/dma-direct-tables'
 import { dmaHeap } from './suites/dma-heap'
@@ -137,6 +140,7 @@ const suites = {
     dmaBufRaw,
     dmaBufPeer,
     dmaBufFences,
+    dmaBufWaits,
     dmaBufSyncFiles,
     udmabufCreate,
     udmabufLife,
@@ -146,11 +150,13 @@ const suites = {
     uDmaBufErrnos,
     uDmaBuf,
     dmaBufAccess,
+    dmaBufMapping,
     dmaBufDevices,
     dmaHeap,
     udmabufSelftest,
     dmaHeapSelftest,
     dmaBufSharing,
+    dmaBufSockets,
     dmaBufHandles,
     dmaBufLeaks,
   ],

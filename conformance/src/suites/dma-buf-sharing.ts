@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict'
-import { allocateDmaMemory, type Kernel } from '@linux-dma/core'
-import { POLLIN } from '@linux-dma/native'
-import { allocateFromHeap, createUdmabuf, type DmaBuf, receiveDmaBuf, sendDmaBuf } from '@linux-dma/udmabuf'
+import { allocateDmaMemory } from '@linux-dma/core'
+import { acceptPeer, allocateFromHeap, createUdmabuf, type DmaBuf, sendDmaBuf } from '@linux-dma/udmabuf'
+import { alteredKernel } from '../altered-kernel'
+import { overSockets } from '../dma-buf-sockets'
 import { settle } from '../edu'
 import type { Host, Runner } from '../host'
 import { isInherited } from '../raw-dma-buf'
+import { SOCKET_TYPES } from '../sockets'
 import { refusal, withoutLeaks } from '../with-device'
 
 const ONE = Uint8Array.of(1)
@@ -13,37 +15,9 @@ const ONE = Uint8Array.of(1)
 export function dmaBufSharing({ describe, it }: Runner, host: Host): void {
   const { kernel } = host
   const page = kernel.pageSize
+  const { receive, overBoth, overMessages } = overSockets(host)
   const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes)
   const bytes = (message: string) => new TextEncoder().encode(message)
-  const receive = (socket: number, options = {}) => receiveDmaBuf(socket, { kernel, ...options })
-  const closing = (sockets: readonly number[]) => {
-    for (const socket of sockets) kernel.close(socket)
-  }
-
-  /** Runs a test over a pair of each kind, messages and streams; `hangUp` closes one of the two early. */
-  const overBoth =
-    (test: (ours: number, theirs: number, hangUp: (socket: number) => void) => void | Promise<void>) =>
-    async () => {
-      for (const connect of [() => kernel.socketPair(), () => streamPair(kernel)]) {
-        await withoutLeaks(host, async () => {
-          const sockets = connect()
-          const open = new Set(sockets)
-          await test(...sockets, (socket) => {
-            open.delete(socket)
-            kernel.close(socket)
-          })
-          closing([...open])
-        })
-      }
-    }
-  /** The same over messages alone, with a buffer to send. */
-  const overMessages = (test: (buffer: DmaBuf, ours: number, theirs: number) => void | Promise<void>) => () =>
-    withoutLeaks(host, async () => {
-      const sockets = kernel.socketPair()
-      using buffer = createUdmabuf({ size: page, kernel })
-      await test(buffer, ...sockets)
-      closing(sockets)
-    })
 
   describe('dma-buf sharing', () => {
     it(
@@ -114,119 +88,6 @@ export function dmaBufSharing({ describe, it }: Runner, host: Host): void {
     )
 
     it(
-      'waits until something comes, and gives up by a signal',
-      overBoth(async (ours, theirs) => {
-        const reason = new Error('no more')
-        const abort = new AbortController()
-        const waiting = receive(theirs, { signal: abort.signal })
-        abort.abort(reason)
-        await assert.rejects(waiting, (error) => error === reason)
-        const late = receive(theirs, { signal: AbortSignal.abort(reason) })
-        await assert.rejects(late, (error) => error === reason)
-        const next = receive(theirs)
-        await settle(kernel)
-        await sendDmaBuf(ours, [], { message: ONE, kernel })
-        assert.deepEqual(await next, { buffers: [], message: ONE })
-      }),
-    )
-
-    it(
-      'says when the other side has closed, after all that it sent',
-      overBoth(async (ours, theirs, hangUp) => {
-        using buffer = createUdmabuf({ size: page, kernel })
-        await sendDmaBuf(ours, buffer)
-        const got = await receive(theirs)
-        for (const received of got!.buffers) received.close()
-        const waiting = receive(theirs)
-        await sendDmaBuf(ours, buffer)
-        hangUp(ours)
-        for (const received of (await waiting)!.buffers) received.close()
-        assert.equal(await receive(theirs), undefined)
-        assert.equal(await receive(theirs), undefined)
-        await assert.rejects(sendDmaBuf(theirs, buffer), { code: 'EPIPE' })
-      }),
-    )
-
-    it(
-      'says when the other side has closed with something unread',
-      overBoth(async (ours, theirs, hangUp) => {
-        using buffer = createUdmabuf({ size: page, kernel })
-        await sendDmaBuf(ours, buffer)
-        const waiting = assert.rejects(receive(ours), { code: 'ECONNRESET' })
-        hangUp(theirs)
-        await waiting
-        await assert.rejects(sendDmaBuf(ours, buffer), { code: 'EPIPE' })
-      }),
-    )
-
-    it(
-      'waits for room, and gives up by a signal with nothing sent',
-      overMessages(async (buffer, ours, theirs) => {
-        const count = fillUp(kernel, ours)
-        const reason = new Error('too slow')
-        const abort = new AbortController()
-        const waiting = sendDmaBuf(ours, buffer, { signal: abort.signal })
-        await settle(kernel)
-        abort.abort(reason)
-        await assert.rejects(waiting, (error) => error === reason)
-        const patient = sendDmaBuf(ours, buffer, { message: bytes('at last') })
-        for (let index = 0; index < count; index++) {
-          const got = await receive(theirs, { byteLength: 65536 })
-          assert.deepEqual([got!.buffers.length, got!.message[0]], [0, 9])
-        }
-        await patient
-        const got = await receive(theirs)
-        assert.equal(text(got!.message), 'at last')
-        for (const received of got!.buffers) received.close()
-      }),
-    )
-
-    it(
-      'sends while it waits for something to come, and for several at once',
-      overMessages(async (buffer, ours, theirs) => {
-        const count = fillUp(kernel, ours)
-        const answer = receive(ours)
-        const waiting = [1, 2].map((message) => sendDmaBuf(ours, buffer, { message: Uint8Array.of(message) }))
-        await settle(kernel)
-        for (let index = 0; index < count; index++) await receive(theirs, { byteLength: 65536 })
-        await Promise.all(waiting)
-        const seen: number[] = []
-        for (let index = 0; index < 2; index++) {
-          const got = await receive(theirs)
-          seen.push(got!.message[0]!)
-          for (const received of got!.buffers) received.close()
-        }
-        assert.deepEqual(seen.sort(), [1, 2])
-        kernel.sendMessage(theirs, ONE)
-        assert.deepEqual((await answer)!.message, ONE)
-      }),
-    )
-
-    it('sends a message that is longer than a stream has room for, whole, with its buffers at its start', () =>
-      withoutLeaks(host, async () => {
-        const [ours, theirs] = streamPair(kernel)
-        using buffer = createUdmabuf({ size: page, kernel })
-        const message = new Uint8Array(1_000_000)
-        message.forEach((_, index) => {
-          message[index] = (index * 7) & 0xff
-        })
-        const sending = sendDmaBuf(ours, buffer, { message })
-        const parts: Uint8Array[] = []
-        const counts: number[] = []
-        for (let length = 0; length < message.length; ) {
-          const got = await receive(theirs, { byteLength: 100_000 })
-          parts.push(got!.message)
-          counts.push(got!.buffers.length)
-          length += got!.message.length
-          for (const received of got!.buffers) received.close()
-        }
-        await sending
-        assert.ok(Buffer.concat(parts).equals(message))
-        assert.deepEqual([counts[0], Math.max(0, ...counts.slice(1))], [1, 0])
-        closing([ours, theirs])
-      }))
-
-    it(
       'takes nothing but dma-bufs, and closes all that came with something else',
       overBoth(async (ours, theirs) => {
         using first = createUdmabuf({ size: page, kernel })
@@ -279,6 +140,7 @@ export function dmaBufSharing({ describe, it }: Runner, host: Host): void {
       overMessages(async (buffer, ours, theirs) => {
         const closed = createUdmabuf({ size: page, kernel })
         closed.close()
+        const otherKernel = alteredKernel(kernel, {})
         const send = (what: unknown, options?: object) => sendDmaBuf(ours, what as DmaBuf, options)
         for (const [index, [sending, code]] of (
           [
@@ -290,7 +152,11 @@ export function dmaBufSharing({ describe, it }: Runner, host: Host): void {
             [() => send(buffer, { message: 'text' }), 'DMA_INVALID_ARGUMENT'],
             [() => send([], { kernel, message: 'text' }), 'DMA_INVALID_ARGUMENT'],
             [() => send(buffer, { mesage: ONE }), 'DMA_INVALID_ARGUMENT'],
-            [() => send(buffer, { kernel: { ...kernel } }), 'DMA_WRONG_KERNEL'],
+            [() => send(buffer, { kernel: otherKernel }), 'DMA_WRONG_KERNEL'],
+            [() => send(buffer, { kernel: { ...kernel } }), 'DMA_INVALID_ARGUMENT'],
+            [() => send([], { message: ONE }), 'DMA_INVALID_ARGUMENT'],
+            [() => receive(theirs, { kernel: {} }), 'DMA_INVALID_ARGUMENT'],
+            [() => receive(buffer.fd), 'ENOTSOCK'],
             [() => send(buffer, { signal: {} }), 'DMA_INVALID_ARGUMENT'],
             [() => receive(theirs, { byteLength: 0 }), 'DMA_INVALID_ARGUMENT'],
             [() => receive(theirs, { size: 1 }), 'DMA_INVALID_ARGUMENT'],
@@ -308,40 +174,38 @@ export function dmaBufSharing({ describe, it }: Runner, host: Host): void {
         const path = '\0linux-dma sharing'
         const listener = kernel.listen(path, { type: 'seqpacket' })
         const client = kernel.connect(path, { type: 'seqpacket' })
-        await kernel.poll(listener, POLLIN)
-        const server = kernel.accept(listener)
+        const server = await acceptPeer(listener, { kernel })
         using buffer = createUdmabuf({ size: page, kernel })
         await sendDmaBuf(server, buffer)
         const got = await receive(client)
         assert.equal(got!.buffers[0]!.inode, buffer.inode)
         got!.buffers[0]!.close()
-        closing([server, client, listener])
+        for (const socket of [server, client, listener]) kernel.close(socket)
+      }))
+
+    it('accepts who connects, one after the other, and gives up by a signal', () =>
+      withoutLeaks(host, async () => {
+        for (const type of SOCKET_TYPES) {
+          const path = `\0linux-dma accepting ${type}`
+          const listener = kernel.listen(path, { type })
+          const accept = (options = {}) => acceptPeer(listener, { kernel, ...options })
+          const waiting = [accept(), accept()]
+          await settle(kernel)
+          const clients = [kernel.connect(path, { type }), kernel.connect(path, { type })]
+          const servers = await Promise.all(waiting)
+          assert.equal(new Set(servers).size, 2)
+          const reason = new Error('nobody comes')
+          const abort = new AbortController()
+          const third = assert.rejects(accept({ signal: abort.signal }), (error) => error === reason)
+          abort.abort(reason)
+          await third
+          await assert.rejects(acceptPeer(clients[0]!, { kernel }), { code: 'EINVAL' })
+          const code = type === 'stream' ? 'EINVAL' : 'ENOTCONN'
+          await assert.rejects(receive(listener), { code, hint: /acceptPeer/ })
+          await assert.rejects(accept({ signal: {} }), { code: 'DMA_INVALID_ARGUMENT' })
+          await assert.rejects(accept({ backlog: 1 }), { code: 'DMA_INVALID_ARGUMENT' })
+          for (const socket of [...servers, ...clients, listener]) kernel.close(socket)
+        }
       }))
   })
-}
-
-/** Two ends of a stream. */
-function streamPair(kernel: Kernel): [number, number] {
-  const path = '\0linux-dma stream'
-  const listener = kernel.listen(path)
-  try {
-    const client = kernel.connect(path)
-    return [client, kernel.accept(listener)]
-  } finally {
-    kernel.close(listener)
-  }
-}
-
-/** Sends until there is no room. @returns the number of messages, which begin with 9 */
-function fillUp(kernel: Kernel, socket: number): number {
-  const message = new Uint8Array(16_384)
-  message[0] = 9
-  for (let count = 0; ; count++) {
-    try {
-      kernel.sendMessage(socket, message)
-    } catch (error) {
-      assert.equal((error as { code: string }).code, 'EAGAIN')
-      return count
-    }
-  }
 }
