@@ -4,6 +4,7 @@ import { assertNoncoherent, type NoncoherentAllocation } from '../allocation/non
 import { assertAllocationOf } from '../allocation/own-region'
 import { assertDevice, assertOptions } from '../checks/validate'
 import type { DmaDevice } from '../device/dma-device'
+import { mapShared } from './map-shared'
 import { noteWindow } from './memory-of'
 
 /** Which part of an allocation to map: see {@link dmaMmapCoherent}. */
@@ -36,7 +37,8 @@ export function dmaCanMmap(device: DmaDevice): boolean {
  * The mapping is the caller's to close. It keeps the pages when the allocation is freed, from the CPU's side alone. Of
  * memory made of huge pages whole ones are mapped.
  * @throws ENXIO where the part is not inside the allocation; DMA_WRONG_DEVICE; DMA_CLOSED; DMA_INVALID_ARGUMENT; EINVAL for
- *   an offset that is not a multiple of the huge page; ENOMEM
+ *   an offset that is not a multiple of the huge page; EPERM where the memory is sealed against further writable mappings, as
+ *   that of which a udmabuf was made; ENOMEM
  * @example
  * ```ts
  * using window = dmaMmapCoherent(device, allocation, { pageOffset: 1, byteLength: 4096 })
@@ -93,7 +95,7 @@ export function mmapAllocation(
   }
   const unit = memory.hugePageSize ?? kernel.pageSize
   const position = pageOffset * kernel.pageSize
-  const mapping = kernel.mmap(memory.fd, { position, byteLength: Math.ceil(byteLength / unit) * unit })
+  const mapping = mapShared(kernel, memory.fd, { position, byteLength: Math.ceil(byteLength / unit) * unit })
   noteWindow(mapping, memory, position)
   return mapping
 }

@@ -1,4 +1,5 @@
 import { DmaError, type FileDescriptor, type Kernel, type MemoryMapping } from '@linux-dma/native'
+import { mapShared } from './map-shared'
 
 /**
  * Where a process has DMA memory. Of memory for devices alone it has none of its own, and one for a while where a system
@@ -42,10 +43,10 @@ export class ProcessMapping {
     this.hidden = true
   }
 
-  /** Process address of the first byte, good until as many calls of {@link release} as of this. @throws ENOMEM */
+  /** Process address of the first byte, good until as many calls of {@link release} as of this. @throws ENOMEM; EPERM for sealed memory */
   hold(): number {
     if (!this.hidden) return this.#own.address
-    this.#window ??= this.#kernel.mmap(this.#fd, { byteLength: this.#own.byteLength })
+    this.#window ??= mapShared(this.#kernel, this.#fd, { byteLength: this.#own.byteLength })
     this.#holders++
     return this.#window.address
   }

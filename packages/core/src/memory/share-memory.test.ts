@@ -1,7 +1,12 @@
+import { F_SEAL_FUTURE_WRITE, F_SEAL_WRITE } from '@linux-dma/native'
 import { createFakeMachine, EduDevice } from '@linux-dma/testkit'
 import { openVfioDevice } from '@linux-dma/vfio'
-import { expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
+import { dmaAllocCoherent } from '../allocation/coherent'
+import { createDmaRegion } from '../mapping/create-region'
+import { DmaAttribute } from '../vocabulary/attributes'
 import { allocateDmaMemory } from './allocate-memory'
+import { dmaMmapCoherent } from './mmap-allocation'
 import { exportDmaMemory, importDmaMemory } from './share-memory'
 
 const { kernel } = createFakeMachine()
@@ -33,6 +38,64 @@ it('does without inodes where the kernel does not say them', () => {
   using imported = importDmaMemory(handle, { kernel: old })
   imported.bytes[1] = 1
   expect([exported.bytes[1], memory.bytes[1]]).toEqual([1, 0])
+})
+
+describe('memory that was sealed since it was made', () => {
+  const sealed = expect.objectContaining({
+    code: 'EPERM',
+    syscall: 'mmap',
+    message: expect.stringContaining('F_SEAL_FUTURE_WRITE'),
+    hint: expect.stringMatching(/createUdmabuf.*seal: false.*sendDmaBuf.*exportDmaBuf/),
+  })
+
+  it('is not imported, and says why', () => {
+    using memory = allocateDmaMemory({ byteLength: 4096, kernel })
+    kernel.addSeals(memory.fd, F_SEAL_FUTURE_WRITE)
+    const before = kernel.live()
+    expect(() => importDmaMemory(exportDmaMemory(memory), { kernel })).toThrow(sealed)
+    expect(kernel.live()).toEqual(before)
+    memory.bytes[0] = 1
+  })
+
+  it('is not mapped once more, and says why', () => {
+    const machine = createFakeMachine()
+    const device = openVfioDevice(machine.addDevice(new EduDevice()).address, { kernel: machine.kernel })
+    device.setMaster()
+    const ring = dmaAllocCoherent(device, 4096)
+    const hidden = dmaAllocCoherent(device, 4096, DmaAttribute.NoKernelMapping)
+    for (const { memory } of [ring, hidden]) machine.kernel.addSeals(memory.fd, F_SEAL_FUTURE_WRITE)
+    const second = openVfioDevice(machine.addDevice(new EduDevice()).address, { kernel: machine.kernel })
+    second.setMaster()
+    const before = machine.kernel.live()
+    expect(() => dmaMmapCoherent(device, ring)).toThrow(sealed)
+    expect(() => createDmaRegion(second, { memory: hidden.memory })).toThrow(sealed)
+    expect(machine.kernel.live()).toEqual(before)
+    for (const open of [second, device]) open.close()
+    machine.assertQuiescent()
+  })
+
+  it('is told from memory that nobody may write', () => {
+    const fd = kernel.memfd('sealed', { byteLength: 4096 })
+    using memory = allocateDmaMemory({ byteLength: 4096, kernel })
+    const inode = Number(/^ino:\s+(\d+)/m.exec(kernel.readText(`/proc/self/fdinfo/${fd}`))?.[1])
+    kernel.addSeals(fd, F_SEAL_WRITE)
+    const handle = { ...exportDmaMemory(memory), fd, inode }
+    expect(() => importDmaMemory(handle, { kernel })).toThrow(
+      expect.objectContaining({ code: 'EPERM', message: expect.stringContaining('F_SEAL_WRITE') }),
+    )
+    kernel.close(fd)
+  })
+
+  it('fails as the system says where the seals cannot be read', () => {
+    const own = createFakeMachine()
+    using memory = allocateDmaMemory({ byteLength: 4096, kernel: own.kernel })
+    const handle = exportDmaMemory(memory)
+    own.failCall({ syscall: 'mmap', code: 'EPERM' })
+    own.failCall({ syscall: 'fcntl(F_GET_SEALS)', nth: 3, code: 'EIO' })
+    expect(() => importDmaMemory(handle, { kernel: own.kernel })).toThrow(
+      expect.objectContaining({ code: 'EPERM', message: expect.stringContaining('may not be mapped') }),
+    )
+  })
 })
 
 it('leaves nothing where it fails, at whichever call', () => {

@@ -10,6 +10,7 @@ import { CoherentAllocation } from '../allocation/coherent'
 import { NoncoherentAllocation } from '../allocation/noncoherent'
 import { assertByteLength, assertOptions } from '../checks/validate'
 import { DmaRegion } from '../mapping/region'
+import { mapShared } from './map-shared'
 import { DmaMemory } from './memory'
 
 /**
@@ -58,7 +59,8 @@ export function exportDmaMemory(
  * @param options.kernel this thread's own kernel; default: the real one
  * @throws DMA_NOT_SHARED where the descriptor is closed, or of another file by now; DMA_NOT_DMA_MEMORY for a file that is
  *   no memfd; DMA_NOT_SEALED for one that could shrink, which would end this process; DMA_RANGE where it is shorter than
- *   the handle says; DMA_INVALID_ARGUMENT; EPERM where it is sealed against writing; EMFILE, ENOMEM
+ *   the handle says; DMA_INVALID_ARGUMENT; EPERM where it is sealed against further writable mappings, as memory of which a
+ *   udmabuf was made; EMFILE, ENOMEM
  * @example
  * ```ts
  * parentPort.once('message', (handle) => {
@@ -99,7 +101,7 @@ export function importDmaMemory(handle: DmaMemoryHandle, options: { kernel?: Ker
       )
     }
     if (hugePageSize !== undefined) assertHugePages(kernel, fd, hugePageSize)
-    return new DmaMemory(kernel, fd, kernel.mmap(fd, { byteLength }), hugePageSize)
+    return new DmaMemory(kernel, fd, mapShared(kernel, fd, { byteLength }), hugePageSize)
   } catch (error) {
     kernel.close(fd)
     throw error
@@ -148,7 +150,7 @@ function assertSealedMemory(kernel: Kernel, fd: FileDescriptor): void {
 function assertHugePages(kernel: Kernel, fd: FileDescriptor, hugePageSize: number): void {
   const half = hugePageSize / 2
   try {
-    kernel.mmap(fd, { byteLength: half, position: half }).close()
+    mapShared(kernel, fd, { byteLength: half, position: half }).close()
   } catch (error) {
     if ((error as { code?: string }).code === 'EINVAL') return
     throw error
