@@ -17,6 +17,15 @@ export { allocateOwnRegion, assertAllocationOf, type OwnRegionOptions } from './
 export { type BounceOptions, bounceOps, bouncePoolOf } from './bounce/bounce-ops'
 export type { BouncePoolUsage } from './bounce/bounce-pool'
 export type { Bouncer } from './bounce/bouncer'
+export type { AnyDmaAddress } from './checker/by-address'
+export type { DmaCheckerOptions } from './checker/checker-options'
+export { DmaChecker } from './checker/dma-checker'
+export { DmaReport, type DmaReportFacts } from './checker/dma-report'
+export type { LiveMapping } from './checker/live-mapping'
+export { refusedMap } from './checker/map-misuse'
+export { DmaMisuse } from './checker/misuse'
+export { misused } from './checker/misused'
+export { applyChecked, assertChecked, setDmaChecker } from './checker/set-dma-checker'
 export { closeAll } from './checks/close-all'
 export { type Explanation, explain, explained, type Reasons } from './checks/explain'
 export { kernelOption } from './checks/kernel-option'
@@ -56,18 +65,18 @@ export { getDmaOps, setDmaOps } from './device/set-dma-ops'
 export { type Interrupt, InterruptStream } from './interrupts/interrupt-stream'
 export { createDmaRegion, type DmaRegionOptions } from './mapping/create-region'
 export { type DirectOpsOptions, directOps } from './mapping/direct-ops'
-export { MAX_LIVE_MAPPINGS, type MappingHandle } from './mapping/mapping-table'
-export { dmaMapPage, dmaUnmapPage } from './mapping/page'
-export { DmaRegion, type RegionPurpose } from './mapping/region'
-export { dmaMapResource, dmaUnmapResource, ResourceMapping } from './mapping/resource'
 export {
-  dmaMapSingle,
   dmaSyncSingleForCpu,
   dmaSyncSingleForDevice,
   dmaSyncSingleRangeForCpu,
   dmaSyncSingleRangeForDevice,
   dmaUnmapSingle,
-} from './mapping/streaming'
+} from './mapping/end-and-sync'
+export { MAX_LIVE_MAPPINGS, type MappingHandle } from './mapping/mapping-table'
+export { dmaMapPage, dmaUnmapPage } from './mapping/page'
+export { DmaRegion, type RegionPurpose } from './mapping/region'
+export { dmaMapResource, dmaUnmapResource, ResourceMapping } from './mapping/resource'
+export { dmaMapSingle } from './mapping/streaming'
 export { StreamingMapping } from './mapping/streaming-mapping'
 export { allocateDmaMemory, type DmaMemoryOptions } from './memory/allocate-memory'
 export { DmaMemory, type MemoryExport } from './memory/memory'

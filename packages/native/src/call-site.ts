@@ -1,4 +1,4 @@
-/** Files of the packages themselves: what is done with them is done by the first frame that is not one of these. */
+/** Files of the packages themselves: what is done with them is done by the frames that are none of these. */
 const ownFile =
   /[\\/](?:@linux-dma|packages)[\\/](?:testkit|native|core|pci|sg|udmabuf|uio|vfio)[\\/](?:src|dist)[\\/](?!.*\.test\.)/
 
@@ -13,8 +13,8 @@ const known = new Map<string, string>()
 const files = new Map<string, boolean>()
 
 /**
- * Where the program called into the packages: the frames that are not theirs, innermost first, one a line, each as
- * `at function (file:line:column)`. The same text, to the object, each time for the same place.
+ * Where the program called into the packages: the frames that are neither theirs nor those of what else is installed, a test runner's
+ * say, innermost first, one a line, each as `at function (file:line:column)`. The same text, to the object, each time for the same place.
  *
  * Only text is kept: a stack, and an error that nobody has looked at, hold on to every object that a frame was called on, and
  * what a report is to name could then never be collected.
@@ -70,18 +70,24 @@ function programPlaces(frames: unknown, count: number): string {
 /** The lines of a stack that are about the program's first frames. */
 function lines(stack: unknown, count: number): string {
   const all = typeof stack === 'string' ? stack.split('\n').slice(1) : []
-  const program = all.filter((line) => !isOwn(line)).slice(0, count)
+  const others = all.filter((line) => !isOwn(line))
+  const mine = others.filter((line) => !isInstalled(line))
+  const program = (mine.length > 0 ? mine : others).slice(0, count)
   return program.map((line) => line.trim()).join('\n') || 'at an unknown place'
 }
 
 function isProgram(file: string): boolean {
   let program = files.get(file)
   if (program === undefined) {
-    program = !isOwn(file)
+    program = !isOwn(file) && !isInstalled(file)
     if (files.size >= MOST_KNOWN) files.clear()
     files.set(file, program)
   }
   return program
+}
+
+function isInstalled(place: string): boolean {
+  return /[\\/]node_modules[\\/]/.test(place)
 }
 
 function isOwn(place: string): boolean {

@@ -3,6 +3,8 @@ export * from './constants'
 export * from './errors'
 export type {
   Clock,
+  DmaCheckerView,
+  DmaChecks,
   FileDescriptor,
   Kernel,
   LiveCounters,

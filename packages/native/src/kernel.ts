@@ -158,6 +158,9 @@ export interface Kernel {
    */
   pidfdGetfd(pidfd: FileDescriptor, fd: FileDescriptor): FileDescriptor
 
+  /** Present where the use of DMA by every device of this kernel is to be checked, as on a fake machine. */
+  readonly dmaChecks?: DmaChecks | undefined
+
   /** Tells the user of something that no call is there to throw, such as a leak: process.emitWarning() on the real one. */
   warn(warning: Error): void
   /** What is open now through this kernel: equal before and after a program that leaks nothing. */
@@ -170,6 +173,29 @@ export interface ReceivedMessage {
   byteLength: number
   /** Descriptors that came along, each to be closed by whoever received it. */
   descriptors: FileDescriptor[]
+}
+
+/** How a kernel wants its devices' use of DMA checked, and who is told. The packages above have what checks. */
+export interface DmaChecks {
+  /** What becomes of a misuse that nothing else would refuse. */
+  readonly onError: 'throw' | 'warn' | 'collect'
+  /** Whether to look at bytes, too. */
+  readonly contents?: boolean | undefined
+  /** Bytes in a cache line. */
+  readonly cacheLineSize?: number | undefined
+  /** Told of what checks, once for each copy of the packages that is loaded. */
+  onChecker(checker: DmaCheckerView): void
+  /** Told of each misuse, also of those that are thrown. */
+  onReport(report: Error): void
+}
+
+/** What a kernel sees of what checks for it: `DmaChecker` of `@linux-dma/core`. */
+export interface DmaCheckerView {
+  readonly reports: readonly Error[]
+  readonly errorCount: number
+  clear(): void
+  /** What is mapped now. */
+  dump(): readonly object[]
 }
 
 /** Time as the packages see it: the machine's own monotonic clock, or a fake machine's virtual one. */

@@ -4,17 +4,16 @@ export { type ChunkTransfer, type ChunkTransferOptions, forEachChunk } from './c
 export { type ChunkIterator, mapChunks } from './chunks/map-chunks'
 export type { MappedChunk } from './chunks/mapped-chunk'
 export type { DmaPage } from './mapping/dma-pages'
-export { dmaGetSgtable } from './mapping/get-sgtable'
 export {
-  dmaMapSg,
-  dmaMapSgtable,
   dmaSyncSgForCpu,
   dmaSyncSgForDevice,
   dmaSyncSgtableForCpu,
   dmaSyncSgtableForDevice,
   dmaUnmapSg,
   dmaUnmapSgtable,
-} from './mapping/map-sgtable'
+} from './mapping/end-and-sync'
+export { dmaGetSgtable } from './mapping/get-sgtable'
+export { dmaMapSg, dmaMapSgtable } from './mapping/map-sgtable'
 export type { DmaSegment, DmaSegments, MappedSegments } from './mapping/mapped-segments'
 export type { MappedSgPart } from './mapping/mapped-sg-part'
 export { MappedSgTable } from './mapping/mapped-sg-table'

@@ -1,4 +1,4 @@
-import { DmaError } from '@linux-dma/native'
+import { type DmaCheckerView, DmaError } from '@linux-dma/native'
 import { checkOptionNames } from './arguments'
 import type { VirtualClock } from './clock'
 import { addContiguousHeap, type HeapOptions } from './dma-buf/heaps'
@@ -140,6 +140,22 @@ export class FakeMachineCore implements FakeMachine {
 
   stat(path: string): { mode: number; uid: number; gid: number } {
     return this.#administer('stat', path, () => this.#parts.fs.stat(path))
+  }
+
+  get dmaErrors(): readonly Error[] {
+    return this.#parts.kernelParts.dmaErrors?.errors ?? []
+  }
+
+  get checker(): DmaCheckerView | undefined {
+    return this.#parts.kernelParts.dmaErrors?.checker
+  }
+
+  clearDmaErrors(): void {
+    this.#parts.kernelParts.dmaErrors?.clear()
+  }
+
+  assertNoDmaErrors(): void {
+    this.#parts.kernelParts.dmaErrors?.assertNone()
   }
 
   assertQuiescent(): void {

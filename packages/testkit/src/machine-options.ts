@@ -39,6 +39,11 @@ export interface FakeMachineOptions {
    * No Linux has either: `none` by default.
    */
   uioDmaMemory?: UioDmaMemory
+  /**
+   * What becomes of a misuse of the DMA API that goes unnoticed on a machine of its own, such as buffers that share a cache line: `throw`, the
+   * default, `warn`, `collect`, or `off` for not looking. All are in `machine.dmaErrors`.
+   */
+  checks?: 'throw' | 'warn' | 'collect' | 'off'
 }
 
 /** The options with everything decided, except for what depends on another. */
@@ -60,6 +65,7 @@ const defaults: CheckedOptions = {
   hugePages: 0,
   kernelRelease: '6.12.0',
   uioDmaMemory: 'none',
+  checks: 'throw',
 }
 
 /** Fills in the defaults. @throws `DMA_INVALID_ARGUMENT` */
@@ -72,6 +78,7 @@ export function checkMachineOptions(options: FakeMachineOptions): CheckedOptions
   }
   checkChoice(checked.iommu, 'iommu', ['on', 'off', 'passthrough'])
   checkUioDmaMemory(checked.uioDmaMemory)
+  checkChoice(checked.checks, 'checks', ['throw', 'warn', 'collect', 'off'])
   checkKernelRelease(checked.kernelRelease)
   checkInteger(checked.dmaEntryLimit, 'dmaEntryLimit', 0, 0xffffffff)
   checkInteger(checked.memory, 'memory', 0)

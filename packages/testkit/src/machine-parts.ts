@@ -1,6 +1,7 @@
 import { VirtualClock } from './clock'
 import { type HeapParts, mountSystemHeap } from './dma-buf/heaps'
 import { mountUdmabuf } from './dma-buf/udmabuf-device'
+import { DmaErrors } from './dma-errors'
 import { FaultPlan } from './fault-plan'
 import { FileSystem } from './fs/file-system'
 import { mountIomem } from './fs/iomem'
@@ -101,6 +102,7 @@ function makeKernelParts(options: CheckedOptions) {
     faultPlan: new FaultPlan(),
     ioUring: new IoUringSwitch(fs),
     warnings: [],
+    dmaErrors: options.checks === 'off' ? undefined : new DmaErrors(options.checks),
   } satisfies KernelParts & HeapParts & { random: unknown; kernelRelease: string }
 }
 

@@ -1,4 +1,4 @@
-import type { Kernel } from '@linux-dma/native'
+import type { DmaCheckerView, Kernel } from '@linux-dma/native'
 import type { FakeClock } from './clock'
 import type { HeapOptions } from './dma-buf/heaps'
 import type { FakeImporter, ImportOptions } from './dma-buf/importer'
@@ -41,6 +41,13 @@ export interface FakeMachine {
   readonly log: readonly LogEntry[]
   /** What the packages warned of, such as a device that was forgotten without `close()`, oldest first. */
   readonly warnings: readonly Error[]
+  /**
+   * What was done wrong with the DMA API, and what devices did wrong with it, oldest first: of a checker that looks after all devices of the
+   * machine, a `DmaReport` of core each.
+   */
+  readonly dmaErrors: readonly Error[]
+  /** That checker, from when the first device is opened: a `DmaChecker` of core. Undefined before that, and with `checks: 'off'`. */
+  readonly checker: DmaCheckerView | undefined
   /**
    * Plugs a device in and returns it.
    * @throws `DMA_INVALID_ARGUMENT`; `DMA_ALREADY_ATTACHED` for a model that is plugged in already; what the driver refuses it
@@ -118,6 +125,13 @@ export interface FakeMachine {
   chmod(path: string, mode: number): void
   /** Permission bits and owner of a file, as stat(1) shows them. @throws `ENOENT` */
   stat(path: string): { mode: number; uid: number; gid: number }
+  /** Forgets {@link dmaErrors}: after a test that does something wrong on purpose. */
+  clearDmaErrors(): void
+  /**
+   * Checks that nothing was done wrong with DMA.
+   * @throws `DMA_DEBUG` with all of {@link dmaErrors}
+   */
+  assertNoDmaErrors(): void
   /**
    * Checks that a program took back everything it had: descriptors, mappings, pinned memory, interrupts, watches.
    * @throws `DMA_LEAK` with a line for each thing that is left

@@ -1,5 +1,15 @@
-import { assertOptions, closeAll, DmaDevice, DmaError, IoRegion, type Kernel } from '@linux-dma/core'
-import { linuxKernel } from '@linux-dma/native'
+import {
+  applyChecked,
+  assertChecked,
+  assertOptions,
+  closeAll,
+  type DmaChecker,
+  DmaDevice,
+  DmaError,
+  IoRegion,
+  type Kernel,
+  kernelOption,
+} from '@linux-dma/core'
 import {
   type BarPart,
   bindCommands,
@@ -23,6 +33,11 @@ import { VfioInterruptStream } from './vfio-interrupt-stream'
 export interface VfioDeviceOptions {
   /** The real kernel by default; a fake machine's in tests. */
   kernel?: Kernel
+  /**
+   * Watch what the driver does with the DMA API: `true` for a {@link DmaChecker} that throws, or one of one's own; `false` for none, also on
+   * a fake machine, which has one for all of its devices.
+   */
+  checked?: boolean | DmaChecker
 }
 
 /** What a device holds open, in the order it was opened. */
@@ -242,14 +257,10 @@ export class VfioDevice extends DmaDevice {
  * ```
  */
 export function openVfioDevice(address: string, options: VfioDeviceOptions = {}): VfioDevice {
-  assertOptions('openVfioDevice', options, ['kernel'])
+  assertOptions('openVfioDevice', options, ['kernel', 'checked'])
+  assertChecked('openVfioDevice', options.checked)
   const bdf = parsePciAddress(address)
-  const kernel = options.kernel ?? linuxKernel()
-  if (typeof kernel.ioctl !== 'function') {
-    throw new DmaError('DMA_INVALID_ARGUMENT', 'openVfioDevice: kernel is no Kernel', {
-      hint: 'pass { kernel: machine.kernel } for a fake machine, nothing for the real one',
-    })
-  }
+  const kernel = kernelOption('openVfioDevice', options.kernel)
   const pci = readPciDevice(kernel, bdf)
   const groupNumber = assertUsable(kernel, pci)
   const undo: (() => void)[] = []
@@ -266,7 +277,9 @@ export function openVfioDevice(address: string, options: VfioDeviceOptions = {})
     const removal = new RemovalRequest(kernel, fd, info.irqs, bdf)
     undo.unshift(() => removal.close())
     const ops = new VfioDmaOps(container, container.info())
-    return new VfioDevice({ pci, container, group, fd, info, removal }, ops)
+    const device = new VfioDevice({ pci, container, group, fd, info, removal }, ops)
+    applyChecked(device, options.checked)
+    return device
   } catch (error) {
     // The reason why it could not be opened tells more than a failure to close what had been.
     closeQuietly(undo)

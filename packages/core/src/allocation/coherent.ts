@@ -1,4 +1,6 @@
 import { DmaError } from '@linux-dma/native'
+import type { AnyDmaAddress } from '../checker/by-address'
+import { MappingFamily } from '../checker/mapping-records'
 import { assertByteLength, assertDevice, assertOptions } from '../checks/validate'
 import type { DmaDevice } from '../device/dma-device'
 import type { DmaMemory } from '../memory/memory'
@@ -6,6 +8,7 @@ import type { DmaAddress } from '../vocabulary/address'
 import { assertAttributes, DmaAttribute, type DmaAttributes, hasAttribute } from '../vocabulary/attributes'
 import { DmaDirection } from '../vocabulary/direction'
 import type { CoherentMemory } from './coherent-memory'
+import { freeAt, freedTwice } from './free-at'
 import { allocateOwnRegion, assertAllocationOf } from './own-region'
 import { wrongFamily } from './wrong-family'
 
@@ -76,7 +79,11 @@ export class CoherentAllocation implements Disposable {
 
   /** See {@link dmaFreeCoherent}. */
   free(): void {
-    this.#assertOpen()
+    try {
+      this.#assertOpen()
+    } catch (error) {
+      throw freedTwice(this.device, error, this.#backing)
+    }
     this.#backing.close()
   }
 
@@ -141,7 +148,13 @@ export function dmaAllocCoherent(
     hidden || options.hugePageSize !== undefined
       ? undefined
       : device.ops.allocateCoherent?.(device, byteLength, device.coherentDmaMask)
-  if (given) return new CoherentAllocation(device, given, byteLength, false)
+  if (given) {
+    // What stands for a region that was mapped for it is recorded as that.
+    if (device.children.has(given as never)) {
+      device.ledger?.allocated(given, given.dmaAddress, byteLength, true)
+    }
+    return new CoherentAllocation(device, given, byteLength, false)
+  }
   const region = allocateOwnRegion(device, byteLength, DmaDirection.Bidirectional, {
     purpose: 'coherent',
     name: 'linux-dma-coherent',
@@ -159,12 +172,39 @@ export function dmaAllocCoherent(
 }
 
 /**
- * Frees coherent memory. Mirrors `dma_free_coherent()`.
- * @throws DMA_CLOSED the second time; DMA_WRONG_DEVICE; DMA_INVALID_ARGUMENT for what was allocated otherwise
+ * Frees coherent memory. Mirrors `dma_free_coherent()`: it can also be named as in the kernel, by its size, its bytes and its address;
+ * null for the bytes frees nothing.
+ * @throws DMA_CLOSED the second time; DMA_WRONG_DEVICE; DMA_INVALID_ARGUMENT for what was allocated otherwise. By address:
+ *   DMA_NOT_MAPPED, DMA_WRONG_SIZE, DMA_WRONG_FAMILY, DMA_WRONG_BYTES, DMA_ADDRESS_RANGE
  */
-export function dmaFreeCoherent(device: DmaDevice, allocation: CoherentAllocation): void {
-  assertCoherentAllocation('dmaFreeCoherent', device, allocation)
-  allocation.free()
+export function dmaFreeCoherent(device: DmaDevice, allocation: CoherentAllocation): void
+export function dmaFreeCoherent(
+  device: DmaDevice,
+  byteLength: number,
+  bytes: Uint8Array | null,
+  address: AnyDmaAddress,
+): void
+export function dmaFreeCoherent(
+  device: DmaDevice,
+  allocation: CoherentAllocation | number,
+  bytes?: Uint8Array | null,
+  address?: AnyDmaAddress,
+): void {
+  if (typeof allocation !== 'number') {
+    assertCoherentAllocation('dmaFreeCoherent', device, allocation)
+    allocation.free()
+    return
+  }
+  if (bytes === null) return
+  freeAt({
+    of: 'dmaFreeCoherent',
+    device,
+    address: address!,
+    byteLength: allocation,
+    direction: DmaDirection.Bidirectional,
+    family: MappingFamily.Coherent,
+    bytes,
+  })
 }
 
 /** @throws DMA_WRONG_DEVICE; DMA_INVALID_ARGUMENT for what is no coherent allocation */
@@ -175,7 +215,7 @@ export function assertCoherentAllocation(
 ): void {
   assertAllocationOf(device, allocation)
   if (allocation instanceof CoherentAllocation) return
-  throw wrongFamily(of, 'coherent', 'dmaAllocCoherent()')
+  throw wrongFamily(device, of, 'coherent', 'dmaAllocCoherent()')
 }
 
 /** @throws DMA_NOT_COHERENT where a device's path has no memory that needs no syncs; DMA_BUS_MASTER_OFF, DMA_CLOSED */

@@ -1,4 +1,7 @@
 import { DmaError } from '@linux-dma/native'
+import type { AnyDmaAddress } from '../checker/by-address'
+import { MappingFamily } from '../checker/mapping-records'
+import { DmaMisuse } from '../checker/misuse'
 import { assertByteLength, assertDevice } from '../checks/validate'
 import type { DmaDevice } from '../device/dma-device'
 import type { DmaRegion } from '../mapping/region'
@@ -6,6 +9,7 @@ import { StreamingMapping } from '../mapping/streaming-mapping'
 import type { DmaMemory } from '../memory/memory'
 import type { DmaAttributes } from '../vocabulary/attributes'
 import { assertTransferDirection, type TransferDirection } from '../vocabulary/direction'
+import { freeAt } from './free-at'
 import { allocateOwnRegion, assertAllocationOf } from './own-region'
 import { wrongFamily } from './wrong-family'
 
@@ -37,24 +41,26 @@ export class NoncoherentAllocation extends StreamingMapping {
   /** See {@link dmaFreeNoncoherent}. */
   free(): void {
     if (this.#region.closed) {
-      throw new DmaError(
+      const error = new DmaError(
         'DMA_CLOSED',
         `the ${this.byteLength}-byte non-coherent allocation of ${this.device.name} is freed`,
         { hint: 'look for a first free, and for a device that was closed before' },
       )
+      throw this.misused(DmaMisuse.UnmapUnknown, error)
     }
     this.#region.close()
   }
 
   /** @throws DMA_INVALID_ARGUMENT: what was allocated is freed, not unmapped */
   override unmap(_attributes?: DmaAttributes): void {
-    throw new DmaError(
+    const error = new DmaError(
       'DMA_INVALID_ARGUMENT',
       'the memory was allocated and not mapped: it cannot be unmapped',
       {
         hint: 'free it with dmaFreeNoncoherent(device, allocation)',
       },
     )
+    throw this.misused(DmaMisuse.UnmapFamily, error)
   }
 
   /** Frees where that has not been done. */
@@ -102,19 +108,48 @@ export function dmaAllocNoncoherent(
 }
 
 /**
- * Frees such memory. Mirrors `dma_free_noncoherent()`.
- * @throws DMA_CLOSED the second time; DMA_WRONG_DEVICE; DMA_INVALID_ARGUMENT for what was allocated otherwise
+ * Frees such memory. Mirrors `dma_free_noncoherent()`: it can also be named as in the kernel, by its size, its bytes, its address and
+ * its direction; null for the bytes frees nothing.
+ * @throws DMA_CLOSED the second time; DMA_WRONG_DEVICE; DMA_INVALID_ARGUMENT for what was allocated otherwise. By address:
+ *   DMA_NOT_MAPPED, DMA_WRONG_SIZE, DMA_WRONG_FAMILY, DMA_WRONG_DIRECTION, DMA_WRONG_BYTES, DMA_ADDRESS_RANGE
  */
-export function dmaFreeNoncoherent(device: DmaDevice, allocation: NoncoherentAllocation): void {
-  assertNoncoherent('dmaFreeNoncoherent', device, allocation)
-  allocation.free()
+export function dmaFreeNoncoherent(device: DmaDevice, allocation: NoncoherentAllocation): void
+export function dmaFreeNoncoherent(
+  device: DmaDevice,
+  byteLength: number,
+  bytes: Uint8Array | null,
+  address: AnyDmaAddress,
+  direction: TransferDirection,
+): void
+export function dmaFreeNoncoherent(
+  device: DmaDevice,
+  allocation: NoncoherentAllocation | number,
+  bytes?: Uint8Array | null,
+  address?: AnyDmaAddress,
+  direction?: TransferDirection,
+): void {
+  if (typeof allocation !== 'number') {
+    assertNoncoherent('dmaFreeNoncoherent', device, allocation)
+    allocation.free()
+    return
+  }
+  if (bytes === null) return
+  freeAt({
+    of: 'dmaFreeNoncoherent',
+    device,
+    address: address!,
+    byteLength: allocation,
+    direction: direction!,
+    family: MappingFamily.Noncoherent,
+    bytes,
+  })
 }
 
 /** @throws DMA_WRONG_DEVICE; DMA_INVALID_ARGUMENT for what is no such allocation */
 export function assertNoncoherent(of: string, device: DmaDevice, allocation: NoncoherentAllocation): void {
   assertAllocationOf(device, allocation)
   if (allocation instanceof NoncoherentAllocation) return
-  throw wrongFamily(of, 'non-coherent', 'dmaAllocNoncoherent() or dmaAllocPages()')
+  throw wrongFamily(device, of, 'non-coherent', 'dmaAllocNoncoherent() or dmaAllocPages()')
 }
 
 export { dmaAllocNoncoherent as dmaAllocPages, dmaFreeNoncoherent as dmaFreePages }

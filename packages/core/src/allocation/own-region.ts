@@ -117,11 +117,14 @@ function allocateFrom(
     for (;;) {
       const memory = allocateFor(device, byteLength, { purpose, name, hugePageSize })
       try {
-        return new DmaRegion(device, memory, 0, memory.byteLength, direction, {
+        const region = new DmaRegion(device, memory, 0, memory.byteLength, direction, {
           purpose,
           ownsMemory: true,
           capacity: 0,
         })
+        region.requested = byteLength
+        if (region.coherent) device.ledger?.allocated(region, region.firstAddress, byteLength, true)
+        return region
       } catch (error) {
         unfit.push(memory)
         if (!isDmaError(error, 'DMA_ABOVE_MASK') || unfit.length > MOST_TRIES) throw error

@@ -1,4 +1,8 @@
 import { DmaError } from '@linux-dma/native'
+import type { MappingLedger } from '../checker/mapping-ledger'
+import type { SingleOwner } from '../checker/mapping-owner'
+import { MappingFamily } from '../checker/mapping-records'
+import { closeAll } from '../checks/close-all'
 import type { DeviceChild, DmaDevice } from '../device/dma-device'
 import { assertCoherent } from '../device/need-sync'
 import type { MappingHome } from '../mapping/mapping-home'
@@ -17,16 +21,20 @@ const ONLY = 0 as unknown as MappingHandle
  * One buffer, of whatever memory, that a device is given through slots of its bouncer. Where it lies in DMA memory, it
  * ends with that.
  */
-export class BouncedBuffer implements DeviceChild, MappingHome {
+export class BouncedBuffer implements DeviceChild, MappingHome, SingleOwner {
   readonly device: DmaDevice
   readonly temporary = true
   readonly coherent = false
   readonly byteLength: number
+  ledgerNumber = 0
   readonly #bytes: Uint8Array
   readonly #memory: DmaMemory | undefined
   readonly #bouncer: Bouncer
   #dmaAddress: DmaAddress | undefined
   #cpuOwns = false
+  #direction: TransferDirection = 0
+  /** Its record in the device's ledger, where there is one. */
+  #note = 0
 
   /** @param memory what the bytes are part of, where that is DMA memory */
   constructor(device: DmaDevice, bouncer: Bouncer, bytes: Uint8Array, memory?: DmaMemory) {
@@ -54,9 +62,11 @@ export class BouncedBuffer implements DeviceChild, MappingHome {
   ): MappingHandle {
     if (hasAttribute(attributes, DmaAttribute.RequireCoherent)) assertCoherent(this.device, true)
     this.#dmaAddress = this.#bouncer.map(this.device, this.#bytes, direction)
+    this.#direction = direction
     try {
       this.device.adopt(this)
       this.#memory?.attachUser(this)
+      if (this.device.ledger) this.#enter(this.device.ledger, attributes, true)
     } catch (error) {
       this.close()
       throw error
@@ -65,7 +75,10 @@ export class BouncedBuffer implements DeviceChild, MappingHome {
   }
 
   unmapSingle(_handle: MappingHandle, attributes: DmaAttributes): void {
-    this.#release(hasAttribute(attributes, DmaAttribute.SkipCpuSync))
+    closeAll([
+      () => this.device.ledger?.endSingle(this.#note, this, ONLY),
+      () => this.#release(hasAttribute(attributes, DmaAttribute.SkipCpuSync)),
+    ])
   }
 
   addressOf(_handle: MappingHandle): DmaAddress {
@@ -88,6 +101,9 @@ export class BouncedBuffer implements DeviceChild, MappingHome {
     byteLength: number,
   ): void {
     this.#assertWhole()
+    const { ledger } = this.device
+    if (verb === 'syncForCpu') ledger?.lending(this.#note, this, ONLY)
+    else ledger?.gaveBack(this.#note, this, ONLY)
     this.#bouncer[verb](this.device, addToDmaAddress(this.dmaAddress, byteOffset), byteLength)
     this.#cpuOwns = verb === 'syncForCpu'
   }
@@ -97,9 +113,30 @@ export class BouncedBuffer implements DeviceChild, MappingHome {
     return this.#bytes.subarray(byteOffset, byteOffset + byteLength)
   }
 
+  bytesOf(_handle: MappingHandle, byteOffset: number, byteLength: number): Uint8Array {
+    return this.bytesAt(byteOffset, byteLength)
+  }
+
+  /** Copies share no cache line with anything. */
+  memoryOffsetOf(): undefined {
+    return undefined
+  }
+
+  /** There is a ledger of the device now, or none any more. */
+  attend(ledger: MappingLedger | undefined): void {
+    this.#note = 0
+    if (ledger) this.#enter(ledger, 0, false)
+  }
+
   /** Gives the slots back as they are: nothing is copied. Idempotent. */
   close(): void {
     if (this.#dmaAddress !== undefined) this.#release(true)
+  }
+
+  #enter(ledger: MappingLedger, attributes: DmaAttributes, isNew: boolean): void {
+    const { dmaAddress, byteLength } = this
+    const family = MappingFamily.Single
+    this.#note = ledger.single(this, ONLY, family, dmaAddress, byteLength, this.#direction, attributes, isNew)
   }
 
   #assertWhole(): void {
@@ -109,6 +146,8 @@ export class BouncedBuffer implements DeviceChild, MappingHome {
   #release(skipCopy: boolean): void {
     const address = this.dmaAddress
     this.#dmaAddress = undefined
+    this.device.ledger?.drop(this.#note, this, ONLY)
+    this.#note = 0
     this.device.disown(this)
     this.#memory?.detachUser(this)
     this.#bouncer.unmap(this.device, address, skipCopy)

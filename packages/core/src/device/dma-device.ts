@@ -1,4 +1,8 @@
 import { DmaError, type Kernel } from '@linux-dma/native'
+import { checkerOf } from '../checker/checker-of'
+import type { DmaChecker } from '../checker/dma-checker'
+import { MappingLedger } from '../checker/mapping-ledger'
+import { pendingReport } from '../checker/pending'
 import { closeAll } from '../checks/close-all'
 import { closed as forget, watchForLeak } from '../checks/leaks'
 import type { DmaAddress } from '../vocabulary/address'
@@ -11,6 +15,8 @@ export interface DeviceChild {
   readonly byteLength: number
   /** Shared without being handed over, and so below the mask for coherent memory. */
   readonly coherent: boolean
+  /** The device has a ledger of its mappings from now on, or none any more. @internal */
+  attend?(ledger: MappingLedger | undefined): void
   close(): void
 }
 
@@ -46,6 +52,8 @@ export class DmaDevice implements Disposable {
   /** Whether a DMA address may be handed out now: not for a PCI device without bus mastering. */
   readonly dmaReady: boolean = true
 
+  /** What is mapped, by address, where there is a checker or somebody asked: `setDmaChecker` changes it. @internal */
+  readonly ledger: MappingLedger | undefined
   /** How many children have gone: where it is what it was, so is all that was mapped. @internal */
   disowned = 0
 
@@ -69,6 +77,13 @@ export class DmaDevice implements Disposable {
     this.name = name
     this.kernel = kernel
     this.ops = ops
+    const checker = checkerOf(kernel)
+    this.ledger = checker && new MappingLedger(this, checker)
+  }
+
+  /** What checks how its memory is mapped: `setDmaChecker` changes it. */
+  get checker(): DmaChecker | undefined {
+    return this.ledger?.checker
   }
 
   /** What the device can reach now, oldest first. */
@@ -114,6 +129,7 @@ export class DmaDevice implements Disposable {
   /** Forgets a child that closed itself. */
   disown(child: DeviceChild): void {
     this.#children.delete(child)
+    this.ledger?.endWhole(child)
     this.disowned++
   }
 
@@ -127,6 +143,8 @@ export class DmaDevice implements Disposable {
     this.setReady(false)
     forget(this)
     const children = [...this.#children].reverse()
+    const { ledger } = this
+    const pending = ledger && pendingReport(ledger)
     closeAll([
       () => this.#stop(),
       () => this.#closeIdleSlots(),
@@ -134,6 +152,9 @@ export class DmaDevice implements Disposable {
       () => this.#children.clear(),
       () => this.release(),
       () => this.#tellOfKept(),
+      () => ledger?.checker?.unwatch(ledger),
+      () => this.setLedger(undefined),
+      () => pending?.(),
     ])
   }
 
@@ -146,6 +167,16 @@ export class DmaDevice implements Disposable {
     const device = this as { dmaMask: bigint; coherentDmaMask: bigint }
     device.dmaMask = masks.streaming ?? this.dmaMask
     device.coherentDmaMask = masks.coherent ?? this.coherentDmaMask
+  }
+
+  /** Changes it: `setDmaChecker` checks first. @internal */
+  setLedger(ledger: MappingLedger | undefined): void {
+    ;(this as { ledger: MappingLedger | undefined }).ledger = ledger
+    for (const child of this.#children) {
+      if (child.attend) child.attend(ledger)
+      else if (child.coherent && child.byteLength > 0)
+        ledger?.allocated(child, child.dmaAddress, child.byteLength, false)
+    }
   }
 
   /** Changes the DMA path: `setDmaOps` checks first. @internal */

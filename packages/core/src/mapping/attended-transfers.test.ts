@@ -46,9 +46,9 @@ function openNoncoherent() {
 
 it('leaves no mapping in a region whose last sync failed', () => {
   const { machine, device, state } = openNoncoherent()
-  const region = createDmaRegion(device, { byteLength: 4096 })
-  const mapping = dmaMapSingle(device, region.bytes, FromDevice)
-  const handle = region.mapSingle(0, 64, FromDevice)
+  const region = createDmaRegion(device, { byteLength: 8192 })
+  const mapping = dmaMapSingle(device, region.bytes.subarray(0, 4096), FromDevice)
+  const handle = region.mapSingle(4096, 64, FromDevice)
   state.failing = 'syncForCpu'
   expect(() => mapping.unmap()).toThrow(io)
   expect(() => region.unmapSingle(handle)).toThrow(io)

@@ -1,3 +1,4 @@
+import { DmaMisuse } from '../checker/misuse'
 import type { DmaDevice } from '../device/dma-device'
 import { assertCoherent } from '../device/need-sync'
 import { addToDmaAddress, type DmaAddress } from '../vocabulary/address'
@@ -8,6 +9,7 @@ import {
   hasAttribute,
   NOT_FOR_STREAMING,
 } from '../vocabulary/attributes'
+import { assertEntered, enterMapping, enterSync, leaveMapping } from './ledger-entries'
 import type { MappingHandle, MappingTable } from './mapping-table'
 
 /*
@@ -59,6 +61,7 @@ export function beginTransfer(
     } else if (!hasAttribute(attributes, DmaAttribute.SkipCpuSync)) {
       ops.syncForDevice?.(device, address, byteLength, direction)
     }
+    enterMapping(place, table, handle, attributes)
   } catch (error) {
     table.remove(handle)
     throw error
@@ -73,6 +76,7 @@ export function endTransfer(
   attributes: DmaAttributes,
 ): void {
   assertAttributes('unmapSingle', attributes, NOT_FOR_STREAMING)
+  assertEntered(place, table, handle, DmaMisuse.UnmapUnknown)
   const { device } = place
   const skip = hasAttribute(attributes, DmaAttribute.SkipCpuSync)
   const slot = table.bounceAddress(handle)
@@ -83,8 +87,10 @@ export function endTransfer(
       const address = transferAddress(place, table, handle)
       device.ops.syncForCpu?.(device, address, table.byteLength(handle), table.direction(handle))
     }
+    leaveMapping(place, table, handle)
   } catch (error) {
     // The mapping ends, and slots are given back, whatever went wrong with the bytes.
+    device.ledger?.drop(table.note(handle), place as never, handle)
     table.remove(handle)
     throw error
   }
@@ -99,6 +105,7 @@ export function syncTransfer(
   byteOffset: number,
   byteLength: number,
 ): void {
+  enterSync(place, table, handle, verb)
   const { device } = place
   const address = addToDmaAddress(transferAddress(place, table, handle), byteOffset)
   if (table.bounceAddress(handle) !== undefined) {

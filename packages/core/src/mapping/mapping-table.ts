@@ -28,6 +28,8 @@ enum Word {
   State = 1,
   /** Bytes while live; while free, the slot number of the next free record, -1 at the end of the list. */
   LengthOrNext = 2,
+  /** The mapping's record in the ledger of its device, where there is one; what was left there where there is none. */
+  Note = 3,
   /** Two words that hold one double, exact for every offset. */
   ByteOffset = 4,
   /** Two more: where the device finds the bytes, if that is not in place. */
@@ -159,6 +161,23 @@ export class MappingTable {
     return addresses
   }
 
+  /** The mapping's record in its device's ledger; 0 for none. */
+  note(handle: MappingHandle): number {
+    return this.records[this.#base(handle) | Word.Note]!
+  }
+
+  setNote(handle: MappingHandle, note: number): void {
+    this.records[this.#base(handle) | Word.Note] = note
+  }
+
+  /** Of the mappings that are live now. */
+  *handles(): Generator<MappingHandle> {
+    for (let slot = 0; slot < this.records.length >> Shift.Record; slot++) {
+      const handle = this.records[slot << Shift.Record]!
+      if ((handle & Handle.SlotMask) === slot) yield handle as unknown as MappingHandle
+    }
+  }
+
   isCpuOwned(handle: MappingHandle): boolean {
     return (this.records[this.#base(handle) | Word.State]! & State.CpuOwns) !== 0
   }
@@ -221,7 +240,8 @@ export class MappingTable {
   }
 }
 
-function stale(): DmaError {
+/** What a handle meets whose mapping has ended. */
+export function stale(): DmaError {
   return new DmaError('DMA_NOT_MAPPED', 'the mapping is not live: it was unmapped, or never made here', {
     hint: 'a mapping ends at its first unmap, and when its region or device closes; look for a second unmap',
   })

@@ -1,4 +1,5 @@
 import { DmaError } from '@linux-dma/native'
+import { refusedMap } from '../checker/map-misuse'
 import { assertDevice, assertRange } from '../checks/validate'
 import type { DmaDevice } from '../device/dma-device'
 import { DmaMemory } from '../memory/memory'
@@ -38,7 +39,11 @@ export function dmaMapPage(
     })
   }
   device.assertReady()
-  memory.assertOpen()
+  try {
+    memory.assertOpen()
+  } catch (error) {
+    throw refusedMap(device, error, direction, byteLength)
+  }
   const { pageSize } = memory.kernel
   assertRange('the pages of the DMA memory', pageIndex, 1, memory.byteLength / pageSize)
   if (!Number.isSafeInteger(byteOffset) || byteOffset < 0) assertRange('the page', byteOffset, 1, pageSize)
@@ -48,4 +53,4 @@ export function dmaMapPage(
 }
 
 /** Ends a mapping of {@link dmaMapPage}: the same function, since the mapping knows what it is. */
-export { dmaUnmapSingle as dmaUnmapPage } from './streaming'
+export { dmaUnmapSingle as dmaUnmapPage } from './end-and-sync'

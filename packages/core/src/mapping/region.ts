@@ -1,4 +1,6 @@
 import { DmaError } from '@linux-dma/native'
+import type { MappingLedger } from '../checker/mapping-ledger'
+import type { SingleOwner } from '../checker/mapping-owner'
 import { closeAll } from '../checks/close-all'
 import type { DmaDevice } from '../device/dma-device'
 import type { DmaMemory } from '../memory/memory'
@@ -6,6 +8,7 @@ import { type DmaAddress, toNumber } from '../vocabulary/address'
 import type { DmaAttributes } from '../vocabulary/attributes'
 import { DmaDirection, type TransferDirection } from '../vocabulary/direction'
 import { beginTransfer, endTransfer, syncTransfer, transferAddress } from './attended-transfers'
+import { enterMappings, leaveMappings } from './ledger-entries'
 import type { MappingHome } from './mapping-home'
 import { type MappingHandle, MappingTable } from './mapping-table'
 import { assertRegionDirection, assertRegionRange, assertSameKernel, regionClosed } from './region-checks'
@@ -27,7 +30,7 @@ const NO_MAPPINGS = /* @__PURE__ */ new MappingTable(0)
  *
  * The functions that take numbers and handles are for hot loops; `dmaMapSingle` gives the same as an object.
  */
-export class DmaRegion implements Disposable, MappingHome {
+export class DmaRegion implements Disposable, MappingHome, SingleOwner {
   readonly device: DmaDevice
   readonly memory: DmaMemory
   readonly byteLength: number
@@ -43,6 +46,10 @@ export class DmaRegion implements Disposable, MappingHome {
   readonly inPlace: boolean
   /** Where it was mapped, whatever became of that. @internal */
   readonly firstAddress: DmaAddress
+  /** @internal */
+  ledgerNumber = 0
+  /** Bytes that were asked for, where that is fewer: of an allocation. @internal */
+  requested: number
   // What each transfer reads is never undefined, and flags are compared with `true`: the engine then knows their kind.
   // `private` and not `#` on its path: that takes more code at each use, and engines inline only so much.
   private table = NO_MAPPINGS
@@ -51,8 +58,8 @@ export class DmaRegion implements Disposable, MappingHome {
   private limit = 0
   /** Registered for both directions. */
   private readonly acceptsAll: boolean = false
-  /** The DMA path has work to do at each change of ownership: it is not coherent, or may bounce. */
-  private readonly attended: boolean = false
+  /** There is work to do at each change of ownership: the DMA path is not coherent, or may bounce; or there is a ledger. */
+  private attended: boolean = false
   readonly #ownsMemory: boolean
   #closed = false
 
@@ -69,13 +76,14 @@ export class DmaRegion implements Disposable, MappingHome {
     this.memory = memory
     this.memoryOffset = memoryOffset
     this.byteLength = byteLength
+    this.requested = byteLength
     this.direction = direction
     this.acceptsAll = direction === DmaDirection.Bidirectional
     this.#ownsMemory = options.ownsMemory
     this.temporary = options.purpose !== 'region'
     this.coherent = options.purpose === 'coherent'
     this.inPlace = this.coherent || options.purpose === 'noncoherent'
-    this.attended = !device.ops.coherent || device.ops.bouncer !== undefined
+    this.attended = this.needsAttention
     assertSameKernel(device, memory)
     const mask = this.coherent ? device.coherentDmaMask : device.dmaMask
     if (memoryOffset + byteLength > memory.byteLength) {
@@ -134,6 +142,23 @@ export class DmaRegion implements Disposable, MappingHome {
 
   get closed(): boolean {
     return this.#closed
+  }
+
+  /** A part of a mapping's bytes. @internal */
+  bytesOf(handle: MappingHandle, byteOffset: number, byteLength: number): Uint8Array {
+    return this.bytesAt(this.table.byteOffset(handle) + byteOffset, byteLength)
+  }
+
+  /** Where in its memory a mapping begins, unless slots stand in for it. @internal */
+  memoryOffsetOf(handle: MappingHandle): number | undefined {
+    const isBounced = this.table.bounceAddress(handle) !== undefined
+    return isBounced ? undefined : this.memoryOffset + this.table.byteOffset(handle)
+  }
+
+  /** There is a ledger of its device from now on, or none any more. @internal */
+  attend(ledger: MappingLedger | undefined): void {
+    this.attended = this.needsAttention
+    if (ledger) enterMappings(this, this.table, ledger)
   }
 
   /** Mappings that are live now. */
@@ -250,6 +275,7 @@ export class DmaRegion implements Disposable, MappingHome {
     this.#closed = true
     this.limit = 0
     const slots = this.table.bounceAddresses()
+    if (this.device.ledger) leaveMappings(this, this.table, this.device.ledger)
     // An empty table knows no handle: every mapping that was live is stale from here on.
     this.table = NO_MAPPINGS
     this.device.disown(this)
@@ -266,6 +292,11 @@ export class DmaRegion implements Disposable, MappingHome {
 
   [Symbol.dispose](): void {
     this.close()
+  }
+
+  private get needsAttention(): boolean {
+    const { ops, ledger } = this.device
+    return !ops.coherent || ops.bouncer !== undefined || ledger !== undefined
   }
 
   #unmap(): void {

@@ -1,4 +1,9 @@
-import { DmaError } from '@linux-dma/native'
+import { DmaError, isDmaError } from '@linux-dma/native'
+import { type AnyDmaAddress, findToEnd, isAddress } from '../checker/by-address'
+import type { MappingLedger } from '../checker/mapping-ledger'
+import { MappingFamily } from '../checker/mapping-records'
+import { DmaMisuse } from '../checker/misuse'
+import { misused } from '../checker/misused'
 import { assertDevice } from '../checks/validate'
 import type { DeviceChild, DmaDevice, Quarantined } from '../device/dma-device'
 import type { IommuDomain } from '../device/iommu-domain'
@@ -59,10 +64,12 @@ export class ResourceMapping implements Disposable, Quarantined {
       dmaAddress: this.#start,
       byteLength: this.#mappedLength,
       coherent: false,
+      attend: (ledger) => ledger && this.#enter(ledger, false),
       close: () => this.close(),
     }
     device.adopt(this.#child)
     registers.users.add(this)
+    if (device.ledger) this.#enter(device.ledger, true)
   }
 
   /** Whether the device is to reach the registers now. */
@@ -84,8 +91,22 @@ export class ResourceMapping implements Disposable, Quarantined {
 
   /** See {@link dmaUnmapResource}. */
   unmap(): void {
-    this.#assertMapped()
+    try {
+      this.#assertMapped()
+    } catch (error) {
+      throw isDmaError(error, 'DMA_NOT_MAPPED') ? this.misused(error) : error
+    }
     this.close()
+  }
+
+  /** The error for an unmap that cannot be, with what a checker knows. @internal */
+  misused(error: DmaError): DmaError {
+    const { device, direction, byteLength: size } = this
+    const { ledger } = device
+    const ended = ledger?.factsOfEnded(ledger.endedWhole(this.#child))
+    const facts = { address: this.#address, size, direction, ...ended }
+    const found = { expected: 'registers that are mapped', actual: this.#state }
+    return misused(device, DmaMisuse.UnmapUnknown, error, { ...facts, ...found })
   }
 
   /**
@@ -122,6 +143,10 @@ export class ResourceMapping implements Disposable, Quarantined {
   /** Unmaps where that has not been done. */
   [Symbol.dispose](): void {
     this.close()
+  }
+
+  #enter(ledger: MappingLedger, isNew: boolean): void {
+    ledger.whole(this.#child, MappingFamily.Resource, this.#address, this.byteLength, this.direction, isNew)
   }
 
   #assertMapped(): void {
@@ -181,7 +206,7 @@ export function dmaMapResource(
   assertDevice('dmaMapResource', device)
   assertTransferDirection(direction)
   assertAttributes('dmaMapResource', attributes, NOT_FOR_REGISTERS)
-  assertRegisters(registers)
+  assertRegisters(device, registers, direction)
   device.assertReady()
   if (!registers.isOf(device.kernel)) {
     throw new DmaError('DMA_WRONG_KERNEL', `${registers.name} is of another kernel than ${device.name}`, {
@@ -207,25 +232,62 @@ export function dmaMapResource(
   return new ResourceMapping(device, iommu, registers, { processAddress, byteLength, direction })
 }
 
-/** Takes registers from a device again. Mirrors `dma_unmap_resource()`. @throws DMA_NOT_MAPPED the second time, DMA_QUARANTINED; DMA_WRONG_DEVICE */
-export function dmaUnmapResource(device: DmaDevice, mapping: ResourceMapping): void {
+/**
+ * Takes registers from a device again. Mirrors `dma_unmap_resource()`: they can also be named by their address.
+ * @throws DMA_NOT_MAPPED the second time, DMA_QUARANTINED; DMA_WRONG_DEVICE; by address also DMA_WRONG_SIZE, DMA_WRONG_DIRECTION,
+ *   DMA_WRONG_FAMILY, DMA_ADDRESS_RANGE
+ */
+export function dmaUnmapResource(device: DmaDevice, mapping: ResourceMapping): void
+export function dmaUnmapResource(
+  device: DmaDevice,
+  address: AnyDmaAddress,
+  byteLength: number,
+  direction: TransferDirection,
+): void
+export function dmaUnmapResource(
+  device: DmaDevice,
+  mapping: ResourceMapping | AnyDmaAddress,
+  byteLength?: number,
+  direction?: TransferDirection,
+): void {
+  if (isAddress(mapping)) {
+    const named = { device, address: mapping, byteLength: byteLength!, direction: direction! }
+    const { ledger, note } = findToEnd({
+      ...named,
+      of: 'dmaUnmapResource',
+      family: MappingFamily.Resource,
+    })
+    ledger.wholeOf(note).close()
+    return
+  }
   if (!(mapping instanceof ResourceMapping)) {
     throw new DmaError('DMA_INVALID_ARGUMENT', `${typeof mapping} is no mapping of registers`, {
       hint: 'pass what dmaMapResource() returned; mappings of memory go to dmaUnmapSingle()',
     })
   }
   if (mapping.device !== device) {
-    throw new DmaError('DMA_WRONG_DEVICE', `the mapping is ${mapping.device.name}’s, not ${device.name}’s`)
+    assertDevice('dmaUnmapResource', device)
+    throw mapping.misused(
+      new DmaError('DMA_WRONG_DEVICE', `the mapping is ${mapping.device.name}’s, not ${device.name}’s`),
+    )
   }
   mapping.unmap()
 }
 
-function assertRegisters(registers: unknown): asserts registers is IoRegion {
+function assertRegisters(
+  device: DmaDevice,
+  registers: unknown,
+  direction: TransferDirection,
+): asserts registers is IoRegion {
   if (registers instanceof IoRegion) return
   const isMemory = registers instanceof DmaMemory || ArrayBuffer.isView(registers)
-  throw new DmaError(
+  const error = new DmaError(
     'DMA_NOT_REGISTERS',
     `dmaMapResource: ${isMemory ? 'memory' : typeof registers} where the registers of another device are meant`,
     { hint: 'pass other.bar(0); memory is mapped with dmaMapSingle() or createDmaRegion()' },
   )
+  if (!isMemory) throw error
+  const found = { expected: 'registers of another device', actual: 'memory' }
+  const size = registers.byteLength
+  throw misused(device, DmaMisuse.ResourceIsMemory, error, { size, direction, ...found })
 }

@@ -1,4 +1,6 @@
 import { DmaError } from '@linux-dma/native'
+import { DmaMisuse } from '../checker/misuse'
+import { misused } from '../checker/misused'
 import { closeAll } from '../checks/close-all'
 import { assertRange } from '../checks/validate'
 import type { DmaDevice } from '../device/dma-device'
@@ -23,7 +25,7 @@ export class StreamingMapping implements Disposable {
   readonly #byteOffset: number
   /** The part that the CPU owns: all of it, or the range of a range sync. */
   #cpuOffset = 0
-  #cpuLength = 0
+  #cpuLength: number
   /** Said here too: after thousands of reuses the handle's number comes round again. */
   #ended = false
 
@@ -38,6 +40,7 @@ export class StreamingMapping implements Disposable {
     this.device = home.device
     this.byteLength = byteLength
     this.direction = direction
+    this.#cpuLength = byteLength
     this.#home = home
     this.#byteOffset = byteOffset
     this.#handle = home.mapSingle(byteOffset, byteLength, direction, attributes)
@@ -127,7 +130,7 @@ export class StreamingMapping implements Disposable {
    * @throws DMA_NOT_MAPPED the second time
    */
   unmap(attributes: DmaAttributes = 0): void {
-    this.#assertMapped()
+    this.#assertMapped(DmaMisuse.UnmapUnknown)
     assertAttributes('dmaUnmapSingle', attributes, NOT_FOR_STREAMING)
     this.#ended = true
     const home = this.#home
@@ -145,24 +148,39 @@ export class StreamingMapping implements Disposable {
   }
 
   #sync(verb: 'syncForCpu' | 'syncForDevice', byteOffset: number, byteLength: number): void {
-    this.#assertMapped()
-    assertRange(
-      `${directionName(this.direction)} mapping of ${this.device.name}`,
-      byteOffset,
-      byteLength,
-      this.byteLength,
-    )
+    this.#assertMapped(DmaMisuse.SyncUnknown)
+    try {
+      assertRange(
+        `${directionName(this.direction)} mapping of ${this.device.name}`,
+        byteOffset,
+        byteLength,
+        this.byteLength,
+      )
+    } catch (error) {
+      throw this.misused(DmaMisuse.SyncRange, error as DmaError, byteLength)
+    }
     this.#home.syncRange(verb, this.#handle, byteOffset, byteLength)
   }
 
-  #assertMapped(): void {
+  /** @param misuse what it is to go on without a mapping, where that is one that a checker tells of */
+  #assertMapped(misuse?: DmaMisuse): void {
     if (this.mapped) return
-    throw new DmaError(
+    const error = new DmaError(
       'DMA_NOT_MAPPED',
       `the ${this.byteLength}-byte mapping of ${this.device.name} has ended`,
       {
         hint: 'look for a first unmap, and for a region, memory or device that was closed before; to use the buffer once more, map it again',
       },
     )
+    throw misuse === undefined ? error : this.misused(misuse, error)
+  }
+
+  /** The error for a misuse of it, with what a checker knows. @internal */
+  misused(misuse: DmaMisuse, error: DmaError, size = this.byteLength): DmaError {
+    const { device, direction, byteLength } = this
+    const facts = device.ledger?.factsOfMapping(this.#home as never, this.#handle) ?? {}
+    const expected = misuse === DmaMisuse.SyncRange ? `at most ${byteLength} bytes` : 'a live mapping'
+    const actual = misuse === DmaMisuse.SyncRange ? `${size}` : 'one that has ended'
+    return misused(device, misuse, error, { direction, ...facts, size, expected, actual })
   }
 }

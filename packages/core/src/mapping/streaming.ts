@@ -2,6 +2,7 @@ import { DmaError } from '@linux-dma/native'
 import { isOutOfReach } from '../bounce/bounce-errors'
 import { BouncedBuffer } from '../bounce/bounced-buffer'
 import type { Bouncer } from '../bounce/bouncer'
+import { mappableMemory } from '../checker/map-misuse'
 import { assertDevice } from '../checks/validate'
 import { rangeOf } from '../checks/view-range'
 import type { DmaDevice } from '../device/dma-device'
@@ -52,7 +53,7 @@ export function dmaMapSingle(
       attributes,
     )
   }
-  const { memory, range } = memoryOf(buffer)
+  const { memory, range } = mappableMemory(device, buffer, direction)
   return mapMemory(
     device,
     memory,
@@ -137,93 +138,4 @@ function bytesOf(buffer: ArrayBufferView): Uint8Array {
 function assertNotEmpty(byteLength: number): void {
   if (byteLength > 0) return
   throw new DmaError('DMA_INVALID_ARGUMENT', 'the buffer is empty: there is nothing to map')
-}
-
-/**
- * Ends a mapping: the CPU owns the buffer again. Mirrors `dma_unmap_single()`, whose size and direction the mapping
- * knows itself.
- * @param attributes `SkipCpuSync` where nothing that the device wrote is wanted
- * @throws DMA_NOT_MAPPED the second time; DMA_WRONG_DEVICE; DMA_ATTRIBUTE; what the last sync or copy threw: the mapping has
- *   ended all the same
- * @example
- * ```ts
- * await registers.pollUntil(STATUS, (status) => (status & BUSY) === 0, { timeoutMilliseconds: 100 })
- * dmaUnmapSingle(device, mapping) // buffer has what the device wrote
- * ```
- */
-export function dmaUnmapSingle(
-  device: DmaDevice,
-  mapping: StreamingMapping,
-  attributes: DmaAttributes = 0,
-): void {
-  assertSameDevice(device, mapping)
-  mapping.unmap(attributes)
-}
-
-/**
- * Lends a mapped buffer to the CPU until the next sync for the device. Mirrors `dma_sync_single_for_cpu()`.
- * @returns the bytes
- * @throws DMA_NOT_MAPPED, DMA_WRONG_DEVICE
- * @example
- * ```ts
- * const [status] = dmaSyncSingleForCpu(device, mapping)
- * dmaSyncSingleForDevice(device, mapping)
- * ```
- */
-export function dmaSyncSingleForCpu(device: DmaDevice, mapping: StreamingMapping): Uint8Array {
-  assertSameDevice(device, mapping)
-  return mapping.syncForCpu()
-}
-
-/** Gives a mapped buffer back to the device. Mirrors `dma_sync_single_for_device()`. @throws DMA_NOT_MAPPED, DMA_WRONG_DEVICE */
-export function dmaSyncSingleForDevice(device: DmaDevice, mapping: StreamingMapping): void {
-  assertSameDevice(device, mapping)
-  mapping.syncForDevice()
-}
-
-/**
- * Lends a range of a mapped buffer to the CPU. Mirrors `dma_sync_single_range_for_cpu()`.
- *
- * A mapping has one owner at a time: the CPU, with this range of it, from now on. A range that was lent before is in
- * `mapping.bytes` no more; to look at several, sync one that holds them all.
- * @returns the bytes of the range
- * @throws DMA_RANGE outside the mapping; DMA_NOT_MAPPED, DMA_WRONG_DEVICE
- */
-export function dmaSyncSingleRangeForCpu(
-  device: DmaDevice,
-  mapping: StreamingMapping,
-  byteOffset: number,
-  byteLength: number,
-): Uint8Array {
-  assertSameDevice(device, mapping)
-  return mapping.syncForCpu(byteOffset, byteLength)
-}
-
-/**
- * Gives a range of a mapped buffer back to the device. Mirrors `dma_sync_single_range_for_device()`.
- *
- * Copies or flushes this range alone, but all of the mapping is the device's from now on: what the CPU wrote outside the
- * range may never reach it.
- * @throws DMA_RANGE outside the mapping; DMA_NOT_MAPPED, DMA_WRONG_DEVICE
- */
-export function dmaSyncSingleRangeForDevice(
-  device: DmaDevice,
-  mapping: StreamingMapping,
-  byteOffset: number,
-  byteLength: number,
-): void {
-  assertSameDevice(device, mapping)
-  mapping.syncForDevice(byteOffset, byteLength)
-}
-
-function assertSameDevice(device: DmaDevice, mapping: StreamingMapping): void {
-  if (!(mapping instanceof StreamingMapping)) {
-    throw new DmaError('DMA_INVALID_ARGUMENT', `${typeof mapping} is no mapping`, {
-      hint: 'pass what dmaMapSingle() returned; a handle of a region goes to region.unmapSingle() and its like',
-    })
-  }
-  if (mapping.device === device) return
-  throw new DmaError('DMA_WRONG_DEVICE', `the mapping is ${mapping.device.name}’s, not ${device.name}’s`, {
-    hint: 'a DMA address means something only on the device it was mapped for',
-  })
 }

@@ -42,6 +42,8 @@ interface Window {
   readonly mapping: MemoryMapping
   /** Offset in the memory of the byte at which the window's buffer begins. */
   readonly start: number
+  /** A write through it ends the process. */
+  readonly readOnly: boolean
 }
 
 /** Of which memory a buffer shows a part at a second place. */
@@ -51,9 +53,21 @@ const windows = /* @__PURE__ */ new WeakMap<ArrayBufferLike, Window>()
  * Notes that a mapping shows DMA memory once more, from `memoryOffset` on: a view of it is then one of that memory.
  * @internal
  */
-export function noteWindow(mapping: MemoryMapping, memory: DmaMemory, memoryOffset: number): void {
+export function noteWindow(
+  mapping: MemoryMapping,
+  memory: DmaMemory,
+  memoryOffset: number,
+  access: 'read' | 'read-write' = 'read-write',
+): void {
   const { buffer, byteOffset } = mapping.bytes
-  windows.set(buffer, { memory, mapping, start: memoryOffset - byteOffset })
+  windows.set(buffer, { memory, mapping, start: memoryOffset - byteOffset, readOnly: access === 'read' })
+}
+
+/** Whether a view is one of DMA memory that may only be read. @internal */
+export function isReadOnly(view: ArrayBufferView): boolean {
+  const range = rangeOf(view)
+  // A kernel that shows all mappings of the same pages in one ArrayBuffer cannot say by which one it is seen.
+  return ownerOf(range) === undefined && windows.get(range.buffer)?.readOnly === true
 }
 
 /** Buffers that are neither DMA memory nor of JavaScript's own heap: what they are, and what to do. */
@@ -62,6 +76,11 @@ const foreign = /* @__PURE__ */ new WeakMap<ArrayBufferLike, { what: string; hin
 /** Notes what a buffer shows that no device of this process can be given by its bytes, to be said where somebody tries. @internal */
 export function noteForeign(buffer: ArrayBufferLike, what: string, hint: string): void {
   foreign.set(buffer, { what, hint })
+}
+
+/** Whether a buffer is of memory that no device of this process can be given. @internal */
+export function isForeign(buffer: ArrayBufferLike): boolean {
+  return foreign.has(buffer)
 }
 
 /** Whether a view lies in DMA memory, open or not. False for what is no view only after {@link memoryOf} said so. */

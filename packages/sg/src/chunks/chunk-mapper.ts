@@ -60,10 +60,23 @@ export class ChunkMapper {
     }
     const byteLength = this.#place(room)
     if (byteLength === 0) return undefined
-    const attributes = this.#attributes
-    const at = { index: this.#index++, byteOffset: this.#byteOffset, byteLength }
+    const at = { index: this.#index, byteOffset: this.#byteOffset, byteLength }
+    const chunk = this.#chunkIn(room, at)
+    this.#index++
     this.#byteOffset += byteLength
-    return new MappedChunk(this.#device, this.#table, this.#direction, room, at, this.#leave, attributes)
+    return chunk
+  }
+
+  #chunkIn(room: ChunkRoom, at: { index: number; byteOffset: number; byteLength: number }): MappedChunk {
+    const attributes = this.#attributes
+    try {
+      return new MappedChunk(this.#device, this.#table, this.#direction, room, at, this.#leave, attributes)
+    } catch (error) {
+      // What a checker has against it has taken it from the device again.
+      this.#leave(room)
+      this.#cutter.back()
+      throw error
+    }
   }
 
   /** Whether segments crossed no boundary, and did not become too many where pages lie in pieces. */

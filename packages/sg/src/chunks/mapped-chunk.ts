@@ -31,7 +31,7 @@ export class MappedChunk extends MappedSegments {
     leave: (room: ChunkRoom) => void,
     attributes: DmaAttributes,
   ) {
-    super(device, spaceOf(table), room.pieces, direction, at.byteLength, room.placement)
+    super(device, spaceOf(table), room.pieces, direction, at.byteLength, room.placement, attributes)
     this.index = at.index
     this.byteOffset = at.byteOffset
     this.#room = room
@@ -42,6 +42,11 @@ export class MappedChunk extends MappedSegments {
   /** As {@link MappedSegments.unmap}. @param attributes those of the map, where none are passed */
   override unmap(attributes: DmaAttributes = this.#attributes): void {
     super.unmap(attributes)
+  }
+
+  /** @internal */
+  override get isPart(): boolean {
+    return true
   }
 
   override [Symbol.dispose](): void {

@@ -12,6 +12,7 @@ import {
   dmaBitMask,
   dmaSetMask,
   dmaSetMaskAndCoherent,
+  dmaSetMaxSegSize,
   getDmaOps,
   isDmaError,
   physicalAddressAt,
@@ -84,6 +85,7 @@ describe('a table of memory on a path of physical addresses', () => {
   it('stays one where its pages follow each other', () => {
     withDirect(
       (device, kernel) => {
+        dmaSetMaxSegSize(device, 0x40_0000)
         using memory = allocateDmaMemory({ byteLength: 0x40_0000, kernel, hugePageSize: 0x20_0000 })
         using mapped = dmaMapSgtable(device, SgTable.fromBuffers([memory.bytes.subarray(100)]), ToDevice)
         const start = toNumber(physicalAddressAt(memory, 100))

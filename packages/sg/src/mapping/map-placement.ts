@@ -38,6 +38,8 @@ export class SegmentPlacement {
   lengths = NO_LENGTHS
   /** How many of the arrays' elements the device sees. */
   nents = 0
+  /** Allocated for the device in one piece, of whatever length. */
+  allocated = false
   /** The arrays were shortened: they fit no other table. */
   trimmed = false
   private readonly device: DmaDevice
@@ -110,6 +112,7 @@ export class SegmentPlacement {
     this.addresses = Float64Array.of(toNumber(region.dmaAddress))
     this.lengths = Uint32Array.of(byteLength)
     this.nents = 1
+    this.allocated = true
     this.note(region)
   }
 
@@ -277,7 +280,13 @@ export class SegmentPlacement {
   private mapApart(space: PageSpace, segments: Segments, count: number, attributes: DmaAttributes): void {
     const { device, direction, addresses } = this
     const apart = new ApartMapper({ device, space, segments, count, direction, attributes, addresses })
-    apart.map()
+    // What is mapped apart is a part of the table, which is recorded whole.
+    device.ledger?.pause()
+    try {
+      apart.map()
+    } finally {
+      device.ledger?.resume()
+    }
     this.addresses = apart.addresses
     this.lengths = apart.lengths
     this.singles = apart.singles

@@ -15,7 +15,8 @@ import { describe, expect, it } from 'vitest'
 import { plainOps, withEngine } from '../../test-support/device'
 import type { Nents, OrigNents } from '../table/counts'
 import { SgTable } from '../table/sg-table'
-import { dmaMapSg, dmaMapSgtable, dmaUnmapSg } from './map-sgtable'
+import { dmaUnmapSg } from './end-and-sync'
+import { dmaMapSg, dmaMapSgtable } from './map-sgtable'
 
 const { ToDevice, FromDevice, Bidirectional } = DmaDirection
 const PAGE = 4096
@@ -44,7 +45,8 @@ describe('a mapped table', () => {
         fc.constantFrom(12, 13, 14, 16, 40),
         fc.constantFrom(PAGE, 3 * PAGE, 65536),
         (list, path, bits, maxSegment) =>
-          withEngine({}, (device, engine) => {
+          // Segments that are longer than the device takes, or cross its boundary, are as they are.
+          withEngine({ checks: 'off' }, (device, engine) => {
             const { kernel } = device
             const bounces = path === 'bounce' || path === 'force'
             // What has to stay within less than its own length can be mapped in place, and not bounced.

@@ -5,6 +5,7 @@ import {
   type DmaAttributes,
   type DmaDevice,
   DmaError,
+  refusedMap,
   type TransferDirection,
 } from '@linux-dma/core'
 import type { OrigNents } from '../table/counts'
@@ -66,64 +67,7 @@ export function dmaMapSg(
   if (!Number.isInteger(nents) || nents < 1 || nents > table.origNents) {
     throw new DmaError('DMA_RANGE', `${String(nents)} segments of a table of ${table.origNents}`)
   }
-  return map(device, nents === table.origNents ? table : firstOf(table, nents), direction, attributes)
-}
-
-/**
- * Takes a table back from a device. Mirrors `dma_unmap_sgtable()`.
- * @param attributes `SkipCpuSync` where nothing that the device wrote is wanted
- * @throws DMA_NOT_MAPPED the second time; DMA_WRONG_DEVICE; DMA_ATTRIBUTE; DMA_INVALID_ARGUMENT
- */
-export function dmaUnmapSgtable(
-  device: DmaDevice,
-  mapped: MappedSgTable,
-  attributes: DmaAttributes = 0,
-): void {
-  assertMappedFor(device, mapped)
-  mapped.unmap(attributes)
-}
-
-/**
- * Takes a list back from a device. Mirrors `dma_unmap_sg()`.
- * @param nents the count that was passed to {@link dmaMapSg}, not the one that the device sees
- * @throws DMA_WRONG_NENTS for another count; what {@link dmaUnmapSgtable} throws
- */
-export function dmaUnmapSg(
-  device: DmaDevice,
-  mapped: MappedSgTable,
-  nents: OrigNents,
-  attributes: DmaAttributes = 0,
-): void {
-  assertMappedFor(device, mapped, nents)
-  mapped.unmap(attributes)
-}
-
-/** Lends a mapped table to the CPU. Mirrors `dma_sync_sgtable_for_cpu()`. @throws DMA_NOT_MAPPED, DMA_WRONG_DEVICE */
-export function dmaSyncSgtableForCpu(device: DmaDevice, mapped: MappedSgTable): void {
-  assertMappedFor(device, mapped)
-  mapped.syncForCpu()
-}
-
-/** Gives a mapped table back to the device. Mirrors `dma_sync_sgtable_for_device()`. @throws DMA_NOT_MAPPED, DMA_WRONG_DEVICE */
-export function dmaSyncSgtableForDevice(device: DmaDevice, mapped: MappedSgTable): void {
-  assertMappedFor(device, mapped)
-  mapped.syncForDevice()
-}
-
-/**
- * Lends a mapped list to the CPU. Mirrors `dma_sync_sg_for_cpu()`.
- * @param nents the count that was passed to {@link dmaMapSg}
- * @throws DMA_WRONG_NENTS, DMA_NOT_MAPPED, DMA_WRONG_DEVICE
- */
-export function dmaSyncSgForCpu(device: DmaDevice, mapped: MappedSgTable, nents: OrigNents): void {
-  assertMappedFor(device, mapped, nents)
-  mapped.syncForCpu()
-}
-
-/** Gives a mapped list back to the device. Mirrors `dma_sync_sg_for_device()`. @throws as {@link dmaSyncSgForCpu} */
-export function dmaSyncSgForDevice(device: DmaDevice, mapped: MappedSgTable, nents: OrigNents): void {
-  assertMappedFor(device, mapped, nents)
-  mapped.syncForDevice()
+  return map(device, nents === table.origNents ? table : firstOf(table, nents), direction, attributes, table)
 }
 
 /** What lays out and joins segments for a device, as its parameters are now. @internal */
@@ -161,12 +105,17 @@ function map(
   table: SgTable,
   direction: TransferDirection,
   attributes: DmaAttributes,
+  listed = table,
 ): MappedSgTable {
   const placement = takePlacement(device, rulesOf(device), table.origNents)
-  placement.place(spaceOf(table), segmentsOf(table), table.origNents, direction, attributes)
+  try {
+    placement.place(spaceOf(table), segmentsOf(table), table.origNents, direction, attributes)
+  } catch (error) {
+    throw refusedMap(device, error, direction, table.byteLength)
+  }
   const rest = placement.trim()
   if (rest) givePlacement(device, rest)
-  return new MappedSgTable(device, table, direction, placement)
+  return new MappedSgTable(device, table, direction, placement, attributes, listed)
 }
 
 function firstOf(table: SgTable, nents: number): SgTable {
@@ -174,23 +123,4 @@ function firstOf(table: SgTable, nents: number): SgTable {
   const { pages, offsets, lengths } = segmentsOf(table)
   for (let i = 0; i < nents; i++) first.push(pages[i]!, offsets[i]!, lengths[i]!)
   return new SgTable(spaceOf(table), first)
-}
-
-function assertMappedFor(device: DmaDevice, mapped: MappedSgTable, nents?: OrigNents): void {
-  if (!(mapped instanceof MappedSgTable)) {
-    throw new DmaError('DMA_INVALID_ARGUMENT', `${typeof mapped} is no mapped table`, {
-      hint: 'pass what dmaMapSgtable() returned',
-    })
-  }
-  if (mapped.device !== device) {
-    assertDevice('a mapped table', device)
-    throw new DmaError('DMA_WRONG_DEVICE', `the table is ${mapped.device.name}’s, not ${device.name}’s`, {
-      hint: 'a DMA address means something only on the device it was mapped for',
-    })
-  }
-  const { origNents } = mapped.table
-  if (nents === undefined || nents === origNents) return
-  throw new DmaError('DMA_WRONG_NENTS', `${String(nents)} segments, where ${origNents} were mapped`, {
-    hint: 'pass mapped.table.origNents, which counts the pieces in memory; nents counts what the device sees',
-  })
 }

@@ -5,6 +5,7 @@ import {
   type DmaAttributes,
   type DmaDevice,
   DmaError,
+  DmaMisuse,
   type TransferDirection,
 } from '@linux-dma/core'
 import { copyFromBuffer, copyToBuffer } from '../table/copy'
@@ -14,6 +15,7 @@ import type { Segments } from '../table/segments'
 import { type DmaPage, DmaPageIterator } from './dma-pages'
 import { deviceOwns, notMapped } from './map-errors'
 import type { SegmentPlacement } from './map-placement'
+import { misusedTable, TableEntries } from './table-entries'
 
 /** What a segment of a table cannot be mapped or unmapped with. */
 export const NOT_FOR_TABLES =
@@ -46,12 +48,19 @@ export abstract class MappedSegments implements DmaSegments, Disposable {
   readonly direction: TransferDirection
   /** Bytes in all segments. */
   readonly byteLength: number
-  protected readonly placement: SegmentPlacement
-  private readonly space: PageSpace
-  private readonly segments: Segments
+  /** @internal */
+  readonly placement: SegmentPlacement
+  /** @internal */
+  readonly space: PageSpace
+  /** Those in memory. @internal */
+  readonly segments: Segments
+  /** @internal */
+  readonly attributes: DmaAttributes
   private count: number
   private ended = false
   private cpuOwns = false
+  /** What the device's ledger has of it, where there is one. */
+  private readonly records: TableEntries | undefined
 
   /** @internal */
   constructor(
@@ -61,6 +70,7 @@ export abstract class MappedSegments implements DmaSegments, Disposable {
     direction: TransferDirection,
     byteLength: number,
     placement: SegmentPlacement,
+    attributes: DmaAttributes,
   ) {
     this.device = device
     this.space = space
@@ -69,6 +79,8 @@ export abstract class MappedSegments implements DmaSegments, Disposable {
     this.byteLength = byteLength
     this.placement = placement
     this.count = placement.nents
+    this.attributes = attributes
+    this.records = device.ledger && this.enter(device.ledger)
   }
 
   /**
@@ -132,14 +144,14 @@ export abstract class MappedSegments implements DmaSegments, Disposable {
 
   /** Lends the bytes to the CPU, until the next sync for the device. @throws DMA_NOT_MAPPED */
   syncForCpu(): void {
-    this.assertMapped()
+    this.assertMapped(DmaMisuse.SyncUnknown)
     this.placement.sync('syncForCpu')
     this.cpuOwns = true
   }
 
   /** Gives the bytes back to the device. @throws DMA_NOT_MAPPED */
   syncForDevice(): void {
-    this.assertMapped()
+    this.assertMapped(DmaMisuse.SyncUnknown)
     this.placement.sync('syncForDevice')
     this.cpuOwns = false
   }
@@ -169,7 +181,7 @@ export abstract class MappedSegments implements DmaSegments, Disposable {
    */
   unmap(attributes: DmaAttributes = 0): void {
     assertAttributes('dmaUnmapSgtable', attributes, NOT_FOR_TABLES)
-    if (this.ended) throw notMapped(this.what, this.device)
+    if (this.ended) this.assertMapped(DmaMisuse.UnmapUnknown)
     const whole = this.placement.whole
     this.end(attributes)
     if (!whole) throw notMapped(this.what, this.device)
@@ -183,9 +195,21 @@ export abstract class MappedSegments implements DmaSegments, Disposable {
   /** What errors call it. */
   protected abstract readonly what: string
 
-  /** @throws DMA_NOT_MAPPED */
-  protected assertMapped(): void {
-    if (!this.mapped) throw notMapped(this.what, this.device)
+  /** Whether it is a part of a table. @internal */
+  get isPart(): boolean {
+    return false
+  }
+
+  /** The error for a misuse of it, with what a checker knows. @internal */
+  misused(misuse: DmaMisuse, error: DmaError, expected: string, actual: string): DmaError {
+    return misusedTable(this.device, this.records, misuse, error, { expected, actual })
+  }
+
+  /** @param misuse what it is to go on without, where that is one that a checker tells of @throws DMA_NOT_MAPPED */
+  protected assertMapped(misuse?: DmaMisuse): void {
+    if (this.mapped) return
+    const error = notMapped(this.what, this.device)
+    throw misuse === undefined ? error : this.misused(misuse, error, 'a live mapping', 'one that has ended')
   }
 
   /** @throws as {@link dmaAddressAt}, for a part of a segment */
@@ -208,7 +232,23 @@ export abstract class MappedSegments implements DmaSegments, Disposable {
     this.device.assertReady()
   }
 
+  private enter(ledger: NonNullable<DmaDevice['ledger']>): TableEntries {
+    try {
+      return new TableEntries(ledger, this)
+    } catch (error) {
+      this.ended = true
+      this.placement.release(DmaAttribute.SkipCpuSync)
+      throw error
+    }
+  }
+
+  /** It is mapped no longer, as far as the device's ledger goes. */
+  protected leaveLedger(): void {
+    this.records?.end()
+  }
+
   private end(attributes: DmaAttributes): void {
+    this.leaveLedger()
     this.ended = true
     try {
       this.placement.release(attributes)

@@ -1,7 +1,9 @@
-import type { DmaDevice, TransferDirection } from '@linux-dma/core'
+import type { DmaAttributes, DmaDevice, TransferDirection } from '@linux-dma/core'
+import type { OrigNents } from '../table/counts'
 import { Segments } from '../table/segments'
 import { type SgTable, segmentsOf, spaceOf } from '../table/sg-table'
 import { type SgSplitOptions, splitSegments } from '../table/split'
+import { addMapping, removeMapping, type TableMapping } from '../table/table-mapping'
 import type { SegmentPlacement } from './map-placement'
 import { givePlacement } from './map-placements'
 import { MappedSegments } from './mapped-segments'
@@ -17,12 +19,30 @@ export class MappedSgTable extends MappedSegments {
    * a list count; here, where the DMA addresses are, there is only `nents`.
    */
   readonly table: SgTable
+  /** @internal */
+  previousMapping: TableMapping | undefined = undefined
+  /** The table that was passed, of which `table` may be the first segments. */
+  readonly #listed: SgTable
   protected readonly what = 'table'
 
   /** @internal use {@link dmaMapSgtable} */
-  constructor(device: DmaDevice, table: SgTable, direction: TransferDirection, placement: SegmentPlacement) {
-    super(device, spaceOf(table), segmentsOf(table), direction, table.byteLength, placement)
+  constructor(
+    device: DmaDevice,
+    table: SgTable,
+    direction: TransferDirection,
+    placement: SegmentPlacement,
+    attributes: DmaAttributes = 0,
+    listed = table,
+  ) {
+    super(device, spaceOf(table), segmentsOf(table), direction, table.byteLength, placement, attributes)
     this.table = table
+    this.#listed = listed
+    addMapping(listed, this)
+  }
+
+  /** Segments in memory. @internal */
+  get entries(): OrigNents {
+    return this.table.origNents
   }
 
   /**
@@ -42,6 +62,7 @@ export class MappedSgTable extends MappedSegments {
   }
 
   protected override left(): void {
+    removeMapping(this.#listed, this)
     givePlacement(this.device, this.placement)
   }
 }

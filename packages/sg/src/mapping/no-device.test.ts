@@ -3,14 +3,8 @@ import { expect, it } from 'vitest'
 import { withEngine } from '../../test-support/device'
 import { mapChunks } from '../chunks/map-chunks'
 import { SgTable } from '../table/sg-table'
-import {
-  dmaMapSg,
-  dmaMapSgtable,
-  dmaSyncSgForDevice,
-  dmaSyncSgtableForCpu,
-  dmaUnmapSg,
-  dmaUnmapSgtable,
-} from './map-sgtable'
+import { dmaSyncSgForDevice, dmaSyncSgtableForCpu, dmaUnmapSg, dmaUnmapSgtable } from './end-and-sync'
+import { dmaMapSg, dmaMapSgtable } from './map-sgtable'
 
 const { ToDevice } = DmaDirection
 

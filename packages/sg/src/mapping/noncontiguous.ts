@@ -66,6 +66,7 @@ export class NoncontiguousAllocation extends MappedSgTable {
         `the ${this.byteLength}-byte allocation of ${this.device.name} is freed`,
       )
     }
+    this.leaveLedger()
     this.#region.close()
   }
 
@@ -82,6 +83,7 @@ export class NoncontiguousAllocation extends MappedSgTable {
 
   /** Frees where that has not been done. */
   override [Symbol.dispose](): void {
+    this.leaveLedger()
     this.#region.close()
   }
 }

@@ -18,6 +18,7 @@ import { segmentsForLength } from './nents'
 import type { PageSpace } from './page-space'
 import type { Segments } from './segments'
 import { type SgSplitOptions, splitSegments } from './split'
+import type { TableMapping } from './table-mapping'
 
 /**
  * A list of memory segments: the kernel's `struct sg_table`, in arrays of 12 bytes a segment. What it lists is settled
@@ -28,6 +29,8 @@ import { type SgSplitOptions, splitSegments } from './split'
 export class SgTable implements Iterable<SgCursor> {
   private readonly space: PageSpace
   private readonly segments: Segments
+  /** What it was mapped as last, of what is mapped still. @internal */
+  lastMapping: TableMapping | undefined = undefined
   #byteLength = -1
 
   /** @internal use {@link SgTable.fromPages}, {@link SgTable.fromBuffers} */

@@ -1,4 +1,5 @@
 import {
+  type DmaChecks,
   type Kernel,
   type LiveCounters,
   type MemoryMapping,
@@ -40,6 +41,7 @@ export class FakeKernel implements Kernel {
   readonly name = 'fake'
   readonly pageSize = pageSize
   readonly clock: VirtualClock
+  readonly dmaChecks: DmaChecks | undefined
   readonly #parts: KernelParts
   readonly #memory: MemoryCalls
   readonly #sockets: SocketCalls
@@ -47,6 +49,7 @@ export class FakeKernel implements Kernel {
   constructor(parts: KernelParts) {
     this.#parts = parts
     this.clock = parts.clock
+    this.dmaChecks = parts.dmaErrors
     const call: SystemCall = (syscall, path, run) => this.#call(syscall, path, run)
     this.#memory = new MemoryCalls(parts, call, (fd) => this.close(fd))
     this.#sockets = new SocketCalls(parts, call)

@@ -1,4 +1,5 @@
 import type { VirtualClock } from '../clock'
+import type { DmaErrors } from '../dma-errors'
 import type { FaultPlan } from '../fault-plan'
 import type { FileSystem } from '../fs/file-system'
 import type { FrameAllocator } from '../memory/frames'
@@ -22,4 +23,6 @@ export interface KernelParts extends MappingOwner {
   readonly faultPlan: FaultPlan
   readonly ioUring: IoUringSwitch
   readonly warnings: Error[]
+  /** Absent where nobody is to look at how DMA is used. */
+  readonly dmaErrors: DmaErrors | undefined
 }

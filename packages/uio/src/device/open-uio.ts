@@ -1,4 +1,12 @@
-import { assertOptions, DmaError, type Kernel, linuxKernel } from '@linux-dma/core'
+import {
+  applyChecked,
+  assertChecked,
+  assertOptions,
+  type DmaChecker,
+  DmaError,
+  type Kernel,
+  kernelOption,
+} from '@linux-dma/core'
 import { findUioDevice } from '../discovery/find-device'
 import type { UioSelector } from '../discovery/uio-device-info'
 import { uioDmaOps } from '../dma/uio-dma-ops'
@@ -14,6 +22,11 @@ export interface UioOptions {
    * outlives the program, overwrites any memory, the kernel's included.
    */
   unsafePhysicalAddresses?: boolean
+  /**
+   * Watch what the driver does with the DMA API: `true` for a {@link DmaChecker} that throws, or one of one's own; `false` for none, also on
+   * a fake machine, which has one for all of its devices.
+   */
+  checked?: boolean | DmaChecker
 }
 
 /**
@@ -30,14 +43,10 @@ export interface UioOptions {
  * ```
  */
 export function openUio(selector: UioSelector, options: UioOptions = {}): UioDevice {
-  assertOptions('openUio', options, ['kernel', 'unsafePhysicalAddresses'])
+  assertOptions('openUio', options, ['kernel', 'unsafePhysicalAddresses', 'checked'])
+  assertChecked('openUio', options.checked)
   const { unsafePhysicalAddresses = false } = options
-  const kernel = options.kernel ?? linuxKernel()
-  if (typeof kernel.watch !== 'function') {
-    throw new DmaError('DMA_INVALID_ARGUMENT', 'openUio: kernel is no Kernel', {
-      hint: 'pass { kernel: machine.kernel } for a fake machine, nothing for the real one',
-    })
-  }
+  const kernel = kernelOption('openUio', options.kernel)
   if (typeof unsafePhysicalAddresses !== 'boolean') {
     throw new DmaError(
       'DMA_INVALID_ARGUMENT',
@@ -46,7 +55,9 @@ export function openUio(selector: UioSelector, options: UioOptions = {}): UioDev
   }
   const connection = connect(kernel, findUioDevice(kernel, selector))
   try {
-    return new UioDevice(connection, uioDmaOps(connection, { unsafePhysicalAddresses }))
+    const device = new UioDevice(connection, uioDmaOps(connection, { unsafePhysicalAddresses }))
+    applyChecked(device, options.checked)
+    return device
   } catch (error) {
     connection.release()
     throw error

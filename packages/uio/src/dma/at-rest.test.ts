@@ -45,7 +45,8 @@ function slowToDisable(looks: number) {
 
 describe('memory by physical address, when its device is closed', () => {
   function pci(wrapped: (kernel: Kernel) => Kernel = (kernel) => kernel) {
-    const machine = createFakeMachine({ iommu: 'off' })
+    // Most are closed with memory left, on purpose.
+    const machine = createFakeMachine({ iommu: 'off', checks: 'collect' })
     const model = new EduDevice({ dmaMask: dmaBitMask(64) })
     const { address } = machine.addDevice(model, { driver: 'uio_pci_generic' })
     const device = openUio(0, { kernel: wrapped(machine.kernel), unsafePhysicalAddresses: true })
@@ -54,7 +55,7 @@ describe('memory by physical address, when its device is closed', () => {
   }
 
   function platform() {
-    const machine = createFakeMachine({ iommu: 'off', hugePages: 1 })
+    const machine = createFakeMachine({ iommu: 'off', hugePages: 1, checks: 'collect' })
     const model = new EduDevice({ dmaMask: dmaBitMask(64) })
     machine.addPlatformDevice(model, { name: 'edu.0', driver: 'uio_pdrv_genirq', uioName: 'edu' })
     const device = openUio({ name: 'edu' }, { kernel: machine.kernel, unsafePhysicalAddresses: true })

@@ -1,0 +1,51 @@
+import { callSite } from '@linux-dma/native'
+
+/** Frames of the program that a report has of each place. The kernel's has five, of which most are its own. */
+const FRAMES = 4
+/** To find out where a call came from takes longer than the rest of a transfer: it is done for so many, then for some. */
+const FIRST = 4096
+const ONE_IN = 64
+/** More distinct places than any driver has. */
+const MOST_PLACES = 4096
+/** How many are told where it is not known which of them it was. */
+const MOST_TOLD = 4
+
+/** Stands for a place that was passed before anybody took places down. */
+export const EARLIER = -1
+
+/** Where things were mapped, as small numbers. */
+export class CallSites {
+  readonly #every: boolean
+  readonly #numbers = new Map<string, number>()
+  readonly #texts: string[] = []
+  #asked = 0
+
+  /** @param every find out each time, and not only for the first and then some */
+  constructor(every: boolean) {
+    this.#every = every
+  }
+
+  /** The place that the program called from: 1 or more; 0 where it was not taken down. */
+  here(): number {
+    const asked = this.#asked++
+    if (!this.#every && asked >= FIRST && asked % ONE_IN !== 0) return 0
+    const text = callSite(FRAMES)
+    let number = this.#numbers.get(text)
+    if (number === undefined) {
+      if (this.#texts.length >= MOST_PLACES) return 0
+      number = this.#texts.push(text)
+      this.#numbers.set(text, number)
+    }
+    return number
+  }
+
+  /** What a number stands for. */
+  textOf(number: number): string {
+    if (number === EARLIER) return 'before the checker was set'
+    if (number > 0) return this.#texts[number - 1]!
+    const places = this.#texts.slice(0, MOST_TOLD).map((text) => text.split('\n')[0])
+    const more = this.#texts.length > MOST_TOLD ? ', or elsewhere' : ''
+    const one = places.length === 0 ? '' : `, maybe ${places.join(', or ')}${more}`
+    return `at a place that was not taken down${one}`
+  }
+}

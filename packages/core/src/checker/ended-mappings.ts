@@ -1,0 +1,82 @@
+import { type DmaAddress, toNumber } from '../vocabulary/address'
+import type { DmaDirection } from '../vocabulary/direction'
+
+/** A mapping that has ended. */
+export interface EndedMapping {
+  readonly address: DmaAddress
+  readonly byteLength: number
+  readonly direction: DmaDirection
+  /** Where it was mapped, and unmapped: numbers of a checker's places. */
+  readonly mappedAt: number
+  readonly unmappedAt: number
+}
+
+/** How many are remembered: a second unmap mostly comes soon after the first. */
+const REMEMBERED = 256
+
+enum Field {
+  Home = 0,
+  Handle = 1,
+  Address = 2,
+  ByteLength = 3,
+  Direction = 4,
+  MappedAt = 5,
+  UnmappedAt = 6,
+  Count = 7,
+}
+
+/** The mappings that ended last, so that who unmaps one again is told of the first time. */
+export class EndedMappings {
+  readonly #fields = new Float64Array(REMEMBERED * Field.Count)
+  #next = 0
+
+  note(
+    home: number,
+    handle: number,
+    address: number,
+    byteLength: number,
+    direction: DmaDirection,
+    mappedAt: number,
+    unmappedAt: number,
+  ): void {
+    const fields = this.#fields
+    const base = this.#next * Field.Count
+    this.#next = (this.#next + 1) % REMEMBERED
+    fields[base + Field.Home] = home
+    fields[base + Field.Handle] = handle
+    fields[base + Field.Address] = address
+    fields[base + Field.ByteLength] = byteLength
+    fields[base + Field.Direction] = direction
+    fields[base + Field.MappedAt] = mappedAt
+    fields[base + Field.UnmappedAt] = unmappedAt
+  }
+
+  /** The last one that was this mapping of its home. */
+  of(home: number, handle: number): EndedMapping | undefined {
+    return this.#last((base) => {
+      return this.#fields[base + Field.Home] === home && this.#fields[base + Field.Handle] === handle
+    })
+  }
+
+  /** The last one that began at an address. */
+  at(address: DmaAddress): EndedMapping | undefined {
+    return this.#last((base) => this.#fields[base + Field.Address] === toNumber(address))
+  }
+
+  #last(matches: (base: number) => boolean): EndedMapping | undefined {
+    const fields = this.#fields
+    for (let back = 1; back <= REMEMBERED; back++) {
+      const base = ((this.#next - back + REMEMBERED) % REMEMBERED) * Field.Count
+      // What was never filled has no length.
+      if (fields[base + Field.ByteLength] === 0 || !matches(base)) continue
+      return {
+        address: fields[base + Field.Address] as unknown as DmaAddress,
+        byteLength: fields[base + Field.ByteLength]!,
+        direction: fields[base + Field.Direction] as DmaDirection,
+        mappedAt: fields[base + Field.MappedAt]!,
+        unmappedAt: fields[base + Field.UnmappedAt]!,
+      }
+    }
+    return undefined
+  }
+}

@@ -1,0 +1,328 @@
+import type { DmaDevice } from '../device/dma-device'
+import type { MappingHandle } from '../mapping/mapping-table'
+import type { DmaMemory } from '../memory/memory'
+import { type DmaAddress, toNumber } from '../vocabulary/address'
+import type { DmaAttributes } from '../vocabulary/attributes'
+import { DmaDirection, type TransferDirection } from '../vocabulary/direction'
+import { EARLIER } from './call-sites'
+import { checksum } from './checksum'
+import type { DmaChecker } from './dma-checker'
+import type { DmaReportFacts } from './dma-report'
+import { type EndedMapping, EndedMappings } from './ended-mappings'
+import type { LedgerOwner, SingleOwner, WholeOwner } from './mapping-owner'
+import { MappingFamily, MappingRecords } from './mapping-records'
+import { assertApart } from './overlap'
+
+/** The one mapping of what has no more than one. */
+const ONLY = 0 as unknown as MappingHandle
+
+/** Stands in a ledger for what is one mapping. */
+interface WholeAdapter extends LedgerOwner {
+  readonly whole: WholeOwner
+}
+
+/**
+ * What a device has mapped, by address: there is one where a checker looks after the device, and from when somebody unmaps or syncs
+ * by an address. A device without one pays nothing for it.
+ *
+ * Who maps is given the number of a record, by which it is found again without a search; 0 for a mapping that is not recorded.
+ */
+export class MappingLedger {
+  readonly device: DmaDevice
+  readonly checker: DmaChecker | undefined
+  readonly records = new MappingRecords()
+  readonly ended = new EndedMappings()
+  readonly #owners = new Map<number, LedgerOwner>()
+  readonly #wholes = new Map<object, number>()
+  readonly #wholeNumbers = new WeakMap<object, number>()
+  #lastNumber = 0
+  #pauses = 0
+
+  constructor(device: DmaDevice, checker: DmaChecker | undefined) {
+    this.device = device
+    this.checker = checker
+    checker?.watch(this)
+  }
+
+  /** Records no mapping until as many calls of {@link resume}: what is mapped then is part of something that is recorded whole. */
+  pause(): void {
+    this.#pauses++
+  }
+
+  resume(): void {
+    this.#pauses--
+  }
+
+  /**
+   * Records a mapping that its owner has made.
+   * @param isNew whether it was made just now, and is looked at
+   * @returns the record's number, or 0
+   * @throws what the checker has against it; it is not recorded then
+   */
+  single(
+    owner: SingleOwner,
+    handle: MappingHandle,
+    family: MappingFamily,
+    address: DmaAddress,
+    byteLength: number,
+    direction: TransferDirection,
+    attributes: DmaAttributes,
+    isNew: boolean,
+  ): number {
+    if (this.#pauses > 0) return 0
+    const { checker, records } = this
+    const memory = checker && direction !== DmaDirection.ToDevice ? owner.memory : undefined
+    const offset = memory && owner.memoryOffsetOf(handle)
+    const lines = offset === undefined ? undefined : checker?.linesOf(memory!)
+    if (lines && isNew) assertApart(this, memory!, offset!, byteLength, direction, attributes, address)
+    const note = records.add(toNumber(address), byteLength, checker ? this.device.kernel.clock.now() : 0)
+    const site = this.site(isNew)
+    records.keep(note, family, direction, this.#numberOf(owner), handle as unknown as number, 0, site)
+    if (lines) {
+      lines.add(offset!, byteLength)
+      records.setLined(note)
+    }
+    if (checker?.contents === true) this.#sum(note, owner, handle)
+    return note
+  }
+
+  /**
+   * A single mapping ends, and its record.
+   * @throws DMA_DEBUG where the CPU wrote to it meanwhile, after all is done
+   */
+  endSingle(note: number, owner: SingleOwner, handle: MappingHandle): void {
+    if (note === 0) return
+    const { checker } = this
+    const wrote = checker?.contents === true && this.#wrote(note, owner, handle)
+    const facts = wrote ? this.factsOf(note) : {}
+    this.#unline(note, owner, handle)
+    this.#end(note)
+    if (owner.temporary) this.forget(owner)
+    if (wrote) checker?.cpuWrote(this.device, facts)
+  }
+
+  /** A single mapping is gone with what it lay in, or with an error: nothing is looked at. */
+  drop(note: number, owner: SingleOwner, handle: MappingHandle): void {
+    if (note === 0 || this.records.isFree(note)) return
+    this.#unline(note, owner, handle)
+    this.#end(note, false)
+    if (owner.temporary) this.forget(owner)
+  }
+
+  /** Nothing more is mapped in it. */
+  forget(owner: SingleOwner): void {
+    this.#owners.delete(owner.ledgerNumber)
+  }
+
+  /** A sync for the CPU is asked for. @throws DMA_DEBUG where the CPU wrote to the mapping before that */
+  lending(note: number, owner: SingleOwner, handle: MappingHandle): void {
+    if (note === 0 || this.checker?.contents !== true) return
+    if (!this.#wrote(note, owner, handle)) return
+    // It is said once.
+    this.#sum(note, owner, handle)
+    this.checker.cpuWrote(this.device, this.factsOf(note))
+  }
+
+  /** The device has a mapping back. */
+  gaveBack(note: number, owner: SingleOwner, handle: MappingHandle): void {
+    if (note !== 0 && this.checker?.contents === true) this.#sum(note, owner, handle)
+  }
+
+  /** Records what is one mapping as a whole; once more: its length. */
+  whole(
+    owner: WholeOwner,
+    family: MappingFamily,
+    address: DmaAddress,
+    byteLength: number,
+    direction: DmaDirection,
+    isNew: boolean,
+  ): void {
+    if (this.#pauses > 0) return
+    const { checker, records } = this
+    this.endWhole(owner, false)
+    const time = checker ? this.device.kernel.clock.now() : 0
+    const note = records.add(toNumber(address), byteLength, time)
+    const number = ++this.#lastNumber
+    const adapter: WholeAdapter = { whole: owner, isMapped: () => true }
+    this.#owners.set(number, adapter)
+    this.#wholeNumbers.set(owner, number)
+    const site = this.site(isNew)
+    records.keep(note, family, direction, number, 0, 0, site)
+    this.#wholes.set(owner, note)
+  }
+
+  /** Records a coherent allocation. */
+  allocated(owner: WholeOwner, address: DmaAddress, byteLength: number, isNew: boolean): void {
+    this.whole(owner, MappingFamily.Coherent, address, byteLength, DmaDirection.Bidirectional, isNew)
+  }
+
+  /** It was closed. @param remember that it was there */
+  endWhole(owner: object, remember = true): void {
+    const note = this.#wholes.get(owner)
+    if (note === undefined) return
+    this.#wholes.delete(owner)
+    this.#owners.delete(this.records.homeOf(note))
+    this.#end(note, remember)
+  }
+
+  /** A table's owner gets a number, for records of its segments. */
+  own(owner: LedgerOwner): number {
+    const number = ++this.#lastNumber
+    this.#owners.set(number, owner)
+    return number
+  }
+
+  /** Records a segment of a table, as the device sees it. */
+  segment(
+    number: number,
+    address: number,
+    byteLength: number,
+    direction: DmaDirection,
+    entries: number,
+    site: number,
+  ): number {
+    const { records, checker } = this
+    const note = records.add(address, byteLength, checker ? this.device.kernel.clock.now() : 0)
+    records.keep(note, MappingFamily.Sg, direction, number, 0, entries, site)
+    return note
+  }
+
+  /** See {@link assertApart}: for who counts the cache lines itself. @throws DMA_DEBUG, where the checker throws */
+  assertApart(
+    memory: DmaMemory,
+    memoryOffset: number,
+    byteLength: number,
+    direction: DmaDirection,
+    attributes: DmaAttributes,
+  ): void {
+    assertApart(this, memory, memoryOffset, byteLength, direction, attributes, undefined)
+  }
+
+  /** The segments of a table end. */
+  endSegments(number: number, notes: Int32Array): void {
+    for (const note of notes) this.#end(note, note === notes[0])
+    this.#owners.delete(number)
+  }
+
+  /** Who a mapping belongs to. */
+  ownerOf(note: number): LedgerOwner {
+    return this.#owners.get(this.records.homeOf(note))!
+  }
+
+  /** What closes a mapping that is closed as a whole. */
+  wholeOf(note: number): WholeOwner {
+    const owner = this.ownerOf(note) as Partial<WholeAdapter> & WholeOwner
+    return owner.whole ?? owner
+  }
+
+  /** How such a mapping ended, where that is not long ago. */
+  endedWhole(owner: object): EndedMapping | undefined {
+    const number = this.#wholeNumbers.get(owner)
+    return number === undefined ? undefined : this.ended.of(number, 0)
+  }
+
+  handleOf(note: number): MappingHandle {
+    return this.records.handleOf(note) as unknown as MappingHandle
+  }
+
+  /** Where it is, how long, and where it was mapped, for a report. */
+  factsOf(note: number): DmaReportFacts {
+    const { records } = this
+    return {
+      address: records.addressOf(note) as unknown as DmaAddress,
+      size: records.byteLengthOf(note),
+      direction: records.directionOf(note),
+      mappedAt: this.siteText(records.siteOf(note)),
+    }
+  }
+
+  /** The same of a mapping that has ended. */
+  factsOfEnded(ended: EndedMapping | undefined): DmaReportFacts {
+    if (!ended || !this.checker) return {}
+    return {
+      address: ended.address,
+      size: ended.byteLength,
+      direction: ended.direction,
+      mappedAt: this.siteText(ended.mappedAt),
+      unmappedAt: this.siteText(ended.unmappedAt),
+    }
+  }
+
+  /** Where the program is now, as a number. @param isNew false where it mapped something before anybody took that down */
+  site(isNew: boolean): number {
+    if (!isNew) return EARLIER
+    return this.checker ? this.checker.sites.here() : 0
+  }
+
+  /** The same of a single mapping, whether it is live or has ended. */
+  factsOfMapping(owner: SingleOwner, handle: MappingHandle): DmaReportFacts {
+    const number = handle as unknown as number
+    for (const note of this.records) {
+      const { records } = this
+      if (records.homeOf(note) !== owner.ledgerNumber || records.handleOf(note) !== number) continue
+      if (records.familyOf(note) !== MappingFamily.Sg) return this.factsOf(note)
+    }
+    return this.factsOfEnded(this.ended.of(owner.ledgerNumber, number))
+  }
+
+  siteText(site: number): string | undefined {
+    return this.checker?.sites.textOf(site)
+  }
+
+  /** Ends the records of what is mapped no longer, since its memory or region was closed. */
+  prune(): void {
+    for (const owner of this.#owners.values()) {
+      if (owner.gone && !owner.isMapped(ONLY)) owner.gone()
+    }
+  }
+
+  /** All that is mapped now. What ended with its region or memory, and was not unmapped, is no more among it. */
+  *live(): Generator<number> {
+    for (const note of this.records) {
+      if (this.ownerOf(note).isMapped(this.handleOf(note))) yield note
+    }
+  }
+
+  #end(note: number, remember = true): void {
+    const { records, checker } = this
+    if (checker && remember) {
+      this.ended.note(
+        records.homeOf(note),
+        records.handleOf(note),
+        records.addressOf(note),
+        records.byteLengthOf(note),
+        records.directionOf(note),
+        records.siteOf(note),
+        checker.sites.here(),
+      )
+    }
+    records.remove(note)
+  }
+
+  #unline(note: number, owner: SingleOwner, handle: MappingHandle): void {
+    const { records, checker } = this
+    const offset = records.isLined(note) ? owner.memoryOffsetOf(handle) : undefined
+    if (offset !== undefined) checker?.linesOf(owner.memory!).remove(offset, records.byteLengthOf(note))
+  }
+
+  #numberOf(owner: SingleOwner): number {
+    if (this.#owners.get(owner.ledgerNumber) !== owner) {
+      owner.ledgerNumber = ++this.#lastNumber
+      this.#owners.set(owner.ledgerNumber, owner)
+    }
+    return owner.ledgerNumber
+  }
+
+  #sum(note: number, owner: SingleOwner, handle: MappingHandle): void {
+    const { records } = this
+    if (records.directionOf(note) !== DmaDirection.ToDevice) return
+    records.setChecksum(note, checksum(owner.bytesOf(handle, 0, records.byteLengthOf(note))))
+  }
+
+  #wrote(note: number, owner: SingleOwner, handle: MappingHandle): boolean {
+    const { records } = this
+    if (records.directionOf(note) !== DmaDirection.ToDevice || owner.isCpuOwned?.(handle) === true)
+      return false
+    return checksum(owner.bytesOf(handle, 0, records.byteLengthOf(note))) !== records.checksumOf(note)
+  }
+}
