@@ -17,17 +17,23 @@ const unclosed = /* @__PURE__ */ new FinalizationRegistry<Made>(({ what, byteLen
 })
 
 /**
- * To take down where something was made costs ten microseconds: done for each of the first ones, then for some. A program that
- * forgets things in a loop forgets enough of them.
+ * To take down where something was made costs ten microseconds: done for each of the first ones of a kind, then for some. A program
+ * that forgets things in a loop forgets enough of them.
  */
 const FIRST = 100
 const ONE_IN = 1024
-let made = 0
 
-const NOT_TAKEN_DOWN = `    at a place that was not taken down: it is for the first ${FIRST} and one in ${ONE_IN} of those after`
+const NOT_TAKEN_DOWN = `    at a place that was not taken down: that is done for the first ${FIRST} of a kind, and for one in ${ONE_IN} after them`
 
-/** The last one of a place that was not taken down. What the registry holds outlives the object: one for many is less to collect. */
-let last: Made | undefined
+/** What is known by one name. */
+interface Kind {
+  made: number
+  /** The last one of a place that was not taken down. What the registry holds outlives the object: one for many is less to collect. */
+  last: Made | undefined
+}
+
+/** By what each kernel's are called. Nothing here keeps a kernel. */
+const kindsOf = /* @__PURE__ */ new WeakMap<Kernel, Map<string, Kind>>()
 
 /**
  * Reports `object` once, with where it was made, if it is garbage-collected before {@link closed} is called. What it
@@ -39,16 +45,31 @@ export function watchForLeak(object: object, what: string, kernel: Kernel, byteL
 }
 
 function describe(what: string, kernel: Kernel, byteLength: number | undefined): Made {
-  made++
-  if (made <= FIRST || made % ONE_IN === 0) {
+  const kind = kindOf(what, kernel)
+  kind.made++
+  if (kind.made <= FIRST || kind.made % ONE_IN === 0) {
     // The first line is the error's own name, the next three are these functions and the constructor.
     const where = (new Error().stack ?? '').split('\n').slice(4).join('\n')
     return { what, byteLength, kernel, where }
   }
-  if (last?.what !== what || last.byteLength !== byteLength || last.kernel !== kernel) {
-    last = { what, byteLength, kernel, where: NOT_TAKEN_DOWN }
+  if (kind.last === undefined || kind.last.byteLength !== byteLength) {
+    kind.last = { what, byteLength, kernel, where: NOT_TAKEN_DOWN }
   }
-  return last
+  return kind.last
+}
+
+function kindOf(what: string, kernel: Kernel): Kind {
+  let kinds = kindsOf.get(kernel)
+  if (kinds === undefined) {
+    kinds = new Map()
+    kindsOf.set(kernel, kinds)
+  }
+  let kind = kinds.get(what)
+  if (kind === undefined) {
+    kind = { made: 0, last: undefined }
+    kinds.set(what, kind)
+  }
+  return kind
 }
 
 /** `object` was closed: nothing of it is left behind. */
