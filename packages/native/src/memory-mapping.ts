@@ -15,7 +15,8 @@ export interface MmapOptions {
  * Plain memory that this process shares with a file, a device or another process.
  *
  * After `close()` the pages are gone and the process address is not reused while any view of `bytes` can still
- * reach it: a late read gives zeros and a late write goes nowhere, in place of a crash.
+ * reach it: in place of a crash, a late read gives zeros, and a late write is kept in pages that only old views of the
+ * same mapping show.
  */
 export interface MemoryMapping {
   /** Process (virtual) address of the first byte, a multiple of the page size. What VFIO calls `vaddr`. */

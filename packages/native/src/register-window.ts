@@ -34,7 +34,7 @@ export interface RegisterWindow {
 
 /**
  * One register. Once its window is closed both methods throw `DMA_CLOSED`; a function that was taken out of the object
- * before then reads zeros and writes nowhere.
+ * before then reaches no device: it reads zeros, or what was written by such functions since.
  */
 export interface BoundRegister {
   read(): number

@@ -38,8 +38,9 @@ export function settleMirrors(mirrors: ReadonlySet<StorageMirror>): void {
  *
  * A storage lives as long as a file, a mapping or a pin refers to it. When the last mapping closes, its content
  * moves to a fresh ArrayBuffer and the old one is zeroed ("parking"): what still holds a view of the old one reads
- * zeros and its writes go nowhere, while a device goes on with the fresh one. Two mappings of one storage share
- * the ArrayBuffer, so a view that outlives its mapping still sees the bytes until the other mapping closes too.
+ * zeros, and its writes are seen through such views alone, while a device goes on with the fresh one. Two mappings of
+ * one storage share the ArrayBuffer, so a view that outlives its mapping still sees the bytes until the other mapping
+ * closes too.
  */
 export class Storage {
   readonly byteLength: number

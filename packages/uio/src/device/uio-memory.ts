@@ -5,7 +5,7 @@ import { mapRange } from './map-range'
 
 /**
  * Memory that a UIO driver shares with this process: plain bytes. It is taken out of the process when it is closed, with its device
- * at the latest, and when the driver goes, which may free it: a view reads zeros from then on, and writes nowhere.
+ * at the latest, and when the driver goes, which may free it: a view shows zeros from then on, and what is written to it.
  */
 export class UioMemory implements Disposable {
   /** What its driver calls the map. */
