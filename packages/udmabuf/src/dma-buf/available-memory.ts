@@ -33,10 +33,13 @@ export function assertAvailable(kernel: Kernel, size: number): void {
   look.taken += size
 }
 
+/** The last look where it still says yes. What it says no to may be there by now: buffers are closed as well. */
 function freshLook(kernel: Kernel, size: number): Look {
   const last = looks.get(kernel)
   const now = kernel.clock.now()
-  if (last && last.taken + size <= GOOD_FOR_BYTES && now - last.at <= GOOD_FOR_MILLISECONDS) return last
+  const taken = (last?.taken ?? 0) + size
+  const isRecent = last && taken <= GOOD_FOR_BYTES && now - last.at <= GOOD_FOR_MILLISECONDS
+  if (isRecent && taken <= last.bytes) return last
   const look = { at: now, bytes: bytesLeft(kernel), taken: 0 }
   looks.set(kernel, look)
   return look
