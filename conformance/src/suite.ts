@@ -11,6 +11,7 @@ import { dmaBufFences } from './suites/dma-buf-fences'
 import { dmaBufHandles } from './suites/dma-buf-handles'
 import { dmaBufLeaks } from './suites/dma-buf-leaks'
 import { dmaBufMapping } from './suites/dma-buf-mapping'
+import { dmaBufMemory } from './suites/dma-buf-memory'
 import { dmaBufPeer } from './suites/dma-buf-peer'
 import { dmaBufRaw } from './suites/dma-buf-raw'
 import { dmaBufSharing } from './suites/dma-buf-sharing'
@@ -153,6 +154,7 @@ const suites = {
     dmaBufMapping,
     dmaBufDevices,
     dmaHeap,
+    dmaBufMemory,
     udmabufSelftest,
     dmaHeapSelftest,
     dmaBufSharing,

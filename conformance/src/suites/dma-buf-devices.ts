@@ -13,7 +13,15 @@ import {
   getDmaOps,
   setDmaOps,
 } from '@linux-dma/core'
-import { allocateFromHeap, createUdmabuf, dmaBufGet } from '@linux-dma/udmabuf'
+import {
+  allocateFromHeap,
+  createUdmabuf,
+  dmaBufGet,
+  exportDmaBuf,
+  importDmaBuf,
+  receiveDmaBuf,
+  sendDmaBuf,
+} from '@linux-dma/udmabuf'
 import { openVfioDevice, type VfioDevice } from '@linux-dma/vfio'
 import { fillPattern, transfer } from '../edu'
 import type { Host, Runner } from '../host'
@@ -99,6 +107,35 @@ export function dmaBufDevices({ describe, it }: Runner, host: Host): void {
         using region = createDmaRegion(first, { memory })
         using mapped = dmaMapSingle(first, whole.bytes.subarray(0, 50), FromDevice)
         assert.equal(mapped.dmaAddress, region.addressAt(page, 50))
+      }))
+
+    it('gives a device the view of a buffer that came back by its descriptor as the memory, too', () =>
+      withBoth(async (first) => {
+        using memory = allocateDmaMemory({ byteLength: 4 * page, kernel })
+        using buffer = createUdmabuf({ memory, offset: page, size: 2 * page })
+        using target = dmaAllocCoherent(first, 100)
+        const [ours, theirs] = kernel.socketPair()
+        await sendDmaBuf(ours, buffer)
+        const received = (await receiveDmaBuf(theirs, { kernel }))!.buffers
+        for (const socket of [ours, theirs]) kernel.close(socket)
+        const back = [
+          dmaBufGet(buffer.fd, { kernel }),
+          importDmaBuf(exportDmaBuf(buffer), { kernel }),
+          ...received,
+        ]
+        // Only these are left of it.
+        buffer.close()
+        for (const [index, one] of back.entries()) {
+          const mapping = one.map({ offset: page })
+          const view = mapping.bytes.subarray(index, index + 100)
+          fillPattern(view, index)
+          const sent = view.slice()
+          using mapped = dmaMapSingle(first, view, ToDevice)
+          await copy(first, mapped.dmaAddress, target.dmaAddress, 100)
+          assert.deepEqual(target.bytes.slice(0, 100), sent)
+          assert.deepEqual(memory.bytes.slice(2 * page + index, 2 * page + index + 100), sent)
+          one.close()
+        }
       }))
 
     it('makes a buffer of a view of a mapping, which is of the memory again', () =>

@@ -3,11 +3,14 @@ import { allocateDmaMemory } from '@linux-dma/core'
 import {
   allocateFromHeap,
   createUdmabuf,
+  type DmaBuf,
   dmaBufGet,
   dmaBufOfProcess,
   dmaBufUsage,
   exportDmaBuf,
   importDmaBuf,
+  receiveDmaBuf,
+  sendDmaBuf,
 } from '@linux-dma/udmabuf'
 import type { Host, Runner } from '../host'
 import { isInherited } from '../raw-dma-buf'
@@ -28,7 +31,7 @@ export function dmaBufHandles({ describe, it }: Runner, host: Host): void {
         assert.notEqual(got.fd, buffer.fd)
         assert.deepEqual(
           [got.size, got.inode, got.name, got.access, got.memory, isInherited(kernel, got.fd)],
-          [2 * page, buffer.inode, 'given', 'read-write', undefined, false],
+          [2 * page, buffer.inode, 'given', 'read-write', memory, false],
         )
         buffer.close()
         memory.bytes[page] = 4
@@ -36,6 +39,50 @@ export function dmaBufHandles({ describe, it }: Runner, host: Host): void {
           got.cpuAccess('read', (bytes) => bytes[page]),
           4,
         )
+      }))
+
+    it('knows of which memory a buffer is, however it comes back, as long as one that knows is open', () =>
+      withoutLeaks(host, async () => {
+        using memory = allocateDmaMemory({ byteLength: 4 * page, kernel })
+        using other = allocateDmaMemory({ byteLength: page, kernel })
+        const buffer = createUdmabuf({ memory, offset: page, size: 2 * page })
+        using pieces = createUdmabuf({ list: [{ memory, size: page }, { memory: other }], seal: false })
+        const [ours, theirs] = kernel.socketPair()
+        await sendDmaBuf(ours, [buffer, pieces])
+        const received = (await receiveDmaBuf(theirs, { kernel }))!.buffers
+        const ways = (of: DmaBuf) => [
+          dmaBufGet(of.fd, { kernel }),
+          importDmaBuf(exportDmaBuf(of), { kernel }),
+          dmaBufOfProcess(pid(), of.fd, { kernel }),
+        ]
+        const back = [received[0]!, ...ways(buffer)]
+        for (const one of back) assert.deepEqual([one.memory, one.memoryOffset], [memory, page])
+        for (const one of [received[1]!, ...ways(pieces)]) {
+          assert.equal(one.memory, undefined, 'several pieces are of no one memory')
+          assert.ok(memory.dmaBufs.has(one) && other.dmaBufs.has(one))
+          one.close()
+        }
+        buffer.close()
+        using last = dmaBufGet(back[0]!.fd, { kernel })
+        assert.equal(last.memory, memory, 'one that knows is open')
+        const raw = kernel.duplicate(last.fd)
+        for (const one of [...back, last]) one.close()
+        assert.deepEqual([...memory.dmaBufs], [pieces])
+        using late = dmaBufGet(raw, { kernel })
+        assert.equal(late.memory, undefined, 'none is')
+        for (const fd of [raw, ours, theirs]) kernel.close(fd)
+      }))
+
+    it('knows nothing of memory that is closed, or was never here', () =>
+      withoutLeaks(host, () => {
+        const memory = allocateDmaMemory({ byteLength: page, kernel })
+        using buffer = createUdmabuf({ memory })
+        memory.close()
+        using got = dmaBufGet(buffer.fd, { kernel })
+        assert.equal(got.memory, undefined)
+        using heap = allocateFromHeap('system', page, { kernel })
+        using again = dmaBufGet(heap.fd, { kernel })
+        assert.equal(again.memory, undefined)
       }))
 
     it('permits what the descriptor permits', () =>

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { allocateDmaMemory, type DmaMemory } from '@linux-dma/core'
-import { createUdmabuf, type DmaBuf, DmaBufBudget, openUdmabuf } from '@linux-dma/udmabuf'
+import { allocateFromHeap, createUdmabuf, type DmaBuf, DmaBufBudget, openUdmabuf } from '@linux-dma/udmabuf'
 import { fillPattern } from '../edu'
 import type { Host, Runner } from '../host'
 import { withHugePages } from '../huge-pages'
@@ -213,7 +213,7 @@ export function udmabufCreate({ describe, it }: Runner, host: Host): void {
         }
       }))
 
-    it('counts against a budget until it is closed, and is not made beyond it', () =>
+    it('counts against a budget, and is not made beyond it', () =>
       withoutLeaks(host, () => {
         const budget = new DmaBufBudget(4 * page)
         using memory = pages(4)
@@ -238,6 +238,31 @@ export function udmabufCreate({ describe, it }: Runner, host: Host): void {
         refusal(failing, 'DMA_BUDGET')
         refusal(() => createUdmabuf({ list: [{ fd: 9999, size: page }], budget, kernel }), 'DMA_NOT_MEMFD')
         assert.equal(budget.used, page)
+      }))
+
+    it('counts until the last duplicate is closed, and once for all of them', () =>
+      withoutLeaks(host, () => {
+        const budget = new DmaBufBudget(2 * page)
+        using memory = pages(1)
+        const makers = [
+          () => createUdmabuf({ size: page, budget, kernel }),
+          () => createUdmabuf({ memory, seal: false, budget }),
+          () => allocateFromHeap('system', page, { budget, kernel }),
+        ]
+        for (const make of makers) {
+          const first = make()
+          const second = first.duplicate()
+          const third = second.duplicate()
+          assert.equal(budget.used, page)
+          for (const one of [second, first]) {
+            one.close()
+            one.close()
+            assert.equal(budget.used, page)
+          }
+          refusal(() => createUdmabuf({ size: 2 * page, budget, kernel }), 'DMA_BUDGET')
+          third.close()
+          assert.equal(budget.used, 0)
+        }
       }))
 
     it('is made by one open device, many times, and does not need it any more', () =>

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
-import { allocateDmaMemory, exportDmaMemory, importDmaMemory } from '@linux-dma/core'
+import { allocateDmaMemory, DmaError, exportDmaMemory, importDmaMemory } from '@linux-dma/core'
 import { F_SEAL_FUTURE_WRITE, F_SEAL_SEAL, F_SEAL_SHRINK } from '@linux-dma/native'
 import { createUdmabuf, type DmaBuf } from '@linux-dma/udmabuf'
+import { alteredKernel } from '../altered-kernel'
 import type { Host, Runner } from '../host'
-import { rawCreate } from '../raw-dma-buf'
+import { DMA_BUF_SET_NAME_B, rawCreate } from '../raw-dma-buf'
 import { refusal, withoutLeaks } from '../with-device'
 
 const SEALED = F_SEAL_SHRINK | F_SEAL_FUTURE_WRITE
@@ -124,7 +125,7 @@ export function udmabufLife({ describe, it }: Runner, host: Host): void {
         assert.deepEqual([memory.dmaBufs.size, other.dmaBufs.size], [0, 0])
       }))
 
-    it('seals memory that is all of it, so that no hole can part the two', () =>
+    it('seals memory that it is made of by name, so that no hole can part the two', () =>
       withoutLeaks(host, () => {
         using memory = pages(2)
         const handle = exportDmaMemory(memory)
@@ -145,11 +146,11 @@ export function udmabufLife({ describe, it }: Runner, host: Host): void {
         refusal(() => createUdmabuf({ memory }), 'DMA_SEALED', /seal: false/)
       }))
 
-    it('seals every memory of a list that is there as a whole', () =>
+    it('seals every memory of a list that names all of them', () =>
       withoutLeaks(host, () => {
         using first = pages(2)
         using second = pages(1)
-        using buffer = createUdmabuf({ list: [{ memory: first }, { memory: second.bytes }] })
+        using buffer = createUdmabuf({ list: [{ memory: first }, { memory: second }] })
         assert.deepEqual(
           [first, second].map(({ fd }) => kernel.getSeals(fd)),
           [SEALED, SEALED],
@@ -183,6 +184,45 @@ export function udmabufLife({ describe, it }: Runner, host: Host): void {
         assert.deepEqual(seals(), [SEALED, F_SEAL_SHRINK, SEALED])
         for (const buffer of made) buffer.close()
         kernel.close(fd)
+      }))
+
+    it('seals nothing of which a part is named, were it all of it', () =>
+      withoutLeaks(host, () => {
+        using memory = pages(2)
+        const size = memory.byteLength
+        const ways = [
+          { memory, offset: 0, size },
+          { memory, offset: 0 },
+          { memory, size },
+          { memory: memory.bytes },
+          { list: [{ memory, offset: 0, size }] },
+          { list: [{ memory: memory.bytes }] },
+          { list: [{ memory }, { memory, size }] },
+        ]
+        for (const way of ways) createUdmabuf(way).close()
+        assert.equal(kernel.getSeals(memory.fd), F_SEAL_SHRINK)
+        createUdmabuf({ memory: memory.bytes, seal: true }).close()
+        assert.equal(kernel.getSeals(memory.fd), SEALED)
+      }))
+
+    it('seals nothing where the name is refused', () =>
+      withoutLeaks(host, () => {
+        let refuses = true
+        const refusing = alteredKernel(kernel, {
+          ioctl(fd, request, argument, name) {
+            const refused = refuses && request === DMA_BUF_SET_NAME_B
+            if (refused) throw new DmaError('EIO', 'no name today', { errno: -5, syscall: 'ioctl' })
+            return kernel.ioctl(fd, request, argument, name)
+          },
+        })
+        using memory = allocateDmaMemory({ byteLength: page, kernel: refusing })
+        for (const seal of [{}, { seal: true }]) {
+          refusal(() => createUdmabuf({ memory, name: 'frame', ...seal }), 'EIO')
+          assert.deepEqual([kernel.getSeals(memory.fd), memory.dmaBufs.size], [F_SEAL_SHRINK, 0])
+        }
+        refuses = false
+        using buffer = createUdmabuf({ memory, name: 'frame' })
+        assert.deepEqual([buffer.name, kernel.getSeals(memory.fd)], ['frame', SEALED])
       }))
 
     it('leaves memory whose seals are final as it is, and refuses to seal it', () =>

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
-import { allocateDmaMemory } from '@linux-dma/core'
+import { allocateDmaMemory, DmaError } from '@linux-dma/core'
 import { F_SEAL_FUTURE_WRITE, F_SEAL_GROW, F_SEAL_SEAL, F_SEAL_WRITE, O_RDONLY } from '@linux-dma/native'
 import { createUdmabuf, openUdmabuf } from '@linux-dma/udmabuf'
+import { alteredKernel } from '../altered-kernel'
 import type { Host, Runner } from '../host'
 import { rawCreate, withLimit } from '../raw-dma-buf'
 import { udmabufRefusals } from '../udmabuf-refusals'
@@ -131,6 +132,21 @@ export function udmabufLimits({ describe, it }: Runner, host: Host): void {
           assert.equal(create(items), 'a buffer')
         })
         assert.deepEqual(limits(), { size: 64 * MiB, pieces: 1024 })
+      }))
+
+    it('limits that cannot be read: the kernel’s answer stays what it is', () =>
+      withMemfd(page, (fd) => {
+        const blind = alteredKernel(kernel, {
+          readText(path) {
+            if (path.startsWith('/sys/module/')) throw new DmaError('ENOENT', 'no parameters', { path })
+            return kernel.readText(path)
+          },
+        })
+        const list = Array.from({ length: 1025 }, () => ({ fd, size: page }))
+        const error = refusal(() => createUdmabuf({ list, kernel: blind }), 'EINVAL')
+        assert.equal((error as { syscall?: string }).syscall, 'ioctl(UDMABUF_CREATE_LIST)')
+        refusal(() => createUdmabuf({ size: 64 * MiB + 1, kernel: blind }), 'EINVAL')
+        createUdmabuf({ list: list.slice(0, 2), kernel: blind }).close()
       }))
 
     it('huge pages: also parts of them', () =>
