@@ -80,6 +80,7 @@ export interface Reference {
 export function loadReference(): Reference {
   // One folder up from src/ as from dist/.
   const file = fileURLToPath(new URL('../build/Release/bench.node', import.meta.url))
-  if (!existsSync(file)) throw new Error(`${file} is not there: 'npm run bench' and 'npm run lab -- --run bench/lab.mjs' build it`)
+  if (!existsSync(file))
+    throw new Error(`${file} is not there: 'npm run bench' and 'npm run lab -- --run bench/lab.mjs' build it`)
   return createRequire(import.meta.url)(file) as Reference
 }

@@ -53,7 +53,11 @@ async function receiveBuffers(
 }
 
 /** The picture in a buffer that is this side's now. */
-async function look(buffer: DmaBuf, format: FrameFormat, { number, checksum }: Frame): Promise<Picture> {
+export async function look(
+  buffer: DmaBuf,
+  format: FrameFormat,
+  { number, checksum }: Pick<Frame, 'number' | 'checksum'>,
+): Promise<Picture> {
   // Where a device drew the frame, it may still be at it.
   await buffer.waitForCpuAccess('read')
   return buffer.cpuAccess('read', (bytes) => {

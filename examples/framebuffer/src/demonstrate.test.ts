@@ -18,7 +18,7 @@ describe('the framebuffer', () => {
     const print = (line: string) => lines.push(line)
     await demonstrate(machine.kernel, besideProducer(machine.kernel, folder), { frames: 5, print })
     machine.assertQuiescent()
-    expect(lines).toHaveLength(2 + 5 + 2)
+    expect(lines).toHaveLength(2 + 5 + 3)
     expect(lines.at(-1)).toContain('0 descriptors and 0 mappings left')
 
     const promised = lines.flatMap((line) => /picture (\w{8})/.exec(line)?.[1] ?? [])

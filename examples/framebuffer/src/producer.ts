@@ -1,5 +1,6 @@
 import { crc32 } from 'node:zlib'
 import { closeAll } from '@linux-dma/core'
+import type { DmaBuf } from '@linux-dma/udmabuf'
 import type { Channel } from './channel'
 import { byteLengthOf, type FrameFormat } from './format'
 import { Framebuffer } from './framebuffer'
@@ -58,15 +59,15 @@ async function drawAll(channel: Channel, show: Show, framebuffers: readonly Fram
   for (let number = 0; number < show.frames; number++) {
     while (free.length === 0) await takeBack()
     const buffer = free.shift()!
-    const checksum = await draw(framebuffers[buffer]!, show.format, number)
+    const checksum = await draw(framebuffers[buffer]!.buffer, show.format, number)
     lent.set(buffer, number)
     await channel.send({ type: 'frame', buffer, number, checksum })
   }
   while (lent.size > 0) await takeBack()
 }
 
-/** Draws a frame, and answers the checksum of its bytes. */
-async function draw({ buffer }: Framebuffer, format: FrameFormat, number: number): Promise<number> {
+/** Draws a frame, which devices that have the buffer see from then on, and answers the checksum of its bytes. */
+export async function draw(buffer: DmaBuf, format: FrameFormat, number: number): Promise<number> {
   // A display that still reads the frame before would be waited for here.
   await buffer.waitForCpuAccess('write')
   return buffer.cpuAccess('write', (bytes) => {
