@@ -21,8 +21,8 @@ export interface Devices {
 }
 
 /**
- * Gives one memory to two devices and to whoever imports dma-bufs, and lets bytes go from one to the other. It knows nothing
- * of whether the kernel it is given is a real one.
+ * Gives one memory to two devices and, as a dma-buf, over a socket to itself, and lets bytes go from one to the other. It
+ * knows nothing of whether the kernel it is given is a real one.
  * @throws SHARE_WRONG as soon as somebody sees other bytes than it should
  */
 export async function demonstrate(
@@ -85,7 +85,7 @@ async function throughDevices(
   return sent
 }
 
-/** Whoever receives the dma-buf has the same pages, and what it writes there the device reads. */
+/** A descriptor of its own, as who receives the dma-buf has one, shows the same pages: what is written there the device reads. */
 async function throughDmaBuf(
   buffer: DmaBuf,
   memory: DmaMemory,
@@ -100,13 +100,15 @@ async function throughDmaBuf(
     expect(received.inode === buffer.inode, 'another buffer arrived')
     received.cpuAccess('read-write', (bytes) => {
       const [, , end, last] = pagesOf(bytes, kernel.pageSize)
-      assertSame(end!, sent, 'who imports the dma-buf, in what the second device wrote')
+      assertSame(end!, sent, 'the received dma-buf, in what the second device wrote')
       last!.set(answer)
     })
   } finally {
     received.close()
   }
-  print('import      who receives the dma-buf sees them too, and writes an answer')
+  print(
+    'import      a second descriptor, received over a socket by this same process: sees them too, writes an answer',
+  )
   const [start, , , last] = pagesOf(memory.bytes, kernel.pageSize)
   await device.copyToDevice(last!)
   await device.copyFromDevice(start!)
@@ -114,7 +116,7 @@ async function throughDmaBuf(
   print(`answer      ${device.device.name} read it`)
 }
 
-/** The buffer as another process gets it: over a socket, with a descriptor of its own. */
+/** The buffer as another process gets it, over a socket with a descriptor of its own; both ends are this process here. */
 async function passOn(kernel: Kernel, buffer: DmaBuf): Promise<DmaBuf> {
   const [ours, theirs] = kernel.socketPair()
   try {
