@@ -13,7 +13,11 @@ import { type Explanation, explained } from '../checks/explain'
  * @throws EPERM where the memory was sealed since it was made, as for a udmabuf; what else mmap answers
  */
 export function mapShared(kernel: Kernel, fd: FileDescriptor, options: MmapOptions): MemoryMapping {
-  return explained(() => kernel.mmap(fd, options), { EPERM: () => whySealed(sealsOf(kernel, fd)) })
+  return explained(() => kernel.mmap(fd, options), {
+    EPERM: () => ({
+      ...whySealed(sealsOf(kernel, fd)),
+    }),
+  })
 }
 
 /** None where there is no telling: that is no reason to lose the error at hand. */
