@@ -20,7 +20,7 @@ export interface Wanted {
 }
 
 /** What a record keeps, beside where it lies and how long it is. */
-export interface Kept {
+interface Kept {
   family: MappingFamily
   direction: DmaDirection
   /** Who it belongs to: a number that the ledger gives out. */
