@@ -19,19 +19,6 @@ export interface Wanted {
   readonly entries: number
 }
 
-/** What a record keeps, beside where it lies and how long it is. */
-interface Kept {
-  family: MappingFamily
-  direction: DmaDirection
-  /** Who it belongs to: a number that the ledger gives out. */
-  home: number
-  /** Which of the home's mappings it is. */
-  handle: number
-  entries: number
-  site: number
-  lined: boolean
-}
-
 /** Words of a record. */
 enum Word {
   /** The next record in its bucket, or of those that are free; -1 at the end. */
