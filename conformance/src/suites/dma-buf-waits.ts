@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { type BufferAccess, createUdmabuf, type DmaBuf, type SyncFile } from '@linux-dma/udmabuf'
+import { type BufferAccess, createUdmabuf, type DmaBuf } from '@linux-dma/udmabuf'
 import type { DmaBufImporter } from '../dma-buf-importer'
 import type { Host, Runner } from '../host'
 import { settledAfter, tick, withImported } from '../with-dma-buf'
@@ -146,16 +146,30 @@ export function dmaBufWaits({ describe, it }: Runner, host: Host): void {
       'are each for what the descriptor is of now, where its number is given out again',
       imported(async (buffer, device) => {
         const writing = device.addFence('write')
-        const first = buffer.exportSyncFile('read')
-        const { fd } = first
-        const ended = assert.rejects(first.wait(), { code: 'DMA_CLOSED' })
-        first.close()
-        // The lowest free number: the one that was just given back.
-        using second: SyncFile = buffer.exportSyncFile('write')
-        assert.equal(second.fd, fd)
-        const waiting = second.wait()
-        await ended
-        await settledAfter(host, [waiting], () => writing.signal())
+        const waiters: (() => { readonly fd: number; wait(): Promise<void>; close(): void })[] = [
+          () => buffer.exportSyncFile('read'),
+          () => {
+            const copy = buffer.duplicate()
+            return { fd: copy.fd, wait: () => copy.waitForCpuAccess('read'), close: () => copy.close() }
+          },
+        ]
+        const second = waiters.map((open) => {
+          const first = open()
+          const { fd } = first
+          const ended = assert.rejects(first.wait(), { code: 'DMA_CLOSED' })
+          first.close()
+          // The lowest free number: the one that was just given back.
+          const next = open()
+          assert.equal(next.fd, fd)
+          return { ended, next, wait: next.wait() }
+        })
+        for (const { ended } of second) await ended
+        await settledAfter(
+          host,
+          second.map(({ wait }) => wait),
+          () => writing.signal(),
+        )
+        for (const { next } of second) next.close()
       }),
     )
   })
