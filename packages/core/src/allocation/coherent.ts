@@ -151,7 +151,7 @@ export function dmaAllocCoherent(
   if (given) {
     // What stands for a region that was mapped for it is recorded as that.
     if (device.children.has(given as never)) {
-      device.ledger?.allocated(given, given.dmaAddress, byteLength, true)
+      device.ledger?.wholes.allocated(given, given.dmaAddress, byteLength, true)
     }
     return new CoherentAllocation(device, given, byteLength, false)
   }

@@ -21,7 +21,7 @@ export function freeAt(named: NamedAllocation): void {
   assertBytes(named)
   const found = findToEnd(named)
   const { ledger, note } = found
-  const owner = ledger.wholeOf(note)
+  const owner = ledger.wholes.of(note)
   assertSameBytes(named, found, owner.bytes)
   owner.close()
 }
@@ -30,7 +30,7 @@ export function freeAt(named: NamedAllocation): void {
 export function freedTwice(device: DmaDevice, error: unknown, owner: object): unknown {
   if (!isDmaError(error, 'DMA_CLOSED')) return error
   const { ledger } = device
-  const facts = ledger?.factsOfEnded(ledger.endedWhole(owner)) ?? {}
+  const facts = ledger?.factsOfEnded(ledger.wholes.ended(owner)) ?? {}
   return misused(device, DmaMisuse.UnmapUnknown, error, {
     ...facts,
     expected: 'a live allocation',

@@ -123,7 +123,7 @@ function allocateFrom(
           capacity: 0,
         })
         region.requested = byteLength
-        if (region.coherent) device.ledger?.allocated(region, region.firstAddress, byteLength, true)
+        if (region.coherent) device.ledger?.wholes.allocated(region, region.firstAddress, byteLength, true)
         return region
       } catch (error) {
         unfit.push(memory)

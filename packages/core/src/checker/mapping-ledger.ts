@@ -9,17 +9,13 @@ import { checksum } from './checksum'
 import type { DmaChecker } from './dma-checker'
 import type { DmaReportFacts } from './dma-report'
 import { type EndedMapping, EndedMappings } from './ended-mappings'
-import type { LedgerOwner, SingleOwner, WholeOwner } from './mapping-owner'
+import type { LedgerOwner, SingleOwner } from './mapping-owner'
 import { MappingFamily, MappingRecords } from './mapping-records'
 import { assertApart } from './overlap'
+import { WholeMappings } from './whole-mappings'
 
 /** The one mapping of what has no more than one. */
 const ONLY = 0 as unknown as MappingHandle
-
-/** Stands in a ledger for what is one mapping. */
-interface WholeAdapter extends LedgerOwner {
-  readonly whole: WholeOwner
-}
 
 /**
  * What a device has mapped, by address: there is one where a checker looks after the device, and from when somebody unmaps or syncs
@@ -32,9 +28,9 @@ export class MappingLedger {
   readonly checker: DmaChecker | undefined
   readonly records = new MappingRecords()
   readonly ended = new EndedMappings()
+  /** Allocations, and registers of other devices. */
+  readonly wholes = new WholeMappings(this)
   readonly #owners = new Map<number, LedgerOwner>()
-  readonly #wholes = new Map<object, number>()
-  readonly #wholeNumbers = new WeakMap<object, number>()
   #lastNumber = 0
   #pauses = 0
 
@@ -75,7 +71,7 @@ export class MappingLedger {
     const offset = memory && owner.memoryOffsetOf(handle)
     const lines = offset === undefined ? undefined : checker?.linesOf(memory!)
     if (lines && isNew) assertApart(this, memory!, offset!, byteLength, direction, attributes, address)
-    const note = records.add(toNumber(address), byteLength, checker ? this.device.kernel.clock.now() : 0)
+    const note = records.add(toNumber(address), byteLength, this.now())
     const site = this.site(isNew)
     records.keep(note, family, direction, this.#numberOf(owner), handle as unknown as number, 0, site)
     if (lines) {
@@ -96,7 +92,7 @@ export class MappingLedger {
     const wrote = checker?.contents === true && this.#wrote(note, owner, handle)
     const facts = wrote ? this.factsOf(note) : {}
     this.#unline(note, owner, handle)
-    this.#end(note)
+    this.end(note)
     if (owner.temporary) this.forget(owner)
     if (wrote) checker?.cpuWrote(this.device, facts)
   }
@@ -105,7 +101,7 @@ export class MappingLedger {
   drop(note: number, owner: SingleOwner, handle: MappingHandle): void {
     if (note === 0 || this.records.isFree(note)) return
     this.#unline(note, owner, handle)
-    this.#end(note, false)
+    this.end(note, false)
     if (owner.temporary) this.forget(owner)
   }
 
@@ -128,48 +124,38 @@ export class MappingLedger {
     if (note !== 0 && this.checker?.contents === true) this.#sum(note, owner, handle)
   }
 
-  /** Records what is one mapping as a whole; once more: its length. */
-  whole(
-    owner: WholeOwner,
-    family: MappingFamily,
-    address: DmaAddress,
-    byteLength: number,
-    direction: DmaDirection,
-    isNew: boolean,
-  ): void {
-    if (this.#pauses > 0) return
-    const { checker, records } = this
-    this.endWhole(owner, false)
-    const time = checker ? this.device.kernel.clock.now() : 0
-    const note = records.add(toNumber(address), byteLength, time)
-    const number = ++this.#lastNumber
-    const adapter: WholeAdapter = { whole: owner, isMapped: () => true }
-    this.#owners.set(number, adapter)
-    this.#wholeNumbers.set(owner, number)
-    const site = this.site(isNew)
-    records.keep(note, family, direction, number, 0, 0, site)
-    this.#wholes.set(owner, note)
+  /** Whether nothing is recorded now. */
+  get paused(): boolean {
+    return this.#pauses > 0
   }
 
-  /** Records a coherent allocation. */
-  allocated(owner: WholeOwner, address: DmaAddress, byteLength: number, isNew: boolean): void {
-    this.whole(owner, MappingFamily.Coherent, address, byteLength, DmaDirection.Bidirectional, isNew)
-  }
-
-  /** It was closed. @param remember that it was there */
-  endWhole(owner: object, remember = true): void {
-    const note = this.#wholes.get(owner)
-    if (note === undefined) return
-    this.#wholes.delete(owner)
-    this.#owners.delete(this.records.homeOf(note))
-    this.#end(note, remember)
-  }
-
-  /** A table's owner gets a number, for records of its segments. */
+  /** An owner gets a number, for its records. */
   own(owner: LedgerOwner): number {
     const number = ++this.#lastNumber
     this.#owners.set(number, owner)
     return number
+  }
+
+  /** It has none any more. */
+  disown(number: number): void {
+    this.#owners.delete(number)
+  }
+
+  /** Ends a record. @param remember that it was there */
+  end(note: number, remember = true): void {
+    const { records, checker } = this
+    if (checker && remember) {
+      this.ended.note(
+        records.homeOf(note),
+        records.handleOf(note),
+        records.addressOf(note),
+        records.byteLengthOf(note),
+        records.directionOf(note),
+        records.siteOf(note),
+        checker.sites.here(),
+      )
+    }
+    records.remove(note)
   }
 
   /** Records a segment of a table, as the device sees it. */
@@ -181,8 +167,8 @@ export class MappingLedger {
     entries: number,
     site: number,
   ): number {
-    const { records, checker } = this
-    const note = records.add(address, byteLength, checker ? this.device.kernel.clock.now() : 0)
+    const { records } = this
+    const note = records.add(address, byteLength, this.now())
     records.keep(note, MappingFamily.Sg, direction, number, 0, entries, site)
     return note
   }
@@ -200,25 +186,13 @@ export class MappingLedger {
 
   /** The segments of a table end. */
   endSegments(number: number, notes: Int32Array): void {
-    for (const note of notes) this.#end(note, note === notes[0])
+    for (const note of notes) this.end(note, note === notes[0])
     this.#owners.delete(number)
   }
 
   /** Who a mapping belongs to. */
   ownerOf(note: number): LedgerOwner {
     return this.#owners.get(this.records.homeOf(note))!
-  }
-
-  /** What closes a mapping that is closed as a whole. */
-  wholeOf(note: number): WholeOwner {
-    const owner = this.ownerOf(note) as Partial<WholeAdapter> & WholeOwner
-    return owner.whole ?? owner
-  }
-
-  /** How such a mapping ended, where that is not long ago. */
-  endedWhole(owner: object): EndedMapping | undefined {
-    const number = this.#wholeNumbers.get(owner)
-    return number === undefined ? undefined : this.ended.of(number, 0)
   }
 
   handleOf(note: number): MappingHandle {
@@ -246,6 +220,11 @@ export class MappingLedger {
       mappedAt: this.siteText(ended.mappedAt),
       unmappedAt: this.siteText(ended.unmappedAt),
     }
+  }
+
+  /** Milliseconds, where anybody wants to know. */
+  now(): number {
+    return this.checker ? this.device.kernel.clock.now() : 0
   }
 
   /** Where the program is now, as a number. @param isNew false where it mapped something before anybody took that down */
@@ -281,22 +260,6 @@ export class MappingLedger {
     for (const note of this.records) {
       if (this.ownerOf(note).isMapped(this.handleOf(note))) yield note
     }
-  }
-
-  #end(note: number, remember = true): void {
-    const { records, checker } = this
-    if (checker && remember) {
-      this.ended.note(
-        records.homeOf(note),
-        records.handleOf(note),
-        records.addressOf(note),
-        records.byteLengthOf(note),
-        records.directionOf(note),
-        records.siteOf(note),
-        checker.sites.here(),
-      )
-    }
-    records.remove(note)
   }
 
   #unline(note: number, owner: SingleOwner, handle: MappingHandle): void {

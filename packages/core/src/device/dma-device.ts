@@ -1,4 +1,5 @@
 import { DmaError, type Kernel } from '@linux-dma/native'
+import { attendChildren } from '../checker/attend-children'
 import { checkerOf } from '../checker/checker-of'
 import type { DmaChecker } from '../checker/dma-checker'
 import { MappingLedger } from '../checker/mapping-ledger'
@@ -129,7 +130,7 @@ export class DmaDevice implements Disposable {
   /** Forgets a child that closed itself. */
   disown(child: DeviceChild): void {
     this.#children.delete(child)
-    this.ledger?.endWhole(child)
+    this.ledger?.wholes.end(child)
     this.disowned++
   }
 
@@ -172,11 +173,7 @@ export class DmaDevice implements Disposable {
   /** Changes it: `setDmaChecker` checks first. @internal */
   setLedger(ledger: MappingLedger | undefined): void {
     ;(this as { ledger: MappingLedger | undefined }).ledger = ledger
-    for (const child of this.#children) {
-      if (child.attend) child.attend(ledger)
-      else if (child.coherent && child.byteLength > 0)
-        ledger?.allocated(child, child.dmaAddress, child.byteLength, false)
-    }
+    attendChildren(this.#children, ledger)
   }
 
   /** Changes the DMA path: `setDmaOps` checks first. @internal */

@@ -22,7 +22,7 @@ interface LedgerPlace extends TransferPlace, SingleOwner {
 /** There is a ledger now: it has all that is mapped. */
 export function enterMappings(place: LedgerPlace, table: MappingTable, ledger: MappingLedger): void {
   if (place.coherent) {
-    ledger.allocated(place, place.firstAddress, place.requested, false)
+    ledger.wholes.allocated(place, place.firstAddress, place.requested, false)
   }
   for (const handle of table.handles()) enter(place, table, handle, 0, ledger, false)
 }

@@ -103,7 +103,7 @@ export class ResourceMapping implements Disposable, Quarantined {
   misused(error: DmaError): DmaError {
     const { device, direction, byteLength: size } = this
     const { ledger } = device
-    const ended = ledger?.factsOfEnded(ledger.endedWhole(this.#child))
+    const ended = ledger?.factsOfEnded(ledger.wholes.ended(this.#child))
     const facts = { address: this.#address, size, direction, ...ended }
     const found = { expected: 'registers that are mapped', actual: this.#state }
     return misused(device, DmaMisuse.UnmapUnknown, error, { ...facts, ...found })
@@ -146,7 +146,14 @@ export class ResourceMapping implements Disposable, Quarantined {
   }
 
   #enter(ledger: MappingLedger, isNew: boolean): void {
-    ledger.whole(this.#child, MappingFamily.Resource, this.#address, this.byteLength, this.direction, isNew)
+    ledger.wholes.enter(
+      this.#child,
+      MappingFamily.Resource,
+      this.#address,
+      this.byteLength,
+      this.direction,
+      isNew,
+    )
   }
 
   #assertMapped(): void {
@@ -257,7 +264,7 @@ export function dmaUnmapResource(
       of: 'dmaUnmapResource',
       family: MappingFamily.Resource,
     })
-    ledger.wholeOf(note).close()
+    ledger.wholes.of(note).close()
     return
   }
   if (!(mapping instanceof ResourceMapping)) {

@@ -60,7 +60,9 @@ export class ApartMapper {
 
   /** @throws ENOMEM; DMA_NOT_COHERENT; EIO with its cause. Nothing of it stays mapped then. */
   map(): void {
-    const { space, segments, count, addresses } = this.request
+    const { device, space, segments, count, addresses } = this.request
+    // A table is recorded whole: not what is mapped for a part of it.
+    device.ledger?.pause()
     try {
       this.pinAll()
       for (let i = 0; i < count; i++) {
@@ -79,6 +81,8 @@ export class ApartMapper {
     } catch (error) {
       this.giveUp()
       throw error
+    } finally {
+      device.ledger?.resume()
     }
   }
 

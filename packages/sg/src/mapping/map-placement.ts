@@ -280,13 +280,7 @@ export class SegmentPlacement {
   private mapApart(space: PageSpace, segments: Segments, count: number, attributes: DmaAttributes): void {
     const { device, direction, addresses } = this
     const apart = new ApartMapper({ device, space, segments, count, direction, attributes, addresses })
-    // What is mapped apart is a part of the table, which is recorded whole.
-    device.ledger?.pause()
-    try {
-      apart.map()
-    } finally {
-      device.ledger?.resume()
-    }
+    apart.map()
     this.addresses = apart.addresses
     this.lengths = apart.lengths
     this.singles = apart.singles
