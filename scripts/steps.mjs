@@ -62,7 +62,8 @@ function turbo(task, filter, describe) {
   // Where no plan can be made, the run below says why.
   const count = plan.status === 0 ? countMissing(JSON.parse(plan.stdout)) : 0
   if (count > 0) console.error(describe(count))
-  must(bin('turbo'), [...words, '--output-logs=errors-only'], { env, stdio: ['ignore', 'ignore', 'inherit'] })
+  // What went wrong is no output of the command that is being run.
+  must(bin('turbo'), [...words, '--output-logs=errors-only'], { env, stdio: ['ignore', 2, 'inherit'] })
 }
 
 function countMissing({ tasks }) {
