@@ -1,5 +1,14 @@
 import { setTimeout } from 'node:timers/promises'
-import { createDmaRegion, DmaDirection, type DmaRegion, lowerHalf, type MappingHandle } from '@linux-dma/core'
+import {
+  createDmaRegion,
+  DmaChecker,
+  type DmaDevice,
+  DmaDirection,
+  type DmaRegion,
+  lowerHalf,
+  type MappingHandle,
+  setDmaChecker,
+} from '@linux-dma/core'
 import { createDevice, DMA_ADDRESS } from '../fixtures'
 import { nanosecondsPerOperation, nextTurn, pair } from '../pair'
 import type { Reference } from '../reference'
@@ -25,7 +34,8 @@ export function millionRows(reference: Reference): Row[] {
       unit: 'ns',
       measure: (context) => compareChurn(context, reference, anyOrder()),
     },
-    { name: 'bytes per live mapping', unit: 'B', measure: measureBytes },
+    { name: 'bytes per live mapping', unit: 'B', measure: () => measureBytes(createDevice()) },
+    { name: 'bytes per live mapping, checked', unit: 'B', measure: () => measureBytes(checkedDevice()) },
     {
       name: 'longest GC pause, a million live',
       unit: 'ms',
@@ -108,9 +118,15 @@ function churn(
   return total
 }
 
+function checkedDevice(): DmaDevice {
+  const device = createDevice()
+  setDmaChecker(device, new DmaChecker())
+  return device
+}
+
 /** What the region itself takes; its memory, and the caller's handles, are not part of it. */
-async function measureBytes(): Promise<Measured> {
-  const region = createDmaRegion(createDevice(), { byteLength: MILLION * BUFFER })
+async function measureBytes(device: DmaDevice): Promise<Measured> {
+  const region = createDmaRegion(device, { byteLength: MILLION * BUFFER })
   region.bytes.fill(0)
   const before = await liveBytes()
   for (let index = 0; index < MILLION; index++) {
