@@ -18,6 +18,7 @@ import { dmaBufSharing } from './suites/dma-buf-sharing'
 import { dmaBufSockets } from './suites/dma-buf-sockets'
 import { dmaBufSyncFiles } from './suites/dma-buf-sync-files'
 import { dmaBufWaits } from './suites/dma-buf-waits'
+import { dmaChecker } from './suites/dma-checker'
 import { dmaDirect } from './suites/dma-direct'
 import { dmaDirectTables } from './suites/dma-direct-tables'
 import { dmaHeap } from './suites/dma-heap'
@@ -102,6 +103,7 @@ const suites = {
     dmaShare,
     dmaResource,
     dmaPhysical,
+    dmaChecker,
     sgMapping,
     sgAllocation,
     sgMappingLife,
