@@ -10,6 +10,8 @@ export class DmaBufMapping implements Disposable {
   readonly buffer: DmaBuf
   /** Offset in the buffer of the first byte. */
   readonly offset: number
+  /** With `read`, a write through the bytes ends the process. */
+  readonly access: 'read' | 'read-write'
   readonly #mapping: MemoryMapping
   readonly #forget: (mapping: DmaBufMapping) => void
   #bytes: Uint8Array | undefined
@@ -19,10 +21,12 @@ export class DmaBufMapping implements Disposable {
     buffer: DmaBuf,
     mapping: MemoryMapping,
     offset: number,
+    access: 'read' | 'read-write',
     forget: (mapping: DmaBufMapping) => void,
   ) {
     this.buffer = buffer
     this.offset = offset
+    this.access = access
     this.#mapping = mapping
     this.#forget = forget
   }
@@ -57,7 +61,7 @@ export class DmaBufMapping implements Disposable {
   #note(): Uint8Array {
     const { bytes } = this.#mapping
     const { memory, memoryOffset, size } = this.buffer
-    if (memory) noteWindow(this.#mapping, memory, memoryOffset + this.offset)
+    if (memory) noteWindow(this.#mapping, memory, memoryOffset + this.offset, this.access)
     else {
       noteForeign(
         bytes.buffer,
