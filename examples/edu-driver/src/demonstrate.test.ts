@@ -9,6 +9,7 @@ async function run(device: EduDevice): Promise<string[]> {
   const lines: string[] = []
   try {
     await demonstrate(machine.kernel, address, (line) => lines.push(line))
+    machine.assertNoDmaErrors()
   } finally {
     machine.assertQuiescent()
   }

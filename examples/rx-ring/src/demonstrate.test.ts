@@ -17,6 +17,7 @@ async function run(device: E1000Device): Promise<string[]> {
     await demonstrate(machine.kernel, ADDRESS, (line) => lines.push(line))
     expect(machine.faults).toEqual([])
     expect(machine.log).toEqual([])
+    machine.assertNoDmaErrors()
   } finally {
     machine.assertQuiescent()
   }

@@ -22,6 +22,7 @@ describe('one memory for two devices', () => {
     const lines: string[] = []
     await demonstrate(machine.kernel, devices, (line) => lines.push(line))
     machine.assertQuiescent()
+    machine.assertNoDmaErrors()
     expect(machine.faults).toEqual([])
     expect(lines.at(-1)).toContain('0 descriptors and 0 mappings left')
     const addresses = lines.flatMap((line) => /^address +(0x\w+)/.exec(line)?.[1] ?? [])
