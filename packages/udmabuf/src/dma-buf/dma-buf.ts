@@ -11,7 +11,7 @@ import { type FileDescriptor, type Kernel, POLLIN, POLLOUT } from '@linux-dma/na
 import { type BufferAccess, bytesOf, syncFileArgument } from '../abi'
 import type { BudgetShare } from './budget'
 import { assertBufferAccess, assertUse, bracket, CpuAccesses } from './cpu-access'
-import { endPolls, pollShared } from './shared-poll'
+import { endPolls, pollShared } from './fence-poll'
 import { type DmaBufInfo, readInfo } from './info'
 import { forgetKnown, noteKnown } from './known'
 import { type DmaBufMapOptions, mapRange } from './map-range'
