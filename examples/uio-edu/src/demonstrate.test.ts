@@ -11,6 +11,7 @@ describe('the edu driver over UIO', () => {
     const lines: string[] = []
     await demonstrate(machine.kernel, ADDRESS, (line) => lines.push(line))
     machine.assertQuiescent()
+    machine.assertNoDmaErrors()
     expect(lines).toHaveLength(7)
     expect(lines.at(-1)).toContain('0 descriptors and 0 mappings left')
   })
