@@ -98,7 +98,7 @@ const operations: readonly Operation[] = [
     calls: {
       memfd_create: 1,
       open: 2,
-      'fcntl(F_GET_SEALS)': 1,
+      'fcntl(F_GET_SEALS)': 2,
       pread64: 1,
       'ioctl(UDMABUF_CREATE_LIST)': 1,
       'fcntl(F_ADD_SEALS)': 1,

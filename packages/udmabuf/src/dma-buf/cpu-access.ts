@@ -74,13 +74,15 @@ export class CpuAccesses {
 export function bracket<Result>(accesses: CpuAccesses, use: () => Result): Result {
   accesses.begin()
   let result: Result
+  let later: boolean
   try {
     result = use()
+    later = isPromise(result)
   } catch (error) {
     endQuietly(accesses)
     throw error
   }
-  if (isPromise(result)) return endAfter(result, accesses) as Result
+  if (later) return endAfter(result as PromiseLike<unknown>, accesses) as Result
   if (!accesses.closed) accesses.end()
   return result
 }

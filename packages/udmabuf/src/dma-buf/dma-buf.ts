@@ -11,12 +11,12 @@ import { type FileDescriptor, type Kernel, POLLIN, POLLOUT } from '@linux-dma/na
 import { type BufferAccess, bytesOf, syncFileArgument } from '../abi'
 import type { BudgetShare } from './budget'
 import { assertBufferAccess, assertUse, bracket, CpuAccesses } from './cpu-access'
-import { endPolls, pollShared } from './fence-poll'
 import { type DmaBufInfo, readInfo } from './info'
 import { forgetKnown, noteKnown } from './known'
 import { type DmaBufMapOptions, mapRange } from './map-range'
 import { DmaBufMapping } from './mapping'
 import { setName } from './name'
+import { endPolls, pollShared } from './shared-poll'
 import { SyncFile } from './sync-file'
 import { syncFileRequest } from './sync-file-request'
 
@@ -107,7 +107,8 @@ export class DmaBuf implements Disposable {
   get origin(): DmaBufOrigin {
     return {
       size: this.size,
-      memories: this.#memories.filter((memory) => !memory.closed),
+      // Closed ones as well: who counts what is still shown counts further descriptors too.
+      memories: this.#memories,
       memoryOffset: this.memory?.closed === false ? this.memoryOffset : undefined,
     }
   }

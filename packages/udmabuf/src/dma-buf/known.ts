@@ -26,7 +26,16 @@ export function knownOrigin(kernel: Kernel, { size, inode }: DmaBufInfo): DmaBuf
   for (const entry of buffers) {
     const buffer = entry.deref()
     if (buffer === undefined) buffers.delete(entry)
-    else if (buffer.size === size && buffer.inode === inode) return buffer.origin
+    else if (buffer.size === size && inodeOf(buffer) === inode) return buffer.origin
   }
   return undefined
+}
+
+/** Undefined where it cannot be read: that is no reason to refuse another buffer. */
+function inodeOf(buffer: DmaBuf): number | undefined {
+  try {
+    return buffer.inode
+  } catch {
+    return undefined
+  }
 }

@@ -1,8 +1,8 @@
 import { assertOptions, assertSignal, DmaError, forgetLeak, watchForLeak } from '@linux-dma/core'
 import { type FileDescriptor, type Kernel, POLLIN } from '@linux-dma/native'
 import { bytesOf, SYNC_IOC_FILE_INFO, SYNC_IOC_MERGE, structure, syncMerge } from '../abi'
-import { endPolls, pollShared } from './fence-poll'
 import { nameBytes } from './name'
+import { endPolls, pollShared } from './shared-poll'
 
 /** What has become of the work that a sync file stands for. */
 export type FenceStatus = 'active' | 'signaled' | 'error'

@@ -1,15 +1,14 @@
 import { isDmaError } from '@linux-dma/core'
 import type { FileDescriptor, Kernel } from '@linux-dma/native'
-import { pollShared } from '../dma-buf/fence-poll'
+import { pollShared } from '../dma-buf/shared-poll'
 
-/** So many calls in a row may find a socket ready before the event loop has its turn: else a busy peer has all of it. */
-const CALLS_IN_A_ROW = 128
+/** So many calls may find a socket ready before the event loop is given a turn: else a busy peer has all of it. */
+const CALLS_PER_TURN = 128
 
-/** How many calls did, since the event loop last had its turn. */
-const rows = /* @__PURE__ */ new WeakMap<Kernel, { calls: number }>()
+const calls = /* @__PURE__ */ new WeakMap<Kernel, { count: number }>()
 
 /**
- * Makes a call on a socket once that is ready.
+ * Makes a call on a socket once that is ready: at once, before anything else runs, where it is ready now.
  * @throws the signal's reason; what the call throws but EAGAIN
  */
 export async function whenReady<Result>(
@@ -19,66 +18,25 @@ export async function whenReady<Result>(
   signal: AbortSignal | undefined,
   call: () => Result,
 ): Promise<Result> {
-  await turn(kernel)
   signal?.throwIfAborted()
   for (;;) {
+    let result: Result
     try {
-      return call()
+      result = call()
     } catch (error) {
       if (!isDmaError(error, 'EAGAIN')) throw error
+      await pollShared(kernel, socket, events, signal)
+      continue
     }
-    await pollShared(kernel, socket, events, signal)
+    // After the call, so that none overtakes another.
+    await giveTurn(kernel)
+    return result
   }
 }
 
-/** Lets timers and other descriptors have their turn where it is time. */
-async function turn(kernel: Kernel): Promise<void> {
-  const row = rows.get(kernel) ?? { calls: 0 }
-  rows.set(kernel, row)
-  row.calls++
-  if (row.calls < CALLS_IN_A_ROW) return
-  row.calls = 0
-  await kernel.clock.sleep(0)
-}
-
-/** What is being done with each socket, in the order in which it was asked for. */
-const queues = /* @__PURE__ */ new WeakMap<Kernel, Map<FileDescriptor, Promise<unknown>>>()
-
-/**
- * Does one thing after the other with a socket: a message that goes in parts has none of another between them.
- * @throws the signal's reason where it comes before the turn does; what `work` throws
- */
-export async function inTurn<Result>(
-  kernel: Kernel,
-  socket: FileDescriptor,
-  signal: AbortSignal | undefined,
-  work: () => Promise<Result>,
-): Promise<Result> {
-  const ofKernel = queues.get(kernel) ?? new Map<FileDescriptor, Promise<unknown>>()
-  queues.set(kernel, ofKernel)
-  const before = ofKernel.get(socket)
-  const result = before === undefined ? work() : unlessAborted(before, signal).then(work)
-  // Who comes next waits for this and for what is before it, which this may not have waited for; and not for how they went.
-  const done = Promise.allSettled([before, result]).then(() => {})
-  ofKernel.set(socket, done)
-  try {
-    return await result
-  } finally {
-    void done.then(() => {
-      if (ofKernel.get(socket) === done) ofKernel.delete(socket)
-    })
-  }
-}
-
-/** What is waited for never fails. @throws the signal's reason */
-function unlessAborted(wait: Promise<unknown>, signal: AbortSignal | undefined): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const onAbort = () => reject(signal?.reason)
-    if (signal?.aborted) onAbort()
-    signal?.addEventListener('abort', onAbort, { once: true })
-    void wait.then(() => {
-      signal?.removeEventListener('abort', onAbort)
-      resolve()
-    })
-  })
+/** Lets timers and other descriptors have a turn, every so many calls. */
+async function giveTurn(kernel: Kernel): Promise<void> {
+  const { count } = calls.get(kernel) ?? { count: 0 }
+  calls.set(kernel, { count: (count + 1) % CALLS_PER_TURN })
+  if (count + 1 === CALLS_PER_TURN) await kernel.clock.sleep(0)
 }

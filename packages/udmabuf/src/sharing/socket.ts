@@ -5,13 +5,16 @@ import {
   closeAll,
   DmaError,
   explained,
+  isDmaError,
   kernelOption,
   type Reasons,
 } from '@linux-dma/core'
 import { type FileDescriptor, type Kernel, POLLIN, POLLOUT } from '@linux-dma/native'
 import { DmaBuf } from '../dma-buf/dma-buf'
 import { adoptDmaBuf } from '../dma-buf/get'
-import { inTurn, whenReady } from './ready'
+import { endPolls } from '../dma-buf/shared-poll'
+import { whenReady } from './ready'
+import { failQueue, sendInTurn } from './send-queue'
 
 /** What the kernel takes in one message. */
 const MOST_BUFFERS = 253
@@ -31,6 +34,9 @@ const NO_CONNECTION: Reasons = {
   }),
 }
 
+/** After these nothing more goes through a socket. */
+const END_OF_SOCKET = ['DMA_CLOSED', 'EBADF', 'ECONNRESET', 'ENOTCONN', 'ENOTSOCK', 'EPIPE']
+
 /** What came in one message. */
 export interface ReceivedDmaBufs {
   /** The caller's to close. */
@@ -42,13 +48,14 @@ export interface ReceivedDmaBufs {
 /**
  * Sends buffers over a UNIX socket, with bytes that say what they are. The other side, in whatever language, gets descriptors
  * of its own by SCM_RIGHTS; the buffers stay open here, and may be closed once this resolves. Several at once go one after the
- * other, each whole.
+ * other, each whole; where the socket fails, or a stream is left with a part of one, those behind fail too. The bytes of the message are
+ * not to be changed until this resolves.
  * @param socket a socket of `kernel.socketPair()`, `connect()` or `accept()`, of the buffers' kernel
  * @param buffer one, or up to 253; `[]` sends the message alone
  * @param options.message 1 byte or more; a zero by default, since nothing goes without a byte
  * @param options.kernel default: that of the buffers; has to be said where there are none
  * @throws EPIPE, ECONNRESET where the other side is gone; EMSGSIZE; the signal's reason: where a stream had taken a part of the message by
- *   then, the connection is of no more use; DMA_CLOSED, DMA_INVALID_ARGUMENT, DMA_WRONG_KERNEL
+ *   then, the connection is of no more use: close it; DMA_CLOSED, DMA_INVALID_ARGUMENT, DMA_WRONG_KERNEL
  * @example
  * ```ts
  * const [ours, theirs] = kernel.socketPair()
@@ -69,16 +76,29 @@ export async function sendDmaBuf(
   const kernel = kernelFor(buffers, options.kernel)
   // Looked at each time: a buffer may be closed while this waits for room.
   const descriptors = () => buffers.map(({ fd }) => fd)
-  await inTurn(kernel, socket, signal, async () => {
-    let sent = await whenReady(kernel, socket, POLLOUT, signal, () =>
-      kernel.sendMessage(socket, message, descriptors()),
-    )
-    // A stream takes as much as there is room for. The descriptors went with the first byte: the rest has to follow.
-    while (sent < message.length) {
-      sent += await whenReady(kernel, socket, POLLOUT, signal, () =>
-        kernel.sendMessage(socket, message.subarray(sent)),
-      )
-    }
+  let sent = 0
+  await sendInTurn(kernel, socket, signal, {
+    async run() {
+      // A stream takes as much as there is room for. The descriptors go with the first byte: the rest has to follow.
+      while (sent < message.length) {
+        const rest = message.subarray(sent)
+        await whenReady(kernel, socket, POLLOUT, signal, () => {
+          sent += kernel.sendMessage(socket, rest, sent === 0 ? descriptors() : [])
+        })
+      }
+    },
+    spoils(error) {
+      const ofBuffers = isDmaError(error, 'DMA_CLOSED') && buffers.some((buffer) => buffer.closed)
+      if (!ofBuffers && END_OF_SOCKET.some((code) => isDmaError(error, code))) return error
+      // What could not be sent by itself says nothing of the socket.
+      return sent === 0 ? undefined : tornStream(socket)
+    },
+  })
+}
+
+function tornStream(socket: FileDescriptor): DmaError {
+  return new DmaError('DMA_CLOSED', `the stream ${socket} is torn: a message before this one went in part`, {
+    hint: 'close it: closePeer()',
   })
 }
 
@@ -133,7 +153,7 @@ function isEmpty({
 /**
  * The next connection to a UNIX socket that listens: what `accept(2)` gives, once there is one.
  * @param listener what `kernel.listen(path)` returned
- * @returns a socket for {@link sendDmaBuf} and {@link receiveDmaBuf}, the caller's to close
+ * @returns a socket for {@link sendDmaBuf} and {@link receiveDmaBuf}, to be closed by {@link closePeer}
  * @throws the signal's reason; EMFILE; EINVAL for a socket that does not listen; DMA_INVALID_ARGUMENT
  * @example
  * ```ts
@@ -149,6 +169,24 @@ export async function acceptPeer(
   assertSignal('acceptPeer', options.signal)
   const kernel = kernelOption('acceptPeer', options.kernel)
   return whenReady(kernel, listener, POLLIN, options.signal, () => kernel.accept(listener))
+}
+
+/**
+ * Closes a socket that buffers were sent or received through, or that listens: what still waits for it ends at once, before its number can
+ * be another's. With `kernel.close()` alone a send that waits could go to who has the number next.
+ * @param socket the caller's, closed by this
+ * @throws EBADF where it is not open; DMA_INVALID_ARGUMENT
+ */
+export function closePeer(socket: FileDescriptor, options: { kernel?: Kernel } = {}): void {
+  assertOptions('closePeer', options, ['kernel'])
+  const kernel = kernelOption('closePeer', options.kernel)
+  const reason = () =>
+    new DmaError('DMA_CLOSED', `the socket ${socket} was closed while something waited for it`, {
+      hint: 'what was being sent may have gone in part',
+    })
+  failQueue(kernel, socket, reason)
+  endPolls(kernel, socket, reason)
+  kernel.close(socket)
 }
 
 /** All of them, or none: then all are closed. */
@@ -179,8 +217,8 @@ function kernelFor(buffers: readonly DmaBuf[], given: Kernel | undefined): Kerne
   }
   kernelOption('sendDmaBuf', kernel)
   if (buffers.every((buffer) => buffer.kernel === kernel)) return kernel
-  throw new DmaError('DMA_WRONG_KERNEL', 'sendDmaBuf: the buffers are of several kernel objects', {
-    hint: 'leave { kernel } out: it is that of the buffers',
+  throw new DmaError('DMA_WRONG_KERNEL', 'sendDmaBuf: not all buffers are of the socket’s kernel object', {
+    hint: 'send those of each kernel object through a socket of its own; { kernel } is that of the buffers, and can be left out',
   })
 }
 
@@ -196,7 +234,7 @@ function assertMessage(message: unknown): void {
 function checkBuffers(given: DmaBuf | readonly DmaBuf[]): readonly DmaBuf[] {
   const buffers = Array.isArray(given) ? (given as readonly DmaBuf[]) : [given as DmaBuf]
   const wrong = buffers.findIndex((buffer) => !(buffer instanceof DmaBuf))
-  if (buffers.length <= MOST_BUFFERS && wrong < 0) return buffers
+  if (buffers.length <= MOST_BUFFERS && wrong < 0) return [...buffers]
   throw new DmaError(
     'DMA_INVALID_ARGUMENT',
     wrong < 0

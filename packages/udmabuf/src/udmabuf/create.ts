@@ -7,7 +7,7 @@ import { setName } from '../dma-buf/name'
 import type { UdmabufDevice } from './device'
 import { assertShape, isOfPieces, listOf, type UdmabufOptions, type UdmabufSizeOptions } from './options'
 import { checkPieces, type Piece, sizeOf } from './pieces'
-import { assertMemfds } from './refusal'
+import { assertMemfds, assertSealable } from './refusal'
 
 /**
  * Looks at all that can be known before `/dev/udmabuf` is asked; what it returns then asks it.
@@ -17,6 +17,7 @@ export function prepare(kernel: Kernel, options: UdmabufOptions): (device: Udmab
   assertShape(options)
   if (!isOfPieces(options)) return (device) => ofNewMemory(device, options)
   const pieces = checkPieces(listOf(options), kernel)
+  if (options.seal) assertSealable(kernel, pieces)
   assertMemfds(kernel, pieces, ({ memory }) => memory === undefined)
   return (device) => ofPieces(device, pieces, options)
 }
@@ -26,9 +27,9 @@ function ofNewMemory(device: UdmabufDevice, options: UdmabufSizeOptions): DmaBuf
   const { kernel } = device
   const { size: asked, hugePageSize, name, budget } = options
   const unit = hugePageSize ?? kernel.pageSize
-  // Of huge pages there are as many as were set aside: the kernel says where they do not do.
-  if (hugePageSize === undefined) assertAvailable(kernel, asked)
   const size = Math.ceil(asked / unit) * unit
+  // Of huge pages there are as many as were set aside: the kernel says where they do not do.
+  if (hugePageSize === undefined) assertAvailable(kernel, size)
   return counted(budget, size, (share) => {
     const memory = hugePageSize === undefined ? { byteLength: size } : { byteLength: size, hugePageSize }
     const memfd = kernel.memfd(name ?? 'udmabuf', memory)

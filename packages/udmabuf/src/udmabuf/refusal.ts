@@ -1,5 +1,11 @@
 import { DmaError, isDmaError, type Kernel } from '@linux-dma/core'
-import { F_SEAL_FUTURE_WRITE, F_SEAL_SHRINK, F_SEAL_WRITE, type FileDescriptor } from '@linux-dma/native'
+import {
+  F_SEAL_FUTURE_WRITE,
+  F_SEAL_SEAL,
+  F_SEAL_SHRINK,
+  F_SEAL_WRITE,
+  type FileDescriptor,
+} from '@linux-dma/native'
 import { accessOf, readDescriptorInfo } from '../dma-buf/info'
 import { raiseLimit, readLimits } from './limits'
 import { nameOfPiece, type Piece, sizeOf } from './pieces'
@@ -66,6 +72,18 @@ function assertMemfd(kernel: Kernel, { fd, offset, size, memory }: Piece, of: st
   throw new DmaError('DMA_RANGE', `${of}: ${size} bytes from ${offset} on end beyond the memfd ${fd}`, {
     hint: 'make the file long enough first: ftruncate()',
   })
+}
+
+/** Before the first is sealed, which cannot be taken back. @throws DMA_SEALED where one takes no seal */
+export function assertSealable(kernel: Kernel, pieces: readonly Piece[]): void {
+  const numbers = pieces.map(({ fd }) => fd)
+  for (const fd of new Set(numbers)) {
+    const of = nameOfPiece(pieces, numbers.indexOf(fd))
+    if ((sealsOf(kernel, fd, of) & F_SEAL_SEAL) === 0) continue
+    throw new DmaError('DMA_SEALED', `${of}: the memfd ${fd} takes no further seals (F_SEAL_SEAL)`, {
+      hint: 'leave { seal } out: whoever made it has decided what may be done to it',
+    })
+  }
 }
 
 /** What the kernel meant by EINVAL, where more can be told: nothing has been made by then. */
