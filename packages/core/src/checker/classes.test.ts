@@ -17,6 +17,7 @@ import {
   dmaSyncSingleForCpu,
   dmaSyncSingleForDevice,
   dmaUnmapSingle,
+  noteWindow,
   setDmaChecker,
   toNumber,
 } from '@linux-dma/core'
@@ -24,7 +25,6 @@ import { dmaMapSgtable, dmaSyncSgForCpu, dmaUnmapSg, SgTable } from '@linux-dma/
 import { createFakeMachine, EduDevice } from '@linux-dma/testkit'
 import { openVfioDevice, type VfioDevice } from '@linux-dma/vfio'
 import { describe, expect, it } from 'vitest'
-import { noteWindow } from '../memory/memory-of'
 
 const { ToDevice, FromDevice, Bidirectional } = DmaDirection
 const PAGE = 4096

@@ -1,13 +1,17 @@
+// By the package's own name, as vfio does: its devices are then of the same class.
+import {
+  allocateDmaMemory,
+  createDmaRegion,
+  DmaAttribute,
+  dmaAllocCoherent,
+  dmaMmapCoherent,
+  exportDmaMemory,
+  importDmaMemory,
+} from '@linux-dma/core'
 import { F_SEAL_FUTURE_WRITE, F_SEAL_WRITE } from '@linux-dma/native'
 import { createFakeMachine, EduDevice } from '@linux-dma/testkit'
 import { openVfioDevice } from '@linux-dma/vfio'
 import { describe, expect, it } from 'vitest'
-import { dmaAllocCoherent } from '../allocation/coherent'
-import { createDmaRegion } from '../mapping/create-region'
-import { DmaAttribute } from '../vocabulary/attributes'
-import { allocateDmaMemory } from './allocate-memory'
-import { dmaMmapCoherent } from './mmap-allocation'
-import { exportDmaMemory, importDmaMemory } from './share-memory'
 
 const { kernel } = createFakeMachine()
 
