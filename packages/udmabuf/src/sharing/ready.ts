@@ -20,22 +20,20 @@ export async function whenReady<Result>(
 ): Promise<Result> {
   signal?.throwIfAborted()
   for (;;) {
-    let result: Result
     try {
-      result = call()
+      return call()
     } catch (error) {
       if (!isDmaError(error, 'EAGAIN')) throw error
-      await pollShared(kernel, socket, events, signal)
-      continue
     }
-    // After the call, so that none overtakes another.
-    await giveTurn(kernel)
-    return result
+    await pollShared(kernel, socket, events, signal)
   }
 }
 
-/** Lets timers and other descriptors have a turn, every so many calls. */
-async function giveTurn(kernel: Kernel): Promise<void> {
+/**
+ * Lets timers and other descriptors have a turn, every so many calls. For when a call is through, and nothing more is done with the
+ * number of its socket: that may be another's afterwards.
+ */
+export async function giveTurn(kernel: Kernel): Promise<void> {
   const { count } = calls.get(kernel) ?? { count: 0 }
   calls.set(kernel, { count: (count + 1) % CALLS_PER_TURN })
   if (count + 1 === CALLS_PER_TURN) await kernel.clock.sleep(0)

@@ -42,8 +42,16 @@ export function sendInTurn(
 /** Fails what waits behind the message that is under way. */
 export function failQueue(kernel: Kernel, socket: FileDescriptor, reason: () => unknown): void {
   const ofKernel = queues.get(kernel)
-  for (const { reject } of ofKernel?.get(socket) ?? []) reject(reason())
+  const queue = ofKernel?.get(socket)
   ofKernel?.delete(socket)
+  if (queue) rejectAll(queue, reason)
+}
+
+/** None of them is run any more. */
+function rejectAll(queue: Set<Job>, reason: () => unknown): void {
+  const jobs = [...queue]
+  queue.clear()
+  for (const { reject } of jobs) reject(reason())
 }
 
 /** Puts a job at the end, until it is taken or its signal aborted. */
@@ -89,8 +97,7 @@ async function runAll(
       const { reject, spoils } = current
       tell = () => reject(error)
       const spoiled = spoils(error)
-      if (spoiled !== undefined) for (const job of queue) job.reject(spoiled)
-      if (spoiled !== undefined) queue.clear()
+      if (spoiled !== undefined) rejectAll(queue, () => spoiled)
     }
     const [next] = queue
     // Its first attempt is made before anybody hears that the socket may be closed.

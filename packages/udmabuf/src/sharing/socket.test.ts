@@ -64,6 +64,23 @@ it.each(['closePeer', 'kernel.close'])('nothing that waits goes to who has the n
   }),
 )
 
+it.each(['closePeer', 'kernel.close'])(
+  'nor what waits behind a message whose buffer is closed as well: %s',
+  (how) =>
+    withFullStream(async ({ kernel, buffer, ours }) => {
+      const closing = createUdmabuf({ size: 4096, kernel })
+      const sends = [closing, buffer].map((each) => codeOf(sendDmaBuf(ours, each)))
+      await kernel.clock.sleep(1)
+      closing.close()
+      if (how === 'closePeer') closePeer(ours, { kernel })
+      else kernel.close(ours)
+      const [next, stranger] = pairWith(kernel, ours)
+      expect(await Promise.all(sends)).toEqual(['DMA_CLOSED', 'DMA_CLOSED'])
+      expect(() => kernel.receiveMessage(stranger, new Uint8Array(16))).toThrow('EAGAIN')
+      for (const socket of [next, stranger]) closePeer(socket, { kernel })
+    }),
+)
+
 it('lets a new connection wait whose number a closed one had', () =>
   withFullStream(async ({ kernel, buffer, ours }) => {
     const old = codeOf(receiveDmaBuf(ours, { kernel }))

@@ -13,7 +13,7 @@ import { type FileDescriptor, type Kernel, POLLIN, POLLOUT } from '@linux-dma/na
 import { DmaBuf } from '../dma-buf/dma-buf'
 import { adoptDmaBuf } from '../dma-buf/get'
 import { endPolls } from '../dma-buf/shared-poll'
-import { whenReady } from './ready'
+import { giveTurn, whenReady } from './ready'
 import { failQueue, sendInTurn } from './send-queue'
 
 /** What the kernel takes in one message. */
@@ -75,7 +75,11 @@ export async function sendDmaBuf(
   assertMessage(message)
   const kernel = kernelFor(buffers, options.kernel)
   // Looked at each time: a buffer may be closed while this waits for room.
-  const descriptors = () => buffers.map(({ fd }) => fd)
+  let isBufferGone = false
+  const descriptors = () => {
+    isBufferGone = buffers.some((each) => each.closed)
+    return buffers.map(({ fd }) => fd)
+  }
   let sent = 0
   await sendInTurn(kernel, socket, signal, {
     async run() {
@@ -88,12 +92,12 @@ export async function sendDmaBuf(
       }
     },
     spoils(error) {
-      const ofBuffers = isDmaError(error, 'DMA_CLOSED') && buffers.some((buffer) => buffer.closed)
-      if (!ofBuffers && END_OF_SOCKET.some((code) => isDmaError(error, code))) return error
+      if (!isBufferGone && END_OF_SOCKET.some((code) => isDmaError(error, code))) return error
       // What could not be sent by itself says nothing of the socket.
       return sent === 0 ? undefined : tornStream(socket)
     },
   })
+  await giveTurn(kernel)
 }
 
 function tornStream(socket: FileDescriptor): DmaError {
@@ -137,7 +141,9 @@ export async function receiveDmaBuf(
   // An empty message of a seqpacket socket looks like the end: which does not go away by being read.
   if (isEmpty(got)) got = await receive()
   if (isEmpty(got)) return undefined
-  return { buffers: adoptAll(kernel, got.descriptors), message: bytes.slice(0, got.byteLength) }
+  const received = { buffers: adoptAll(kernel, got.descriptors), message: bytes.slice(0, got.byteLength) }
+  await giveTurn(kernel)
+  return received
 }
 
 function isEmpty({
