@@ -58,6 +58,22 @@ export type { LogEntry } from './pci/function'
 export type { PlatformDeviceOptions } from './platform/bus'
 export { createRandom, type Random } from './prng'
 export type { Capability } from './process'
+export type {
+  DmaEvent,
+  FaultEvent,
+  InterruptEvent,
+  LiveTrace,
+  MapEvent,
+  MisuseEvent,
+  NoteEvent,
+  RegisterEvent,
+  SyncEvent,
+  Trace,
+  TraceDirection,
+  TraceEvent,
+  TraceFamily,
+  UnmapEvent,
+} from './trace/trace-event'
 export type { FakeUDmaBuf } from './u-dma-buf/driver'
 export type { UDmaBufParameters } from './u-dma-buf/parameters'
 export type { UioAttribute, UioInfo, UioMem, UioPort } from './uio/info'
