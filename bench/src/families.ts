@@ -3,6 +3,7 @@ import type { Row } from './row'
 import { bufferRows } from './rows/buffers'
 import { copybreakRows } from './rows/copybreak'
 import { costRows } from './rows/cost-per-transfer'
+import { fakeMachineRows } from './rows/fake-machine'
 import { interruptRows } from './rows/interrupts'
 import { mappingRows } from './rows/mapping'
 import { millionRows } from './rows/million'
@@ -37,6 +38,7 @@ export const families: readonly Family[] = [
   { name: 'copybreak', flags: [], rows: copybreakRows },
   { name: 'interrupts', flags: [], rows: interruptRows },
   { name: 'uio', flags: [], rows: uioRows },
+  { name: 'fake-machine', flags: [], rows: fakeMachineRows },
   { name: 'process', flags: [], rows: processRows },
   { name: 'detached', flags: [], rows: detachedRows },
   { name: 'jitless', flags: ['--jitless'], rows: jitlessRows },
