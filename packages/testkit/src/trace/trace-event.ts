@@ -96,6 +96,9 @@ export interface MisuseEvent extends Common {
   readonly class?: number
   readonly message: string
   readonly at?: string
+  /** Which bytes it is about, where that is known: DMA address and length. */
+  readonly address?: string
+  readonly byteLength?: number
 }
 
 /** A line of `machine.log`, something that befell a device, or a remark of the program. */
