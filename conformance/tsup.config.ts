@@ -3,7 +3,7 @@ import { library } from '../tsup.base'
 
 export default defineConfig({
   ...library,
-  entry: ['src/fake.ts', 'src/real.ts', 'src/scenario.ts'],
+  entry: ['src/fake.ts', 'src/real.ts', 'src/scenario.ts', 'src/fuzz.ts'],
   format: ['esm'],
   dts: false,
 })

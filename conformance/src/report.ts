@@ -2,7 +2,7 @@ import { describe, it } from 'node:test'
 import type { Runner } from './host'
 
 /** One line for each test, for whoever compares this run with another: the lab does. */
-interface Line {
+export interface Line {
   name: string
   ok: boolean
   skipped?: string
@@ -10,7 +10,7 @@ interface Line {
   error?: string
 }
 
-function print(line: Line): void {
+export function print(line: Line): void {
   console.log(`@@result ${JSON.stringify(line)}`)
 }
 

@@ -1,0 +1,44 @@
+// Sends random operations to the kernel of this machine and to a fake one, in the lab, and compares what they answer:
+// node dist/fuzz.js [KIND] [--family NAME] [--seed N] [--operations N] [--fake]
+// With --fake the fake is compared with another fake, anywhere.
+import { parseArgs } from 'node:util'
+import { fakeHost } from './fake-host'
+import { familiesOf, findFamily } from './fuzz/families'
+import { fuzzFamily } from './fuzz/fuzz-family'
+import { formatDivergence, formatReport } from './fuzz/print-divergence'
+import { realHost } from './real-host'
+import { print } from './report'
+import { kindFromArguments } from './suite'
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    family: { type: 'string', multiple: true },
+    seed: { type: 'string', default: '1' },
+    operations: { type: 'string', default: '20000' },
+    fake: { type: 'boolean', default: false },
+  },
+})
+const kind = kindFromArguments(positionals)
+const options = { seed: wholeNumber('seed'), operations: wholeNumber('operations') }
+
+for (const family of values.family?.map(findFamily) ?? familiesOf(kind)) {
+  // A machine for each, so that none has what another left behind.
+  const sides = { reference: values.fake ? fakeHost(kind) : realHost(), fake: fakeHost(kind) }
+  const report = await fuzzFamily(family, sides, options)
+  const found = report.divergences.map((divergence) => formatDivergence(family.name, divergence))
+  console.log([formatReport(report), ...found].join('\n\n'))
+  print({
+    name: `fuzz ${family.name}`,
+    ok: found.length === 0,
+    milliseconds: Math.round(report.milliseconds),
+    ...(found.length > 0 && { error: found.join('\n\n') }),
+  })
+  if (found.length > 0) process.exitCode = 1
+}
+
+function wholeNumber(name: 'seed' | 'operations'): number {
+  const number = Number(values[name])
+  if (Number.isInteger(number) && number >= 0 && number < 2 ** 31) return number
+  throw new Error(`--${name} ${values[name]}: expected a whole number, 0 to 2147483647`)
+}

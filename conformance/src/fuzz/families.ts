@@ -1,0 +1,18 @@
+import type { MachineKind } from '../suite'
+import type { AnyFamily } from './family'
+import { memfd } from './memfd'
+
+/** What there is to fuzz. */
+export const families: readonly AnyFamily[] = [memfd]
+
+/** @throws where there is none of that name */
+export function findFamily(name: string): AnyFamily {
+  const family = families.find((candidate) => candidate.name === name)
+  if (family) return family
+  throw new Error(`'${name}' is none of ${families.map((candidate) => candidate.name).join(', ')}`)
+}
+
+/** The families that need a machine of this kind. */
+export function familiesOf(kind: MachineKind): AnyFamily[] {
+  return families.filter((family) => family.machineKind === kind)
+}

@@ -1,0 +1,36 @@
+import { isDmaError } from '@linux-dma/native'
+import type { Answer, Outcome } from './family'
+
+/** Runs of equal bytes that are told one by one; of more, what they add up to is told besides. */
+const MOST_RUNS = 24
+
+/** What an operation answered, or how it was refused: the error's code and system call. Messages may differ. */
+export async function outcomeOf(run: () => Answer): Promise<Outcome> {
+  try {
+    return (await run()) ?? undefined
+  } catch (error) {
+    return refusalOf(error)
+  }
+}
+
+/** The same of an error at hand. One that is no `DmaError` is thrown on: it is a mistake of the packages or of the family. */
+export function refusalOf(error: unknown): Outcome {
+  if (!isDmaError(error)) throw error
+  return error.syscall === undefined ? { code: error.code } : { code: error.code, syscall: error.syscall }
+}
+
+/** Bytes in few words: how many there are of each, in turn, as in `4096×00, 1×2a`. */
+export function describeBytes(bytes: Uint8Array): string {
+  const runs: string[] = []
+  let sum = 0
+  for (let start = 0; start < bytes.length; ) {
+    const value = bytes[start]!
+    let end = start + 1
+    while (end < bytes.length && bytes[end] === value) end++
+    if (runs.length < MOST_RUNS) runs.push(`${end - start}×${value.toString(16).padStart(2, '0')}`)
+    sum = (Math.imul(sum, 31) + (end - start) * 257 + value) | 0
+    start = end
+    if (runs.length === MOST_RUNS && start < bytes.length) runs.push('…')
+  }
+  return runs.length > MOST_RUNS ? `${runs.join(', ')} (${sum >>> 0})` : runs.join(', ')
+}
