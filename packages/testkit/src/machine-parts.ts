@@ -43,7 +43,7 @@ export function assembleMachine(options: CheckedOptions) {
   const kernelParts = makeKernelParts(options)
   const { fs, process, frames, clock, waiters, descriptors, warnings } = kernelParts
   const random = kernelParts.random
-  const slots: SlotParts = { clock, random, faults: [], log: [] }
+  const slots: SlotParts = { clock, random, faults: [], log: [], attached: new WeakMap() }
   mountProc(fs, process, frames, () => kernelParts.kernelRelease)
   mountDescriptors(fs, descriptors)
   mountHugePages(fs, kernelParts.hugePages)

@@ -7,7 +7,7 @@ import type { BarDescription, DeviceDescription, RegisterDescription, WindowDesc
 const widths = [8, 16, 32, 64]
 const kinds = ['rw', 'ro', 'wo', 'w1c', 'w1s', 'rc']
 const endians = ['little', 'big']
-const deviceOptions = ['name', 'identity', 'bars', 'interrupts', 'resettable']
+const deviceOptions = ['name', 'identity', 'bars', 'interrupts', 'resettable', 'dmaMaskBits']
 const layoutOptions = ['byteLength', 'kind', 'index', 'addressWidth', 'prefetchable']
 const barOptions = [...layoutOptions, 'registers', 'windows', 'endian', 'undescribed']
 const registerOptions = [

@@ -33,6 +33,7 @@ export class DefinedDevice<Description extends DeviceDescription, Side> extends 
   override readonly bars: readonly BarLayout[]
   override readonly interrupts: InterruptLayout
   override readonly resettable: boolean
+  override readonly dmaMaskBits: number | undefined
   /** What it holds, by name: `device.registers.status.value`. */
   readonly registers: DeviceRegisters<Description>
   /** Its own memory, by name. */
@@ -55,6 +56,7 @@ export class DefinedDevice<Description extends DeviceDescription, Side> extends 
     this.bars = bars
     this.interrupts = interrupts
     this.resettable = resettable
+    this.dmaMaskBits = description.dmaMaskBits
     bars.forEach((bar, place) => {
       this.#maps.set(bar.index ?? place, new BarMap(bar))
     })

@@ -80,4 +80,9 @@ export interface DeviceDescription {
   readonly interrupts?: InterruptLayout
   /** Whether the function can be reset (VFIO_DEVICE_RESET); true by default. */
   readonly resettable?: boolean
+  /**
+   * Address bits that its DMA engine drives, 1 to 64: those above are dropped, and the access goes to what lies at the address that
+   * is left, with a line in `machine.log`. All of them by default.
+   */
+  readonly dmaMaskBits?: number
 }

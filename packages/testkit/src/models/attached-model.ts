@@ -1,5 +1,7 @@
 import type { FakeClock } from '../clock'
+import { Interferences } from '../disturb/interference'
 import type { PhysicalRange } from '../fs/iomem'
+import { throughAddressLines } from '../iommu/address-lines'
 import type { DmaFault, DmaPath } from '../iommu/dma-path'
 import { transferThrough } from '../iommu/transfer'
 import type { Bar } from '../pci/config-space'
@@ -8,6 +10,7 @@ import type { Random } from '../prng'
 import { accessMilliseconds } from '../registers/access-time'
 import { accessRegisters } from '../registers/register-access'
 import type { RegisterBlock } from '../registers/register-block'
+import { BarRegisters } from './bar-registers'
 import type { AccessWidth, DeviceModel, DeviceSlot } from './device-model'
 
 /** What a device needs of its machine. */
@@ -16,6 +19,8 @@ export interface SlotParts {
   readonly random: Random
   readonly faults: DmaFault[]
   readonly log: LogEntry[]
+  /** Every model that was plugged in, and where. */
+  readonly attached: WeakMap<DeviceModel, AttachedModel>
 }
 
 /** A device model in its place in the machine, whatever bus that is on: its registers, and its way to memory. */
@@ -23,9 +28,14 @@ export abstract class AttachedModel implements DeviceSlot {
   /** Name of the driver that is bound. */
   driver: string | undefined
   driverOverride: string | undefined
-  /** Set when the device was pulled out: it answers nothing from then on. */
-  removed = false
+  /** What disturbs it. */
+  readonly interferences = new Interferences()
   protected line = false
+  #removed = false
+  /** What the device wants of its line, whether or not that gets through. */
+  #level = false
+  /** How many keep its link down. */
+  #cuts = 0
   /** Bytes of each BAR, by index. */
   readonly #lengths: readonly number[]
   readonly #parts: SlotParts
@@ -46,8 +56,102 @@ export abstract class AttachedModel implements DeviceSlot {
   protected abstract readonly mastering: boolean
   /** Whether a BAR is answered now. */
   abstract decodes(bar: Bar): boolean
-  abstract raiseInterrupt(vector: number): void
-  abstract setInterruptLevel(asserted: boolean): void
+  /** Whether interrupts go as messages, so that the line is not used. */
+  protected abstract readonly sendsMessages: boolean
+  /** A message leaves the device. */
+  protected abstract sendMessage(vector: number): void
+  /** The line changes, or is asked to while it is as it should be. */
+  protected abstract driveLine(asserted: boolean): void
+
+  /** Tells the model that it is here, once the bus has made all of it. @throws `DMA_ALREADY_ATTACHED` */
+  protected plugIn(): void {
+    this.model.attach(this)
+    this.#parts.attached.set(this.model, this)
+  }
+
+  /** Whether it was pulled out: it answers nothing from then on. */
+  get removed(): boolean {
+    return this.#removed
+  }
+
+  /** Whether nobody answers: it was pulled out, or its link is down. */
+  get absent(): boolean {
+    return this.#removed || this.#cuts > 0
+  }
+
+  pullOut(): void {
+    this.#removed = true
+    this.#level = false
+    this.driveLine(false)
+  }
+
+  /** The link goes down: until it is up again, nothing passes in either direction. */
+  cutLink(): void {
+    this.#cuts++
+    this.driveLine(false)
+  }
+
+  /** The link is up again. `lost`: whether the device has forgotten everything, as after power-on. */
+  restoreLink({ lost }: { lost: boolean }): void {
+    this.#cuts--
+    if (this.#removed) return
+    if (lost) this.powerOn()
+    else if (this.#level && !this.absent) this.driveLine(true)
+  }
+
+  /** The device goes back to the state after power-on. */
+  reset(): void {
+    this.#level = false
+    this.driveLine(false)
+    this.model.reset()
+    this.interferences.reset()
+  }
+
+  protected powerOn(): void {
+    this.reset()
+  }
+
+  raiseInterrupt(vector: number): void {
+    if (!this.sendsMessages) {
+      this.setInterruptLevel(true)
+      return
+    }
+    if (this.absent) return
+    if (!this.interferences.any) {
+      this.sendMessage(vector)
+      return
+    }
+    this.interferences.interrupt({ vector, by: 'message' }, () => {
+      if (!this.absent) this.sendMessage(vector)
+    })
+  }
+
+  setInterruptLevel(asserted: boolean): void {
+    if (this.#removed) return
+    this.#level = asserted
+    if (this.absent) return
+    // An interrupt is a line that goes up: what is asked of one that is up already disturbs nobody.
+    if (!asserted || this.line || !this.interferences.any) {
+      this.driveLine(asserted)
+      return
+    }
+    this.interferences.interrupt({ vector: 0, by: 'line' }, () => {
+      if (this.#level && !this.absent) this.driveLine(true)
+    })
+  }
+
+  /** An interrupt that the device never made. False where nobody can see it: it is absent, or its line is up already. */
+  glitch(vector: number): boolean {
+    if (this.absent) return false
+    if (this.sendsMessages) {
+      this.sendMessage(vector)
+      return true
+    }
+    if (this.line) return false
+    this.driveLine(true)
+    this.driveLine(false)
+    return true
+  }
 
   get clock(): FakeClock {
     return this.#parts.clock
@@ -73,15 +177,19 @@ export abstract class AttachedModel implements DeviceSlot {
   }
 
   #load(bar: number, byteOffset: number, width: AccessWidth): number | bigint {
-    const ones = width === 64 ? 0xffff_ffff_ffff_ffffn : 2 ** width - 1
-    if (this.removed) return ones
+    if (this.absent) return allOnes(width)
+    if (!this.interferences.any) return this.#answer(bar, byteOffset, width)
+    return this.interferences.load({ bar, byteOffset, width }, () => this.#answer(bar, byteOffset, width))
+  }
+
+  #answer(bar: number, byteOffset: number, width: AccessWidth): number | bigint {
     const { model } = this
     if (this.#isBeyond(bar, byteOffset)) return width === 64 ? 0n : 0
     if (!model.accepts(bar, byteOffset, width)) {
       const narrower = ([8, 16, 32] as const).some(
         (one) => one < width && model.accepts(bar, byteOffset, one),
       )
-      return narrower ? ones : width === 64 ? 0n : 0
+      return narrower ? allOnes(width) : width === 64 ? 0n : 0
     }
     const value = model.read(bar, byteOffset, width)
     if (width === 64) return BigInt.asUintN(64, BigInt(value))
@@ -97,8 +205,14 @@ export abstract class AttachedModel implements DeviceSlot {
   }
 
   #store(bar: number, byteOffset: number, width: AccessWidth, value: number | bigint): void {
-    if (this.removed || this.#isBeyond(bar, byteOffset) || !this.model.accepts(bar, byteOffset, width)) return
-    this.model.write(bar, byteOffset, width, value)
+    if (this.absent || this.#isBeyond(bar, byteOffset) || !this.model.accepts(bar, byteOffset, width)) return
+    if (!this.interferences.any) {
+      this.model.write(bar, byteOffset, width, value)
+      return
+    }
+    this.interferences.store({ bar, byteOffset, width }, value, () => {
+      if (!this.absent) this.model.write(bar, byteOffset, width, value)
+    })
   }
 
   /** Whether nobody is there: a BAR that is smaller than a page is mapped with the rest of its page. */
@@ -120,8 +234,31 @@ export abstract class AttachedModel implements DeviceSlot {
   }
 
   transfer(address: number | bigint, bytes: Uint8Array, direction: 'read' | 'write'): boolean {
-    if (this.removed || !this.mastering) return false
-    return transferThrough(this.path, Number(address), bytes, direction, (refused, byteLength) =>
+    if (this.absent || !this.mastering) return false
+    if (!this.interferences.any) return this.#move(address, bytes, direction)
+    return this.interferences.transfer({ address, bytes, direction }, (transfer) =>
+      // What was held back may come when nothing gets through any more.
+      this.absent || !this.mastering
+        ? false
+        : this.#move(transfer.address, transfer.bytes, transfer.direction),
+    )
+  }
+
+  /** Puts an access on the bus, with the address bits that the device has lines for. */
+  #move(address: number | bigint, bytes: Uint8Array, direction: 'read' | 'write'): boolean {
+    const { dmaMaskBits } = this.model
+    if (dmaMaskBits === undefined) return this.#translate(Number(address), bytes, direction)
+    const move = (at: number, part: Uint8Array) => this.#translate(at, part, direction)
+    return throughAddressLines(dmaMaskBits, address, bytes, move, (cut) => {
+      const { kind } = this.model
+      const access = `DMA ${direction} of ${bytes.byteLength} bytes at 0x${address.toString(16)}`
+      const lines = `the device drives ${dmaMaskBits} address bits`
+      this.log(`${kind}: ${access} is out of reach: ${lines}, so it goes to 0x${cut.toString(16)}`)
+    })
+  }
+
+  #translate(address: number, bytes: Uint8Array, direction: 'read' | 'write'): boolean {
+    return transferThrough(this.path, address, bytes, direction, (refused, byteLength) =>
       this.#parts.faults.push({
         address: refused,
         byteLength,
@@ -137,37 +274,9 @@ export abstract class AttachedModel implements DeviceSlot {
   }
 }
 
-/** A BAR of a device: a class of its own, since what each access goes through has to be quick. */
-class BarRegisters implements RegisterBlock {
-  readonly #device: AttachedModel
-  readonly #bar: Bar
-  readonly #index: number
-
-  constructor(device: AttachedModel, bar: Bar) {
-    this.#device = device
-    this.#bar = bar
-    this.#index = bar.index
-  }
-
-  get name(): string {
-    return `BAR ${this.#index} of ${this.#device.address}`
-  }
-
-  get decodes(): boolean {
-    return this.#device.decodes(this.#bar)
-  }
-
-  read(byteOffset: number, width: AccessWidth): number | bigint {
-    return this.#device.readRegister(this.#index, byteOffset, width)
-  }
-
-  write(byteOffset: number, width: AccessWidth, value: number | bigint): void {
-    this.#device.writeRegister(this.#index, byteOffset, width, value)
-  }
-
-  access(byteOffset: number, bytes: Uint8Array, direction: 'read' | 'write'): void {
-    this.#device.accessAsPeer(this.#bar, byteOffset, bytes, direction)
-  }
+/** What a bus reads where nobody answers. */
+function allOnes(width: AccessWidth): number | bigint {
+  return width === 64 ? 0xffff_ffff_ffff_ffffn : 2 ** width - 1
 }
 
 /** The physical addresses of a device's registers. */

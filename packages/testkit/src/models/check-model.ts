@@ -1,3 +1,4 @@
+import { checkInteger } from '../arguments'
 import { invalidArgument } from '../errors'
 import { DeviceModel } from './device-model'
 
@@ -19,6 +20,7 @@ export function checkModel(model: DeviceModel): void {
       `a device has ${msiCounts.join(', ')} of them`,
     )
   }
+  checkInteger(model.dmaMaskBits ?? 64, `${name}: dmaMaskBits`, 1, 64)
   const { msix } = interrupts
   if (msix && !(Number.isInteger(msix.vectors) && msix.vectors >= 1 && msix.vectors <= 2048)) {
     invalidArgument(`${name} has ${msix.vectors} MSI-X vectors`, 'a device has 1 to 2048 of them')

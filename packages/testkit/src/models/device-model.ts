@@ -92,6 +92,11 @@ export abstract class DeviceModel {
   readonly interrupts: InterruptLayout = {}
   /** Whether the function can be reset (VFIO_DEVICE_RESET); then `reset()` is called. */
   readonly resettable: boolean = false
+  /**
+   * Address bits that its DMA engine drives, 1 to 64: those above are dropped, and the access goes to what lies at the address that
+   * is left, with a line in `machine.log`. All of them by default.
+   */
+  readonly dmaMaskBits?: number | undefined
   #slot: DeviceSlot | undefined
 
   /** What kind of device it is, for names and messages: that of its class, without `Device`. */

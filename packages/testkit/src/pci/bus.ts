@@ -100,7 +100,7 @@ export class PciBus {
   remove(model: DeviceModel): boolean {
     const device = [...this.#functions.values()].find((one) => one.model === model)
     if (device === undefined) return false
-    device.removed = true
+    device.pullOut()
     const { driver } = device
     // vfio-pci would wait for the program: the device is gone from under it.
     if (driver !== undefined && driver !== this.#parts.vfio.name) this.#drivers.detach(device)

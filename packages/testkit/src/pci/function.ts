@@ -47,7 +47,7 @@ export class PciFunction extends AttachedModel {
   ) {
     super(address, model, layOutBars(model, parts.window), dma, parts)
     this.config = new ConfigSpace(model, this.bars)
-    model.attach(this)
+    this.plugIn()
   }
 
   get lineAsserted(): boolean {
@@ -62,28 +62,42 @@ export class PciFunction extends AttachedModel {
     return kind === 'io' ? this.config.ioEnabled : this.config.memoryEnabled
   }
 
+  /** Reads configuration space: all ones where nobody answers. */
+  readConfig(byteOffset: number, bytes: Uint8Array): void {
+    if (this.absent) bytes.fill(0xff)
+    else this.config.read(byteOffset, bytes)
+  }
+
   /** Writes to configuration space: a line that is up and was kept from the processor gets through once it may. */
   writeConfig(byteOffset: number, bytes: Uint8Array): void {
+    if (this.absent) return
     const before = this.lineAsserted
     this.config.write(byteOffset, bytes)
     if (!before && this.lineAsserted) this.sink?.lineAsserted()
   }
 
-  raiseInterrupt(vector: number): void {
-    if (this.removed) return
-    if (!this.sink?.messages) {
-      this.setInterruptLevel(true)
-    } else if (!this.config.busMaster) {
+  protected get sendsMessages(): boolean {
+    return this.sink?.messages === true
+  }
+
+  protected sendMessage(vector: number): void {
+    if (!this.config.busMaster) {
       this.log(`interrupt message ${vector} is lost: bus mastering is off`)
-    } else if (!this.sink.message(vector)) {
+    } else if (this.sink?.message(vector) !== true) {
       this.log(`interrupt message ${vector} is lost: nobody listens to that vector`)
     }
   }
 
-  setInterruptLevel(asserted: boolean): void {
-    if (this.removed) return
-    this.#setLine(asserted)
+  protected driveLine(asserted: boolean): void {
+    this.line = asserted
+    this.config.setInterruptStatus(asserted)
     if (this.lineAsserted) this.sink?.lineAsserted()
+  }
+
+  /** Nobody restores what a reset that the kernel did not ask for took away. */
+  protected override powerOn(): void {
+    super.powerOn()
+    this.config.clearMaster()
   }
 
   /** pci_enable_device() of the first user: its BARs answer. */
@@ -98,10 +112,9 @@ export class PciFunction extends AttachedModel {
     if (this.enableCount === 0) this.config.clearMaster()
   }
 
-  /** Function-level reset. The kernel saves the configuration before and restores it afterwards. */
-  reset(): void {
-    this.#setLine(false)
-    this.model.reset()
+  /** Function-level reset: nothing happens to a device that is not there. The kernel keeps the configuration. */
+  override reset(): void {
+    if (!this.absent) super.reset()
   }
 
   /** Guards a device access that a system call makes: EIO while memory decoding is off. */
@@ -109,10 +122,5 @@ export class PciFunction extends AttachedModel {
     if (!this.config.memoryEnabled) {
       throw new SystemFailure('EIO', `memory decoding of ${this.address} is off (PCI_COMMAND bit 1)`)
     }
-  }
-
-  #setLine(asserted: boolean): void {
-    this.line = asserted
-    this.config.setInterruptStatus(asserted)
   }
 }

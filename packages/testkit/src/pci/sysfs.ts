@@ -130,7 +130,7 @@ class ConfigFile extends OpenFile {
     this.#assertThere()
     const end = this.#process.has('CAP_SYS_ADMIN') ? configBytes : conventionalHeaderBytes
     const count = Math.max(0, Math.min(bytes.byteLength, end - position))
-    if (count > 0) this.#device.config.read(position, bytes.subarray(0, count))
+    if (count > 0) this.#device.readConfig(position, bytes.subarray(0, count))
     return count
   }
 

@@ -129,7 +129,7 @@ export class PlatformBus {
   remove(model: DeviceModel): boolean {
     const device = [...this.#devices.values()].find((one) => one.model === model)
     if (device === undefined) return false
-    device.removed = true
+    device.pullOut()
     this.#drivers.detach(device)
     this.#devices.delete(device.address)
     this.#sysfs.removeDevice(device)

@@ -45,7 +45,7 @@ export class PlatformDevice extends AttachedModel {
     parts: BusParts,
   ) {
     super(name, model, layOutBars(model, parts.window), dma, parts)
-    model.attach(this)
+    this.plugIn()
   }
 
   get lineAsserted(): boolean {
@@ -57,12 +57,10 @@ export class PlatformDevice extends AttachedModel {
   }
 
   /** There are no messages: every interrupt is a level of the line. */
-  raiseInterrupt(): void {
-    this.setInterruptLevel(true)
-  }
+  protected readonly sendsMessages = false
+  protected sendMessage(): void {}
 
-  setInterruptLevel(asserted: boolean): void {
-    if (this.removed) return
+  protected driveLine(asserted: boolean): void {
     this.line = asserted
     if (this.lineAsserted) this.sink?.lineAsserted()
   }

@@ -56,6 +56,7 @@ export class VfioDeviceFile extends OpenFile {
       }
       case VFIO_DEVICE_RESET:
         if (!this.#device.pci.model.resettable) fail('EINVAL', 'the device cannot be reset by itself')
+        if (this.#device.pci.absent) fail('ENOTTY', 'the device does not answer')
         this.#device.pci.reset()
         return 0
       case VFIO_DEVICE_GET_PCI_HOT_RESET_INFO:

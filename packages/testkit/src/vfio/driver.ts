@@ -44,6 +44,8 @@ export class VfioPciDriver implements PciDriver {
   /** A function was pulled out, whatever its driver and whoever has it open. */
   leave(device: PciFunction): void {
     const group = device.group === undefined ? undefined : this.#groups.get(device.group)
+    // A program that has it open is told, and keeps what it has.
+    group?.devices.get(device.address)?.requestRelease()
     group?.functions.delete(device)
     group?.devices.delete(device.address)
     if (group !== undefined) this.#refreshNode(group)

@@ -62,9 +62,7 @@ export function accessRegion(
   if (index === VFIO_PCI_CONFIG_REGION_INDEX) {
     if (byteOffset + bytes.byteLength > configBytes)
       fail('EFAULT', `configuration space has ${configBytes} bytes`)
-    if (device.removed) {
-      if (direction === 'read') bytes.fill(0xff)
-    } else if (direction === 'read') device.config.read(byteOffset, bytes)
+    if (direction === 'read') device.readConfig(byteOffset, bytes)
     else device.writeConfig(byteOffset, bytes)
     return bytes.byteLength
   }
