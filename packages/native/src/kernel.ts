@@ -158,6 +158,8 @@ export interface Kernel {
    */
   pidfdGetfd(pidfd: FileDescriptor, fd: FileDescriptor): FileDescriptor
 
+  /** Present where every mapping of this kernel's devices is to be told of, as on a fake machine, or while a trace is recorded. */
+  readonly dmaEvents?: DmaEvents | undefined
   /** Present where the use of DMA by every device of this kernel is to be checked, as on a fake machine. */
   readonly dmaChecks?: DmaChecks | undefined
 
@@ -215,6 +217,56 @@ export interface WatchListener {
 /** A running {@link Kernel.watch}. */
 export interface Watch {
   /** Stops watching; the descriptor stays open. No call to the listener follows. Idempotent. */
+/** Which way the bytes of a mapping go. */
+export type DmaEventDirection = 'bidirectional' | 'to-device' | 'from-device'
+
+/** How a mapping was made: alone, as a segment of a table, by an allocation, or of another device's registers. */
+export type DmaEventFamily = 'single' | 'sg' | 'coherent' | 'noncoherent' | 'resource'
+
+/**
+ * Told of what devices are given, when it is done. Each function gets the device's name; addresses are DMA addresses. Of a segment of a
+ * table, what is told is where the device sees it.
+ *
+ * What it throws is thrown by the call that it is told of, half done: it must not.
+ */
+export interface DmaEvents {
+  /** Whether the bytes are wanted, too: those of a table are copied for it. */
+  readonly bytes?: boolean | undefined
+  /**
+   * Memory, or registers, were mapped.
+   * @param at where the program did it; undefined where that was not taken down
+   * @param bytes what the device is given, to be copied at once; of a coherent allocation, what both have until it is unmapped.
+   *   Undefined where nobody wants them, and where the CPU has none
+   * @returns a number that the mapping is called by from then on
+   */
+  onMap(
+    device: string,
+    address: number,
+    byteLength: number,
+    direction: DmaEventDirection,
+    family: DmaEventFamily,
+    at: string | undefined,
+    bytes: Uint8Array | undefined,
+  ): number
+  /** Part of a mapping was handed over. @param bytes those of the part, after that */
+  onSync(
+    device: string,
+    mapping: number,
+    to: 'cpu' | 'device',
+    address: number,
+    byteLength: number,
+    bytes: Uint8Array | undefined,
+  ): void
+  /** A mapping has ended. @param bytes what the CPU has of it; undefined also where it ended with its memory or region */
+  onUnmap(
+    device: string,
+    mapping: number,
+    address: number,
+    byteLength: number,
+    bytes: Uint8Array | undefined,
+  ): void
+}
+
   close(): void
   /** Lets the process end while this watch runs. */
   unref(): void

@@ -75,9 +75,12 @@ export class BouncedBuffer implements DeviceChild, MappingHome, SingleOwner {
   }
 
   unmapSingle(_handle: MappingHandle, attributes: DmaAttributes): void {
+    const note = this.#note
+    this.#note = 0
+    // The record ends when the bytes are back.
     closeAll([
-      () => this.device.ledger?.endSingle(this.#note, this, ONLY),
       () => this.#release(hasAttribute(attributes, DmaAttribute.SkipCpuSync)),
+      () => this.device.ledger?.endSingle(note, this, ONLY),
     ])
   }
 
@@ -106,6 +109,7 @@ export class BouncedBuffer implements DeviceChild, MappingHome, SingleOwner {
     else ledger?.gaveBack(this.#note, this, ONLY)
     this.#bouncer[verb](this.device, addToDmaAddress(this.dmaAddress, byteOffset), byteLength)
     this.#cpuOwns = verb === 'syncForCpu'
+    ledger?.events?.syncedSingle(this.#note, this, ONLY, verb, byteOffset, byteLength)
   }
 
   bytesAt(byteOffset: number, byteLength: number): Uint8Array {

@@ -4,11 +4,12 @@ import type { DmaMemory } from '../memory/memory'
 import { type DmaAddress, toNumber } from '../vocabulary/address'
 import type { DmaAttributes } from '../vocabulary/attributes'
 import { DmaDirection, type TransferDirection } from '../vocabulary/direction'
-import { EARLIER } from './call-sites'
-import { checksum } from './checksum'
+import { CallSites, EARLIER } from './call-sites'
+import { contentsChanged, noteContents } from './contents'
 import type { DmaChecker } from './dma-checker'
 import type { DmaReportFacts } from './dma-report'
 import { type EndedMapping, EndedMappings } from './ended-mappings'
+import { MappingEvents } from './mapping-events'
 import type { LedgerOwner, SingleOwner } from './mapping-owner'
 import { MappingFamily, MappingRecords } from './mapping-records'
 import { assertApart } from './overlap'
@@ -18,8 +19,8 @@ import { WholeMappings } from './whole-mappings'
 const ONLY = 0 as unknown as MappingHandle
 
 /**
- * What a device has mapped, by address: there is one where a checker looks after the device, and from when somebody unmaps or syncs
- * by an address. A device without one pays nothing for it.
+ * What a device has mapped, by address: there is one where a checker looks after the device, where its kernel wants to be told of its
+ * mappings, and from when somebody unmaps or syncs by an address. A device without one pays nothing for it.
  *
  * Who maps is given the number of a record, by which it is found again without a search; 0 for a mapping that is not recorded.
  */
@@ -30,6 +31,9 @@ export class MappingLedger {
   readonly ended = new EndedMappings()
   /** Allocations, and registers of other devices. */
   readonly wholes = new WholeMappings(this)
+  /** Present where the device's kernel wants to be told of all this. */
+  readonly events: MappingEvents | undefined
+  readonly #sites: CallSites | undefined
   readonly #owners = new Map<number, LedgerOwner>()
   #lastNumber = 0
   #pauses = 0
@@ -37,6 +41,9 @@ export class MappingLedger {
   constructor(device: DmaDevice, checker: DmaChecker | undefined) {
     this.device = device
     this.checker = checker
+    const { dmaEvents } = device.kernel
+    this.events = dmaEvents && new MappingEvents(this, dmaEvents)
+    this.#sites = checker?.sites ?? (dmaEvents && new CallSites(false))
     checker?.watch(this)
   }
 
@@ -78,7 +85,8 @@ export class MappingLedger {
       lines.add(offset!, byteLength)
       records.setLined(note)
     }
-    if (checker?.contents === true) this.#sum(note, owner, handle)
+    if (checker?.contents === true) noteContents(this.records, note, owner, handle)
+    this.events?.mapped(note, this.events.bytesOf(owner, handle, 0, byteLength))
     return note
   }
 
@@ -89,10 +97,10 @@ export class MappingLedger {
   endSingle(note: number, owner: SingleOwner, handle: MappingHandle): void {
     if (note === 0) return
     const { checker } = this
-    const wrote = checker?.contents === true && this.#wrote(note, owner, handle)
+    const wrote = checker?.contents === true && contentsChanged(this.records, note, owner, handle)
     const facts = wrote ? this.factsOf(note) : {}
     this.#unline(note, owner, handle)
-    this.end(note)
+    this.end(note, true, this.events?.bytesOf(owner, handle, 0, this.records.byteLengthOf(note)))
     if (owner.temporary) this.forget(owner)
     if (wrote) checker?.cpuWrote(this.device, facts)
   }
@@ -113,15 +121,15 @@ export class MappingLedger {
   /** A sync for the CPU is asked for. @throws DMA_DEBUG where the CPU wrote to the mapping before that */
   lending(note: number, owner: SingleOwner, handle: MappingHandle): void {
     if (note === 0 || this.checker?.contents !== true) return
-    if (!this.#wrote(note, owner, handle)) return
+    if (!contentsChanged(this.records, note, owner, handle)) return
     // It is said once.
-    this.#sum(note, owner, handle)
+    noteContents(this.records, note, owner, handle)
     this.checker.cpuWrote(this.device, this.factsOf(note))
   }
 
   /** The device has a mapping back. */
   gaveBack(note: number, owner: SingleOwner, handle: MappingHandle): void {
-    if (note !== 0 && this.checker?.contents === true) this.#sum(note, owner, handle)
+    if (note !== 0 && this.checker?.contents === true) noteContents(this.records, note, owner, handle)
   }
 
   /** Whether nothing is recorded now. */
@@ -141,9 +149,10 @@ export class MappingLedger {
     this.#owners.delete(number)
   }
 
-  /** Ends a record. @param remember that it was there */
-  end(note: number, remember = true): void {
+  /** Ends a record. @param remember that it was there @param bytes what the CPU has of it */
+  end(note: number, remember = true, bytes?: Uint8Array): void {
     const { records, checker } = this
+    this.events?.ended(note, bytes)
     if (checker && remember) {
       this.ended.note(
         records.homeOf(note),
@@ -166,10 +175,12 @@ export class MappingLedger {
     direction: DmaDirection,
     entries: number,
     site: number,
+    bytes?: Uint8Array,
   ): number {
     const { records } = this
     const note = records.add(address, byteLength, this.now())
     records.keep(note, MappingFamily.Sg, direction, number, 0, entries, site)
+    this.events?.mapped(note, bytes)
     return note
   }
 
@@ -184,9 +195,9 @@ export class MappingLedger {
     assertApart(this, memory, memoryOffset, byteLength, direction, attributes, undefined)
   }
 
-  /** The segments of a table end. */
-  endSegments(number: number, notes: Int32Array): void {
-    for (const note of notes) this.end(note, note === notes[0])
+  /** The segments of a table end. @param bytesAt what the CPU has of one */
+  endSegments(number: number, notes: Int32Array, bytesAt?: (index: number) => Uint8Array | undefined): void {
+    for (const [index, note] of notes.entries()) this.end(note, index === 0, bytesAt?.(index))
     this.#owners.delete(number)
   }
 
@@ -230,7 +241,7 @@ export class MappingLedger {
   /** Where the program is now, as a number. @param isNew false where it mapped something before anybody took that down */
   site(isNew: boolean): number {
     if (!isNew) return EARLIER
-    return this.checker ? this.checker.sites.here() : 0
+    return this.#sites ? this.#sites.here() : 0
   }
 
   /** The same of a single mapping, whether it is live or has ended. */
@@ -245,7 +256,7 @@ export class MappingLedger {
   }
 
   siteText(site: number): string | undefined {
-    return this.checker?.sites.textOf(site)
+    return this.#sites?.textOf(site)
   }
 
   /** Ends the records of what is mapped no longer, since its memory or region was closed. */
@@ -274,18 +285,5 @@ export class MappingLedger {
       this.#owners.set(owner.ledgerNumber, owner)
     }
     return owner.ledgerNumber
-  }
-
-  #sum(note: number, owner: SingleOwner, handle: MappingHandle): void {
-    const { records } = this
-    if (records.directionOf(note) !== DmaDirection.ToDevice) return
-    records.setChecksum(note, checksum(owner.bytesOf(handle, 0, records.byteLengthOf(note))))
-  }
-
-  #wrote(note: number, owner: SingleOwner, handle: MappingHandle): boolean {
-    const { records } = this
-    if (records.directionOf(note) !== DmaDirection.ToDevice || owner.isCpuOwned?.(handle) === true)
-      return false
-    return checksum(owner.bytesOf(handle, 0, records.byteLengthOf(note))) !== records.checksumOf(note)
   }
 }

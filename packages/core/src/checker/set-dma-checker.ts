@@ -3,6 +3,7 @@ import { shown } from '../checks/shown'
 import { assertDevice } from '../checks/validate'
 import type { DmaDevice } from '../device/dma-device'
 import { DmaChecker } from './dma-checker'
+import { ledgerFor } from './ledger-for'
 import { MappingLedger } from './mapping-ledger'
 
 /**
@@ -26,7 +27,7 @@ export function setDmaChecker(device: DmaDevice, checker: DmaChecker | undefined
   const { ledger } = device
   if (ledger?.checker === checker) return
   ledger?.checker?.unwatch(ledger)
-  device.setLedger(checker && new MappingLedger(device, checker))
+  device.setLedger(ledgerFor(device, checker))
 }
 
 /**

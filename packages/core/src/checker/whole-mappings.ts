@@ -37,6 +37,7 @@ export class WholeMappings {
     const number = ledger.own(adapter)
     const note = ledger.records.add(toNumber(address), byteLength, ledger.now())
     ledger.records.keep(note, family, direction, number, 0, 0, ledger.site(isNew))
+    ledger.events?.mapped(note, ledger.events.bytesOfWhole(owner, byteLength))
     this.#notes.set(owner, note)
     this.#numbers.set(owner, number)
   }

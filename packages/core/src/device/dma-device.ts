@@ -2,7 +2,8 @@ import { DmaError, type Kernel } from '@linux-dma/native'
 import { attendChildren } from '../checker/attend-children'
 import { checkerOf } from '../checker/checker-of'
 import type { DmaChecker } from '../checker/dma-checker'
-import { MappingLedger } from '../checker/mapping-ledger'
+import { ledgerFor } from '../checker/ledger-for'
+import type { MappingLedger } from '../checker/mapping-ledger'
 import { pendingReport } from '../checker/pending'
 import { closeAll } from '../checks/close-all'
 import { closed as forget, watchForLeak } from '../checks/leaks'
@@ -53,7 +54,7 @@ export class DmaDevice implements Disposable {
   /** Whether a DMA address may be handed out now: not for a PCI device without bus mastering. */
   readonly dmaReady: boolean = true
 
-  /** What is mapped, by address, where there is a checker or somebody asked: `setDmaChecker` changes it. @internal */
+  /** What is mapped, by address, where there is a checker, its kernel wants to know, or somebody asked: `setDmaChecker` changes it. @internal */
   readonly ledger: MappingLedger | undefined
   /** How many children have gone: where it is what it was, so is all that was mapped. @internal */
   disowned = 0
@@ -79,7 +80,7 @@ export class DmaDevice implements Disposable {
     this.kernel = kernel
     this.ops = ops
     const checker = checkerOf(kernel)
-    this.ledger = checker && new MappingLedger(this, checker)
+    this.ledger = ledgerFor(this, checker)
   }
 
   /** What checks how its memory is mapped: `setDmaChecker` changes it. */
@@ -172,6 +173,7 @@ export class DmaDevice implements Disposable {
 
   /** Changes it: `setDmaChecker` checks first. @internal */
   setLedger(ledger: MappingLedger | undefined): void {
+    this.ledger?.events?.endAll()
     ;(this as { ledger: MappingLedger | undefined }).ledger = ledger
     attendChildren(this.#children, ledger)
   }

@@ -9,7 +9,7 @@ import {
   hasAttribute,
   NOT_FOR_STREAMING,
 } from '../vocabulary/attributes'
-import { assertEntered, enterMapping, enterSync, leaveMapping } from './ledger-entries'
+import { assertEntered, enterMapping, enterSync, leaveMapping, noteSync } from './ledger-entries'
 import type { MappingHandle, MappingTable } from './mapping-table'
 
 /*
@@ -113,4 +113,5 @@ export function syncTransfer(
   } else {
     device.ops[verb]?.(device, address, byteLength, table.direction(handle))
   }
+  noteSync(place, table, handle, verb, byteOffset, byteLength)
 }

@@ -80,6 +80,19 @@ export function enterSync(
   else ledger.gaveBack(note, place as LedgerPlace, handle)
 }
 
+/** They were handed over: a part, by offset and length within the mapping. */
+export function noteSync(
+  place: TransferPlace,
+  table: MappingTable,
+  handle: MappingHandle,
+  verb: 'syncForCpu' | 'syncForDevice',
+  byteOffset: number,
+  byteLength: number,
+): void {
+  const events = place.device.ledger?.events
+  events?.syncedSingle(table.note(handle), place as LedgerPlace, handle, verb, byteOffset, byteLength)
+}
+
 function enter(
   place: LedgerPlace,
   table: MappingTable,

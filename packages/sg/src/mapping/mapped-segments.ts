@@ -147,6 +147,7 @@ export abstract class MappedSegments implements DmaSegments, Disposable {
     this.assertMapped(DmaMisuse.SyncUnknown)
     this.placement.sync('syncForCpu')
     this.cpuOwns = true
+    this.records?.synced('syncForCpu')
   }
 
   /** Gives the bytes back to the device. @throws DMA_NOT_MAPPED */
@@ -154,6 +155,7 @@ export abstract class MappedSegments implements DmaSegments, Disposable {
     this.assertMapped(DmaMisuse.SyncUnknown)
     this.placement.sync('syncForDevice')
     this.cpuOwns = false
+    this.records?.synced('syncForDevice')
   }
 
   /**
@@ -248,11 +250,12 @@ export abstract class MappedSegments implements DmaSegments, Disposable {
   }
 
   private end(attributes: DmaAttributes): void {
-    this.leaveLedger()
     this.ended = true
     try {
       this.placement.release(attributes)
     } finally {
+      // The records end when the bytes are back, and before the table can be another.
+      this.leaveLedger()
       this.left()
     }
   }

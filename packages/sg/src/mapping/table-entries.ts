@@ -8,6 +8,7 @@ import {
   misused,
   type TransferDirection,
 } from '@linux-dma/core'
+import { copyToBuffer } from '../table/copy'
 import type { PageSpace } from '../table/page-space'
 import type { Segments } from '../table/segments'
 import type { SegmentPlacement } from './map-placement'
@@ -63,9 +64,12 @@ export class TableEntries {
     })
     this.#notes = new Int32Array(placement.nents)
     const site = ledger.site(true)
+    const bytes = this.#copy(placement.lengths)
     for (let i = 0; i < placement.nents; i++) {
       const [address, byteLength] = [placement.addresses[i]!, placement.lengths[i]!]
-      this.#notes[i] = ledger.segment(this.#number, address, byteLength, direction, segments.count, site)
+      const { count } = segments
+      const note = ledger.segment(this.#number, address, byteLength, direction, count, site, bytes?.(i))
+      this.#notes[i] = note
     }
   }
 
@@ -79,7 +83,33 @@ export class TableEntries {
         this.#ledger.checker?.linesOf(memory).remove(start, byteLength)
       })
     }
-    this.#ledger.endSegments(this.#number, this.#notes)
+    this.#ledger.endSegments(this.#number, this.#notes, this.#copy(this.#lengths))
+  }
+
+  /** All of the table was handed over. */
+  synced(verb: 'syncForCpu' | 'syncForDevice'): void {
+    const { events } = this.#ledger
+    if (this.#ended || !events) return
+    const lengths = this.#lengths
+    const bytes = this.#copy(lengths)
+    for (const [i, note] of this.#notes.entries()) events.synced(note, verb, 0, lengths[i]!, bytes?.(i))
+  }
+
+  get #lengths(): Uint32Array {
+    return Uint32Array.from(this.#notes, (note) => this.#ledger.records.byteLengthOf(note))
+  }
+
+  /** What the CPU has of each segment, where that is wanted. */
+  #copy(lengths: Uint32Array): ((index: number) => Uint8Array | undefined) | undefined {
+    const { space, segments } = this.#table
+    if (this.#ledger.events?.wantsBytes !== true || space.physical) return undefined
+    let skip = 0
+    return (index) => {
+      const bytes = new Uint8Array(lengths[index]!)
+      copyToBuffer(space, segments, bytes, skip)
+      skip += bytes.byteLength
+      return bytes
+    }
   }
 
   /** An error for a misuse of the table, with what is known of it. */
