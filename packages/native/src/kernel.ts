@@ -200,23 +200,6 @@ export interface DmaCheckerView {
   dump(): readonly object[]
 }
 
-/** Time as the packages see it: the machine's own monotonic clock, or a fake machine's virtual one. */
-export interface Clock {
-  /** Milliseconds since an arbitrary start, monotonic, with fractions. */
-  now(): number
-  /** Resolves `milliseconds` (0 or more) later; rejects with the signal's reason as soon as it is aborted. */
-  sleep(milliseconds: number, options?: { signal?: AbortSignal }): Promise<void>
-}
-
-/** Told of each value that a watched counter had; of the error that ended the watch, once. */
-export interface WatchListener {
-  onCount(count: number): void
-  onError(error: Error): void
-}
-
-/** A running {@link Kernel.watch}. */
-export interface Watch {
-  /** Stops watching; the descriptor stays open. No call to the listener follows. Idempotent. */
 /** Which way the bytes of a mapping go. */
 export type DmaEventDirection = 'bidirectional' | 'to-device' | 'from-device'
 
@@ -267,6 +250,23 @@ export interface DmaEvents {
   ): void
 }
 
+/** Time as the packages see it: the machine's own monotonic clock, or a fake machine's virtual one. */
+export interface Clock {
+  /** Milliseconds since an arbitrary start, monotonic, with fractions. */
+  now(): number
+  /** Resolves `milliseconds` (0 or more) later; rejects with the signal's reason as soon as it is aborted. */
+  sleep(milliseconds: number, options?: { signal?: AbortSignal }): Promise<void>
+}
+
+/** Told of each value that a watched counter had; of the error that ended the watch, once. */
+export interface WatchListener {
+  onCount(count: number): void
+  onError(error: Error): void
+}
+
+/** A running {@link Kernel.watch}. */
+export interface Watch {
+  /** Stops watching; the descriptor stays open. No call to the listener follows. Idempotent. */
   close(): void
   /** Lets the process end while this watch runs. */
   unref(): void
