@@ -46,6 +46,7 @@ export {
   DEFAULT_COPYBREAK,
 } from './copybreak/copybreak'
 export type { CopybreakSample, Crossover } from './copybreak/copybreak-crossover'
+export { cacheOps } from './device/cache-ops'
 export { type DeviceChild, DmaDevice } from './device/dma-device'
 export type { DmaOps } from './device/dma-ops'
 export {

@@ -3,6 +3,7 @@ export * from './constants'
 export * from './errors'
 export type {
   Clock,
+  DmaCaches,
   DmaCheckerView,
   DmaChecks,
   DmaEventDirection,

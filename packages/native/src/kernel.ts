@@ -162,6 +162,10 @@ export interface Kernel {
   readonly dmaEvents?: DmaEvents | undefined
   /** Present where the use of DMA by every device of this kernel is to be checked, as on a fake machine. */
   readonly dmaChecks?: DmaChecks | undefined
+  /** Present where devices do not see what is in the CPU's caches: never on a real kernel, whose VFIO devices are coherent. */
+  readonly dmaCaches?: DmaCaches | undefined
+  /** Whether every streaming mapping is to be a copy, as on a kernel that was started with `swiotlb=force`. */
+  readonly forceBounce?: boolean | undefined
 
   /** Tells the user of something that no call is there to throw, such as a leak: process.emitWarning() on the real one. */
   warn(warning: Error): void
@@ -189,6 +193,19 @@ export interface DmaChecks {
   onChecker(checker: DmaCheckerView): void
   /** Told of each misuse, also of those that are thrown. */
   onReport(report: Error): void
+}
+
+/**
+ * The caches between the CPU and devices that do not look into them, as on many Arm machines. What core does for such a device
+ * ends here. Addresses are DMA addresses of the device, lengths bytes; where nothing is mapped, nothing is done.
+ */
+export interface DmaCaches {
+  /** What the CPU wrote gets to memory, whole lines, whatever the direction. */
+  syncForDevice(device: string, address: number, byteLength: number, direction: number): void
+  /** What is in memory gets to the CPU, whole lines, unless the direction (a `DmaDirection`) is to the device. */
+  syncForCpu(device: string, address: number, byteLength: number, direction: number): void
+  /** The CPU goes to this memory past its caches from now on: coherent memory. */
+  bypass(device: string, address: number, byteLength: number): void
 }
 
 /** What a kernel sees of what checks for it: `DmaChecker` of `@linux-dma/core`. */

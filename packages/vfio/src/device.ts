@@ -2,10 +2,12 @@ import {
   applyChecked,
   assertChecked,
   assertOptions,
+  bounceOps,
   closeAll,
   type DmaChecker,
   DmaDevice,
   DmaError,
+  type DmaOps,
   IoRegion,
   type Kernel,
   kernelOption,
@@ -74,7 +76,7 @@ export class VfioDevice extends DmaDevice {
   #interrupts: VfioInterruptStream | undefined
 
   /** @internal use {@link openVfioDevice} */
-  constructor(handles: Handles, ops: VfioDmaOps) {
+  constructor(handles: Handles, ops: DmaOps) {
     const { pci, container, info, fd } = handles
     super(pci.address, container.kernel, ops)
     this.#handles = handles
@@ -277,7 +279,8 @@ export function openVfioDevice(address: string, options: VfioDeviceOptions = {})
     const removal = new RemovalRequest(kernel, fd, info.irqs, bdf)
     undo.unshift(() => removal.close())
     const ops = new VfioDmaOps(container, container.info())
-    const device = new VfioDevice({ pci, container, group, fd, info, removal }, ops)
+    const path = kernel.forceBounce === true ? bounceOps(ops, { force: true }) : ops
+    const device = new VfioDevice({ pci, container, group, fd, info, removal }, path)
     applyChecked(device, options.checked)
     return device
   } catch (error) {

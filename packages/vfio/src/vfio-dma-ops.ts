@@ -1,4 +1,5 @@
 import {
+  cacheOps,
   type DmaAddress,
   type DmaDevice,
   type DmaMemory,
@@ -10,14 +11,15 @@ import type { VfioContainer } from './container'
 import type { IommuInfo } from './structs'
 import { VfioIommuDomain } from './vfio-iommu-domain'
 
-/** A device's DMA path through a VFIO type1v2 container: coherent, behind the IOMMU. */
+/** A device's DMA path through a VFIO type1v2 container: behind the IOMMU, and coherent on all that Linux gives to VFIO. */
 export class VfioDmaOps implements DmaOps {
   readonly name = 'vfio-type1'
-  readonly coherent = true
+  declare readonly coherent: boolean
   readonly pins = true
   readonly iommu: VfioIommuDomain
 
   constructor(container: VfioContainer, info: IommuInfo) {
+    Object.assign(this, cacheOps(container.kernel))
     this.iommu = new VfioIommuDomain(container, info)
   }
 

@@ -221,7 +221,7 @@ export function assertCoherentAllocation(
 /** @throws DMA_NOT_COHERENT where a device's path has no memory that needs no syncs; DMA_BUS_MASTER_OFF, DMA_CLOSED */
 export function assertCoherentMemory(device: DmaDevice): void {
   device.assertReady()
-  if (device.ops.coherent) return
+  if (device.ops.coherent || device.ops.bypassCaches) return
   throw new DmaError('DMA_NOT_COHERENT', `${device.ops.name} has no coherent memory for ${device.name}`, {
     hint: 'use dmaAllocNoncoherent() or dmaMapSingle(), and their syncs',
   })

@@ -123,6 +123,7 @@ function allocateFrom(
           capacity: 0,
         })
         region.requested = byteLength
+        if (region.coherent) device.ops.bypassCaches?.(device, region.firstAddress, region.byteLength)
         if (region.coherent) device.ledger?.wholes.allocated(region, region.firstAddress, byteLength, true)
         return region
       } catch (error) {

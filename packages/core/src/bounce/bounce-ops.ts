@@ -44,6 +44,7 @@ class BounceOps implements DmaOps {
   readonly busLimit?: bigint
   readonly bouncer: BouncePools
   readonly allocateMemory?: NonNullable<DmaOps['allocateMemory']>
+  readonly bypassCaches?: NonNullable<DmaOps['bypassCaches']>
   readonly #inner: DmaOps
   /** Everything may have to bounce, whatever its address. */
   readonly #mayBounceAll: boolean
@@ -57,6 +58,9 @@ class BounceOps implements DmaOps {
     if (inner.busLimit !== undefined) this.busLimit = inner.busLimit
     if (inner.allocateMemory) {
       this.allocateMemory = (device, byteLength, mask) => inner.allocateMemory!(device, byteLength, mask)
+    }
+    if (inner.bypassCaches) {
+      this.bypassCaches = (device, address, byteLength) => inner.bypassCaches!(device, address, byteLength)
     }
     this.bouncer = new BouncePools(inner, rules)
     this.#inner = inner

@@ -88,6 +88,12 @@ export interface DmaOps {
     direction: TransferDirection,
   ): void
 
+  /**
+   * Present where the path is not {@link coherent} and the CPU can be told to go past its caches: coherent allocations are to be had
+   * then. Called once for each, before anybody looks at it.
+   */
+  bypassCaches?(device: DmaDevice, address: DmaAddress, byteLength: number): void
+
   /** Whether a device limited to addresses up to `mask` can do DMA here at all. */
   supportsMask(mask: bigint): boolean
   /** The mask that reaches everything this path may hand out, of the form 2^n - 1. */

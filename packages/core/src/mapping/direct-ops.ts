@@ -1,5 +1,6 @@
 import { DmaError, type Kernel, linuxKernel } from '@linux-dma/native'
 import { assertOptions } from '../checks/validate'
+import { cacheOps } from '../device/cache-ops'
 import type { DmaDevice } from '../device/dma-device'
 import type { DmaOps } from '../device/dma-ops'
 import { dmaBitMask } from '../device/masks'
@@ -42,7 +43,7 @@ interface Mapped {
 /** A DMA path without an IOMMU: the DMA address is the physical address. Works as kernel/dma/direct.c does. */
 class DirectOps implements DmaOps {
   readonly name = 'direct'
-  readonly coherent = true
+  declare readonly coherent: boolean
   readonly pins = true
   readonly physical = true
   readonly busLimit: bigint
@@ -53,6 +54,7 @@ class DirectOps implements DmaOps {
   #misled = new Set<DmaDevice>()
 
   constructor(kernel: Kernel, busLimit: bigint) {
+    Object.assign(this, cacheOps(kernel))
     this.#kernel = kernel
     this.busLimit = busLimit
   }

@@ -31,7 +31,8 @@ export function uioDmaOps(
   const direct = directPath(connection)
   const allocateCoherent = (device: DmaDevice, byteLength: number, mask: bigint) =>
     allocate(connection, device, byteLength, mask, () => allocateDirectly(device, byteLength))
-  return bounceOps(Object.assign(direct, { allocateCoherent }))
+  const force = connection.kernel.forceBounce === true
+  return bounceOps(Object.assign(direct, { allocateCoherent }), { force })
 }
 
 function allocate(
