@@ -1,9 +1,11 @@
 import { fileURLToPath } from 'node:url'
 import { defineConfig } from 'vitest/config'
+import { pageForVite } from './packages/testkit/src/report/bundle-page.ts'
 
 const source = (name: string) => fileURLToPath(new URL(`./packages/${name}/src/index.ts`, import.meta.url))
 
 export default defineConfig({
+  plugins: [pageForVite(fileURLToPath(new URL('./packages/testkit/src/report/page', import.meta.url)))],
   resolve: {
     // Tests run on the sources, so that a red test points at a line of TypeScript and needs no build.
     alias: ['native', 'core', 'pci', 'sg', 'vfio', 'uio', 'udmabuf', 'testkit'].map((name) => ({

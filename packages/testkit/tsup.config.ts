@@ -1,4 +1,8 @@
+import { fileURLToPath } from 'node:url'
 import { defineConfig } from 'tsup'
 import { library } from '../../tsup.base'
+import { pageForEsbuild } from './src/report/bundle-page'
 
-export default defineConfig(library)
+const esbuildPlugins = [pageForEsbuild(fileURLToPath(new URL('src/report/page', import.meta.url)))]
+
+export default defineConfig({ ...library, esbuildPlugins })

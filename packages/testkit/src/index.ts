@@ -58,6 +58,7 @@ export type { LogEntry } from './pci/function'
 export type { PlatformDeviceOptions } from './platform/bus'
 export { createRandom, type Random } from './prng'
 export type { Capability } from './process'
+export { type ReportOptions, writeReport } from './report/write-report'
 export type {
   DmaEvent,
   FaultEvent,

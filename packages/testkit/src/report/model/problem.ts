@@ -1,0 +1,20 @@
+import type { Place } from './place'
+
+/**
+ * Something to look at: a misuse that a checker reported, an access that was refused, or one (`hazard`) that went through though the
+ * mapping does not allow for it, which only the trace as a whole shows.
+ */
+export interface Problem {
+  readonly severity: 'misuse' | 'fault' | 'hazard'
+  /** Index of its event. */
+  readonly index: number
+  /** In one line. */
+  readonly title: string
+  /** The bytes it is about, where they are known. */
+  readonly place: Place | undefined
+}
+
+/** `bytes 64..127`, both counted from the start of a mapping, the last one included. */
+export function byteRange(start: number, end: number): string {
+  return end - start === 1 ? `byte ${start}` : `bytes ${start}..${end - 1}`
+}
