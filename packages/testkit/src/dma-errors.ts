@@ -3,11 +3,14 @@ import { type DmaCheckerView, type DmaChecks, DmaError } from '@linux-dma/native
 /** What a machine's devices, and what drives them, do wrong with DMA: what a checker of the packages finds, and the machine itself. */
 export class DmaErrors implements DmaChecks {
   readonly onError: 'throw' | 'warn' | 'collect'
+  /** Bytes in a cache line. */
+  readonly cacheLineSize: number
   readonly errors: Error[] = []
   readonly #checkers: DmaCheckerView[] = []
 
-  constructor(onError: 'throw' | 'warn' | 'collect') {
+  constructor(onError: 'throw' | 'warn' | 'collect', cacheLineSize: number) {
     this.onError = onError
+    this.cacheLineSize = cacheLineSize
   }
 
   /** What checks the devices: the first of those that wanted to. */

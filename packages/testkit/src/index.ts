@@ -1,4 +1,5 @@
 export type { FakeClock, ScheduledEvent } from './clock'
+export type { StaleBytes } from './coherence/machine-caches'
 export type { Behaviour, DeviceInside, RegisterRead, RegisterWrite } from './define/behaviour'
 export { defineDevice } from './define/define-device'
 export type { DefinedDevice } from './define/defined-device'

@@ -1,6 +1,7 @@
 import { type DmaCheckerView, DmaError } from '@linux-dma/native'
 import { checkOptionNames } from './arguments'
 import type { VirtualClock } from './clock'
+import { checkView, type StaleBytes } from './coherence/machine-caches'
 import { addContiguousHeap, type HeapOptions } from './dma-buf/heaps'
 import { type FakeImporter, type ImportOptions, importDmaBuf } from './dma-buf/importer'
 import { invalidArgument, SystemFailure, systemError } from './errors'
@@ -156,6 +157,14 @@ export class FakeMachineCore implements FakeMachine {
 
   assertNoDmaErrors(): void {
     this.#parts.kernelParts.dmaErrors?.assertNone()
+  }
+
+  stale(bytes?: ArrayBufferView): StaleBytes[] {
+    return this.#parts.kernelParts.caches?.stale(bytes && checkView(bytes)) ?? []
+  }
+
+  assertNotStale(bytes: ArrayBufferView): void {
+    this.#parts.kernelParts.caches?.assertNotStale(checkView(bytes))
   }
 
   assertQuiescent(): void {

@@ -44,6 +44,14 @@ export interface FakeMachineOptions {
    * default, `warn`, `collect`, or `off` for not looking. All are in `machine.dmaErrors`.
    */
   checks?: 'throw' | 'warn' | 'collect' | 'off'
+  /**
+   * What devices see of what is in the CPU's caches. `coherent`, the default: all of it, as on x86. `write-back`: nothing, as on many Arm
+   * machines: without its syncs a driver shows and sees bytes that are out of date, every time. `bounce`: every streaming mapping is a copy,
+   * as on Linux with `swiotlb=force`.
+   */
+  coherence?: 'coherent' | 'write-back' | 'bounce'
+  /** Bytes in a line of the CPU's caches, a power of two from 16 to 4096. 64 by default. */
+  cacheLineSize?: number
 }
 
 /** The options with everything decided, except for what depends on another. */
@@ -66,6 +74,8 @@ const defaults: CheckedOptions = {
   kernelRelease: '6.12.0',
   uioDmaMemory: 'none',
   checks: 'throw',
+  coherence: 'coherent',
+  cacheLineSize: 64,
 }
 
 /** Fills in the defaults. @throws `DMA_INVALID_ARGUMENT` */
@@ -79,6 +89,9 @@ export function checkMachineOptions(options: FakeMachineOptions): CheckedOptions
   checkChoice(checked.iommu, 'iommu', ['on', 'off', 'passthrough'])
   checkUioDmaMemory(checked.uioDmaMemory)
   checkChoice(checked.checks, 'checks', ['throw', 'warn', 'collect', 'off'])
+  checkChoice(checked.coherence, 'coherence', ['coherent', 'write-back', 'bounce'])
+  checkInteger(checked.cacheLineSize, 'cacheLineSize', 16, 4096)
+  if (!Number.isInteger(Math.log2(checked.cacheLineSize))) invalidArgument('cacheLineSize is no power of two')
   checkKernelRelease(checked.kernelRelease)
   checkInteger(checked.dmaEntryLimit, 'dmaEntryLimit', 0, 0xffffffff)
   checkInteger(checked.memory, 'memory', 0)

@@ -1,4 +1,5 @@
 import { VirtualClock } from './clock'
+import { makeCaches } from './coherence/make-caches'
 import { type HeapParts, mountSystemHeap } from './dma-buf/heaps'
 import { mountUdmabuf } from './dma-buf/udmabuf-device'
 import { DmaErrors } from './dma-errors'
@@ -43,7 +44,7 @@ export function assembleMachine(options: CheckedOptions) {
   const kernelParts = makeKernelParts(options)
   const { fs, process, frames, clock, waiters, descriptors, warnings } = kernelParts
   const random = kernelParts.random
-  const slots: SlotParts = { clock, random, faults: [], log: [], attached: new WeakMap() }
+  const slots: SlotParts = { clock, random, faults: [], log: [], attached: new WeakMap(), caches: kernelParts.caches }
   mountProc(fs, process, frames, () => kernelParts.kernelRelease)
   mountDescriptors(fs, descriptors)
   mountHugePages(fs, kernelParts.hugePages)
@@ -84,6 +85,10 @@ function makeKernelParts(options: CheckedOptions) {
   const fs = new FileSystem(process)
   const frames = new FrameAllocator(random)
   const hugePages = new HugePages(options.hugePages)
+  const dmaErrors =
+    options.checks === 'off' ? undefined : new DmaErrors(options.checks, options.cacheLineSize)
+  const caches = makeCaches(options, { clock, frames, dmaErrors })
+  frames.caches = caches
   return {
     kernelRelease: options.kernelRelease,
     random,
@@ -102,7 +107,9 @@ function makeKernelParts(options: CheckedOptions) {
     faultPlan: new FaultPlan(),
     ioUring: new IoUringSwitch(fs),
     warnings: [],
-    dmaErrors: options.checks === 'off' ? undefined : new DmaErrors(options.checks),
+    dmaErrors,
+    caches,
+    forceBounce: options.coherence === 'bounce',
   } satisfies KernelParts & HeapParts & { random: unknown; kernelRelease: string }
 }
 

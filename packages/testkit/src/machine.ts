@@ -1,5 +1,6 @@
 import type { DmaCheckerView, Kernel } from '@linux-dma/native'
 import type { FakeClock } from './clock'
+import type { StaleBytes } from './coherence/machine-caches'
 import type { HeapOptions } from './dma-buf/heaps'
 import type { FakeImporter, ImportOptions } from './dma-buf/importer'
 import type { PlannedFailure } from './fault-plan'
@@ -132,6 +133,21 @@ export interface FakeMachine {
    * @throws `DMA_DEBUG` with all of {@link dmaErrors}
    */
   assertNoDmaErrors(): void
+  /**
+   * What devices wrote and the CPU has not been shown by a sync or an unmap, of a view of memory or of all there is: a machine whose
+   * `coherence` is 'write-back' knows. What was never meant to be looked at is in it, too. None on other machines.
+   * @throws `DMA_INVALID_ARGUMENT`
+   */
+  stale(bytes?: ArrayBufferView): StaleBytes[]
+  /**
+   * Checks that the CPU has been shown what devices wrote to a view of memory: to be called before a driver looks at it.
+   * @throws `DMA_STALE` with the first bytes that are out of date, who wrote them, when, and what was left out; `DMA_INVALID_ARGUMENT`
+   * @example
+   * ```ts
+   * machine.assertNotStale(packet)
+   * ```
+   */
+  assertNotStale(bytes: ArrayBufferView): void
   /**
    * Checks that a program took back everything it had: descriptors, mappings, pinned memory, interrupts, watches.
    * @throws `DMA_LEAK` with a line for each thing that is left

@@ -12,6 +12,8 @@ export interface DmaSegment {
   readonly memory?: Uint8Array
   /** What the memory is part of: told when it was written to. */
   readonly storage?: Storage
+  /** Where in that it begins. */
+  readonly byteOffset?: number
   readonly registers?: { readonly peer: PeerRegisters; readonly byteOffset: number }
 }
 

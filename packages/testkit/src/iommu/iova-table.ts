@@ -59,8 +59,9 @@ export class IovaTable<Mapping extends IovaMapping = IovaMapping> implements Dma
         ? { byteLength: part }
         : { byteLength: part, registers: { ...registers, byteOffset: registers.byteOffset + offset } }
     }
-    const { storage, byteOffset } = memory
-    return { byteLength: part, memory: storage.bytes(byteOffset + offset, part), storage }
+    const { storage } = memory
+    const byteOffset = memory.byteOffset + offset
+    return { byteLength: part, memory: storage.deviceBytes(byteOffset, part), storage, byteOffset }
   }
 
   /** Index of the first mapping whose end lies above an address. */

@@ -8,8 +8,9 @@ export function physicalPath(frames: FrameAllocator): DmaPath {
     translate(address, byteLength) {
       const page = frames.atPhysicalAddress(address)
       if (page === undefined) return { byteLength: Math.min(byteLength, pageSize - (address % pageSize)) }
+      const { storage, byteOffset } = page
       const part = Math.min(byteLength, page.byteLength)
-      return { byteLength: part, memory: page.storage.bytes(page.byteOffset, part), storage: page.storage }
+      return { byteLength: part, memory: storage.deviceBytes(byteOffset, part), storage, byteOffset }
     },
   }
 }

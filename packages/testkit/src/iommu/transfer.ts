@@ -1,8 +1,8 @@
-import type { DmaPath } from './dma-path'
+import type { DmaPath, DmaSegment } from './dma-path'
 
 /**
- * Moves bytes between a device and what its path leads to. Tells of each stretch that was refused, which reads as zeros.
- * Returns whether all bytes went.
+ * Moves bytes between a device and what its path leads to. Tells of each stretch that was refused, which reads as zeros, and of each
+ * that was in memory, once it is moved. Returns whether all bytes went.
  */
 export function transferThrough(
   path: DmaPath,
@@ -10,6 +10,7 @@ export function transferThrough(
   bytes: Uint8Array,
   direction: 'read' | 'write',
   onRefused: (address: number, byteLength: number) => void,
+  onMoved?: (address: number, segment: DmaSegment) => void,
 ): boolean {
   let done = 0
   /** Where the stretch of refused bytes under way began. */
@@ -20,11 +21,8 @@ export function transferThrough(
     refusedFrom = undefined
   }
   while (done < bytes.length) {
-    const { byteLength, memory, storage, registers } = path.translate(
-      start + done,
-      bytes.length - done,
-      direction,
-    )
+    const segment = path.translate(start + done, bytes.length - done, direction)
+    const { byteLength, memory, storage, registers } = segment
     const part = bytes.subarray(done, done + byteLength)
     if (registers !== undefined) {
       endRefused()
@@ -40,6 +38,7 @@ export function transferThrough(
         memory.set(part)
         storage?.settle()
       }
+      onMoved?.(start + done, segment)
     }
     done += byteLength
   }

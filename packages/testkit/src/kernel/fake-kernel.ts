@@ -1,4 +1,5 @@
 import {
+  type DmaCaches,
   type DmaChecks,
   type Kernel,
   type LiveCounters,
@@ -42,6 +43,8 @@ export class FakeKernel implements Kernel {
   readonly pageSize = pageSize
   readonly clock: VirtualClock
   readonly dmaChecks: DmaChecks | undefined
+  readonly dmaCaches: DmaCaches | undefined
+  readonly forceBounce: boolean
   readonly #parts: KernelParts
   readonly #memory: MemoryCalls
   readonly #sockets: SocketCalls
@@ -50,6 +53,8 @@ export class FakeKernel implements Kernel {
     this.#parts = parts
     this.clock = parts.clock
     this.dmaChecks = parts.dmaErrors
+    this.dmaCaches = parts.caches
+    this.forceBounce = parts.forceBounce
     const call: SystemCall = (syscall, path, run) => this.#call(syscall, path, run)
     this.#memory = new MemoryCalls(parts, call, (fd) => this.close(fd))
     this.#sockets = new SocketCalls(parts, call)

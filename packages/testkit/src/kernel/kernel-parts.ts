@@ -1,4 +1,5 @@
 import type { VirtualClock } from '../clock'
+import type { MachineCaches } from '../coherence/machine-caches'
 import type { DmaErrors } from '../dma-errors'
 import type { FaultPlan } from '../fault-plan'
 import type { FileSystem } from '../fs/file-system'
@@ -25,4 +26,8 @@ export interface KernelParts extends MappingOwner {
   readonly warnings: Error[]
   /** Absent where nobody is to look at how DMA is used. */
   readonly dmaErrors: DmaErrors | undefined
+  /** Present where devices do not look into the CPU's caches. */
+  readonly caches: MachineCaches | undefined
+  /** Whether every streaming mapping is a copy. */
+  readonly forceBounce: boolean
 }

@@ -15,6 +15,8 @@ const lowHugePages = 0x1_0000
  * what the kernel's own drivers take in one piece, and some huge pages; base pages of programs never do.
  */
 export class FrameAllocator {
+  /** What the memory of programs goes by, on a machine whose devices do not look into the CPU's caches. */
+  caches: { cover(storage: Storage): void } | undefined
   /** Every storage there is. */
   readonly #storages: Storage[] = []
   #next: number

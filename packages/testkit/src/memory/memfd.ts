@@ -42,6 +42,7 @@ export class MemFd extends OpenFile {
     if (huge !== undefined && byteLength % huge !== 0) fail('EINVAL', `the size is no multiple of ${huge}`)
     const reserved = new Set<number>()
     const storage = frames.allocate(byteLength, huge, () => hugePages.free(reserved.size))
+    frames.caches?.cover(storage)
     // Frames are given out once, so that the first of them tells files apart.
     const inode = storage.firstFrame
     const file = { inode, storage, hugePages, reserved, seals: F_SEAL_SHRINK }

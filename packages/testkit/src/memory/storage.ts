@@ -1,3 +1,4 @@
+import type { WriteBackCache } from '../coherence/write-back-cache'
 import type { OpenFile } from '../kernel/open-file'
 
 /** Bytes in a base page, on every fake machine. */
@@ -54,6 +55,8 @@ export class Storage {
   #pins = 0
   /** What shows parts of this memory among those of others. */
   readonly mirrors = new Set<StorageMirror>()
+  /** What lies between programs and this memory, where devices do not look into it. */
+  cache: WriteBackCache | undefined = undefined
 
   constructor(
     byteLength: number,
@@ -85,10 +88,20 @@ export class Storage {
     return this.#writableMappings > 0
   }
 
-  /** The bytes as the kernel and the devices see them: not to be kept. Who writes to them calls `settle()` then. */
+  /** The bytes as the kernel sees them: not to be kept. Who writes to them calls `settle()` then. */
   bytes(byteOffset: number, byteLength: number): Uint8Array {
     this.settle()
     return this.view(byteOffset, byteLength)
+  }
+
+  /** The bytes as devices see them: not to be kept. Who writes to them calls `settle()` then. */
+  deviceBytes(byteOffset: number, byteLength: number): Uint8Array {
+    return this.cache?.ram(byteOffset, byteLength) ?? this.bytes(byteOffset, byteLength)
+  }
+
+  /** Whether a view is one that `expose` gave of the memory, or a part of one. */
+  isShownBy(view: ArrayBufferView): boolean {
+    return view.buffer === this.#buffer
   }
 
   /** The bytes, without a look at what mirrors have: not to be kept. */
@@ -114,6 +127,7 @@ export class Storage {
   release(): void {
     this.#references--
     if (this.#references > 0) return
+    this.cache?.close()
     this.#buffer = new ArrayBuffer(0)
     this.onFree(this)
   }

@@ -1,8 +1,9 @@
 import type { FakeClock } from '../clock'
+import type { MachineCaches } from '../coherence/machine-caches'
 import { Interferences } from '../disturb/interference'
 import type { PhysicalRange } from '../fs/iomem'
 import { throughAddressLines } from '../iommu/address-lines'
-import type { DmaFault, DmaPath } from '../iommu/dma-path'
+import type { DmaFault, DmaPath, DmaSegment } from '../iommu/dma-path'
 import { transferThrough } from '../iommu/transfer'
 import type { Bar } from '../pci/config-space'
 import type { LogEntry } from '../pci/function'
@@ -19,6 +20,8 @@ export interface SlotParts {
   readonly random: Random
   readonly faults: DmaFault[]
   readonly log: LogEntry[]
+  /** Present where devices do not look into the CPU's caches. */
+  readonly caches?: MachineCaches | undefined
   /** Every model that was plugged in, and where. */
   readonly attached: WeakMap<DeviceModel, AttachedModel>
 }
@@ -50,6 +53,7 @@ export abstract class AttachedModel implements DeviceSlot {
   ) {
     this.#parts = parts
     this.#lengths = Array.from({ length: 6 }, (_, index) => this.bar(index)?.byteLength ?? 0)
+    parts.caches?.join(address, () => this.path)
   }
 
   /** Whether the device may reach memory. */
@@ -258,15 +262,18 @@ export abstract class AttachedModel implements DeviceSlot {
   }
 
   #translate(address: number, bytes: Uint8Array, direction: 'read' | 'write'): boolean {
-    return transferThrough(this.path, address, bytes, direction, (refused, byteLength) =>
+    const { caches } = this.#parts
+    const onRefused = (refused: number, byteLength: number) =>
       this.#parts.faults.push({
         address: refused,
         byteLength,
         device: this.address,
         direction,
         time: this.clock.now(),
-      }),
-    )
+      })
+    const onMoved =
+      caches && ((at: number, segment: DmaSegment) => caches.accessed(this.address, at, segment, direction))
+    return transferThrough(this.path, address, bytes, direction, onRefused, onMoved)
   }
 
   log(message: string): void {

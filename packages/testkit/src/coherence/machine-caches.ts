@@ -1,0 +1,158 @@
+import type { DmaCaches, DmaCheckerView, DmaError } from '@linux-dma/native'
+import { invalidArgument } from '../errors'
+import type { DmaPath, DmaSegment } from '../iommu/dma-path'
+import type { Storage } from '../memory/storage'
+import type { Random } from '../prng'
+import { DmaDirection } from '../u-dma-buf/direction'
+import { CacheReports } from './cache-reports'
+import type { DeviceWrite } from './unseen-writes'
+import { type CacheParts, type DeviceAccess, WriteBackCache } from './write-back-cache'
+
+/** What a device wrote and the CPU has not been shown: see `machine.stale()`. */
+export interface StaleBytes {
+  /** Offset of the first byte in the view that was asked about, else in its memory. */
+  readonly byteOffset: number
+  readonly byteLength: number
+  /** PCI address of the device, or name of the platform device. */
+  readonly device: string
+  /** Where the device found the first byte. */
+  readonly address: number
+  /** Virtual milliseconds. */
+  readonly time: number
+}
+
+/** What the caches need of their machine. */
+export interface MachineCachesParts {
+  readonly lineSize: number
+  readonly clock: { now(): number }
+  /** Of their own, so that a machine does the same with them and without them. */
+  readonly random: Random
+  /** The way of a device that is on no bus of the machine's. */
+  readonly physicalPath: DmaPath
+  readonly checker: () => DmaCheckerView | undefined
+  /** Told of what goes wrong: a device's access has no caller that an error could be thrown at. */
+  readonly onReport: (report: DmaError) => void
+}
+
+/** The caches of a machine whose devices do not look into them: over the memory that its programs have. */
+export class MachineCaches implements DmaCaches {
+  readonly #parts: MachineCachesParts
+  readonly #caches = new Set<WriteBackCache>()
+  /** What lies between a device and memory now, by the device's name. */
+  readonly #paths = new Map<string, () => DmaPath>()
+  readonly #reports: CacheReports
+
+  constructor(parts: MachineCachesParts) {
+    this.#parts = parts
+    this.#reports = new CacheReports(parts.checker)
+  }
+
+  /** A device is plugged in. It is known from then on: a driver ends its mappings also after it was pulled out. */
+  join(device: string, path: () => DmaPath): void {
+    this.#paths.set(device, path)
+  }
+
+  /** Memory that programs map, as any memory, by way of the cache. */
+  cover(storage: Storage): void {
+    const { lineSize, random, onReport } = this.#parts
+    const parts: CacheParts = {
+      lineSize,
+      evicts: () => random.integer(2) === 0,
+      onStaleRead: (start, end, access) => onReport(this.#reports.staleRead(end - start, access)),
+      onLostWrite: (write) => onReport(this.#reports.lostWrite(write)),
+      onClose: (cache) => {
+        this.#caches.delete(cache)
+        storage.cache = undefined
+      },
+    }
+    storage.cache = new WriteBackCache(storage, parts)
+    this.#caches.add(storage.cache)
+  }
+
+  syncForDevice(device: string, address: number, byteLength: number): void {
+    this.#each(device, address, byteLength, (cache, start, end) => cache.clean(start, end))
+  }
+
+  syncForCpu(device: string, address: number, byteLength: number, direction: number): void {
+    if (direction === DmaDirection.ToDevice) return
+    this.#each(device, address, byteLength, (cache, start, end) => {
+      cache.invalidate(start, end)
+      // What shows this memory in another place shows what it has now.
+      cache.storage.settle()
+    })
+  }
+
+  bypass(device: string, address: number, byteLength: number): void {
+    this.#each(device, address, byteLength, (cache) => cache.close())
+  }
+
+  /** A device has moved bytes to or from memory. */
+  accessed(
+    device: string,
+    address: number,
+    { storage, byteOffset, byteLength }: DmaSegment,
+    direction: 'read' | 'write',
+  ): void {
+    const cache = storage?.cache
+    if (cache === undefined) return
+    const access: DeviceAccess = { device, address, time: this.#parts.clock.now() }
+    if (direction === 'read') cache.deviceRead(byteOffset!, byteOffset! + byteLength, access)
+    else cache.deviceWrote(byteOffset!, byteOffset! + byteLength, access)
+  }
+
+  /** See `machine.stale()`. */
+  stale(view?: ArrayBufferView): StaleBytes[] {
+    return this.#unseenOf(view).map(([offset, { start, end, device, address, time }]) => {
+      return { byteOffset: start - offset, byteLength: end - start, device, address, time }
+    })
+  }
+
+  /** @throws `DMA_STALE` */
+  assertNotStale(view: ArrayBufferView): void {
+    const [first] = this.#unseenOf(view)
+    if (first === undefined) return
+    const [offset, write] = first
+    throw this.#reports.staleBytes(write.start - offset, write)
+  }
+
+  #unseenOf(view: ArrayBufferView | undefined): [offset: number, write: DeviceWrite][] {
+    const found: [number, DeviceWrite][] = []
+    for (const { storage, unseen } of this.#caches) {
+      if (view === undefined) {
+        for (const write of unseen.within(0, storage.capacity)) found.push([0, write])
+      } else if (storage.isShownBy(view)) {
+        const { byteOffset, byteLength } = view
+        for (const write of unseen.within(byteOffset, byteOffset + byteLength))
+          found.push([byteOffset, write])
+      }
+    }
+    return found
+  }
+
+  /** Every cache that a device's range goes by, with its part of that. */
+  #each(
+    device: string,
+    address: number,
+    byteLength: number,
+    visit: (cache: WriteBackCache, start: number, end: number) => void,
+  ): void {
+    const path = this.#paths.get(device)?.() ?? this.#parts.physicalPath
+    for (let done = 0; done < byteLength; ) {
+      const segment = memoryAt(path, address + done, byteLength - done)
+      const { cache } = segment.storage ?? {}
+      if (cache !== undefined) visit(cache, segment.byteOffset!, segment.byteOffset! + segment.byteLength)
+      done += segment.byteLength
+    }
+  }
+}
+
+/** What is there, whichever way the device may move bytes. */
+function memoryAt(path: DmaPath, address: number, byteLength: number): DmaSegment {
+  const segment = path.translate(address, byteLength, 'read')
+  return segment.storage === undefined ? path.translate(address, byteLength, 'write') : segment
+}
+
+/** What `machine.stale()` and its like are asked about. @throws `DMA_INVALID_ARGUMENT` */
+export function checkView(bytes: unknown): ArrayBufferView {
+  return ArrayBuffer.isView(bytes) ? bytes : invalidArgument('what may be stale is a view of memory')
+}
