@@ -22,6 +22,18 @@ export {
 } from './define/struct-layout'
 export type { TransferEngine, TransferEngineOptions } from './define/transfer-engine'
 export type { DeviceRegister, DeviceRegisters, DeviceWindows, RegisterValue } from './define/typed-device'
+export type {
+  Disturbance,
+  DisturbanceHit,
+  DisturbanceOptions,
+  DisturbanceTiming,
+  DmaReadDisturbance,
+  DmaWriteDisturbance,
+  InterruptDisturbance,
+  LinkDisturbance,
+  RegisterDisturbance,
+  SpuriousInterrupts,
+} from './disturb/options'
 export type { HeapOptions } from './dma-buf/heaps'
 export type { FakeFence, FakeImporter, ImportOptions } from './dma-buf/importer'
 export type { PlannedFailure } from './fault-plan'

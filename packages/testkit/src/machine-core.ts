@@ -2,6 +2,7 @@ import { type DmaCheckerView, DmaError } from '@linux-dma/native'
 import { checkOptionNames } from './arguments'
 import type { VirtualClock } from './clock'
 import { checkView, type StaleBytes } from './coherence/machine-caches'
+import type { Disturbance, DisturbanceOptions } from './disturb/options'
 import { addContiguousHeap, type HeapOptions } from './dma-buf/heaps'
 import { type FakeImporter, type ImportOptions, importDmaBuf } from './dma-buf/importer'
 import { invalidArgument, SystemFailure, systemError } from './errors'
@@ -91,10 +92,15 @@ export class FakeMachineCore implements FakeMachine {
   }
 
   removeDevice(model: DeviceModel): void {
-    const { pci, platform } = this.#parts
-    if (!pci.remove(model) && !platform.remove(model)) {
-      invalidArgument('the device is not plugged into this machine')
-    }
+    if (!this.#parts.remove(model)) invalidArgument('the device is not plugged into this machine')
+  }
+
+  disturb(model: DeviceModel, options: DisturbanceOptions): Disturbance {
+    return this.#parts.disturbances.add(model, options)
+  }
+
+  clearFaults(): void {
+    this.#parts.faults.length = 0
   }
 
   failCall(failure: PlannedFailure): void {

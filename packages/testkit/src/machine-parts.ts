@@ -1,5 +1,6 @@
 import { VirtualClock } from './clock'
 import { makeCaches } from './coherence/make-caches'
+import { MachineDisturbances } from './disturb/machine-disturbances'
 import { type HeapParts, mountSystemHeap } from './dma-buf/heaps'
 import { mountUdmabuf } from './dma-buf/udmabuf-device'
 import { DmaErrors } from './dma-errors'
@@ -24,6 +25,7 @@ import { HugePages, mountHugePages } from './memory/huge-pages'
 import { MachineMemory } from './memory/machine-memory'
 import type { StorageMirror } from './memory/storage'
 import type { SlotParts } from './models/attached-model'
+import type { DeviceModel } from './models/device-model'
 import { busWindow } from './pci/bar-layout'
 import { PciBus } from './pci/bus'
 import { PlatformBus } from './platform/bus'
@@ -60,10 +62,12 @@ export function assembleMachine(options: CheckedOptions) {
   const { open, faultPlan } = kernelParts
   const kernel = new FakeKernel(kernelParts)
   const uDmaBufs = new UDmaBufDriver({ ...kernelParts, log: slots.log })
-  const { faults, log } = slots
+  const { faults, log, attached } = slots
+  const remove = (model: DeviceModel) => buses.pci.remove(model) || buses.platform.remove(model)
+  const disturbances = new MachineDisturbances({ seed: options.seed, clock, attached, remove })
   return {
     ...{ kernel, clock, random, waiters, descriptors, fs, process, open, faultPlan },
-    ...{ faults, log, warnings, vfio, ...buses, registerParts, kernelParts, uDmaBufs },
+    ...{ faults, log, warnings, vfio, ...buses, registerParts, kernelParts, uDmaBufs, remove, disturbances },
     setKernelRelease: (release: string) => {
       kernelParts.kernelRelease = checkKernelRelease(release)
     },

@@ -1,6 +1,7 @@
 import type { DmaCheckerView, Kernel } from '@linux-dma/native'
 import type { FakeClock } from './clock'
 import type { StaleBytes } from './coherence/machine-caches'
+import type { Disturbance, DisturbanceOptions } from './disturb/options'
 import type { HeapOptions } from './dma-buf/heaps'
 import type { FakeImporter, ImportOptions } from './dma-buf/importer'
 import type { PlannedFailure } from './fault-plan'
@@ -104,6 +105,18 @@ export interface FakeMachine {
    * answers `ENODEV`.
    */
   removeDevice(model: DeviceModel): void
+  /**
+   * Has something go wrong with a device, again and again until it is stopped: its interrupts, what it writes to memory and reads from it,
+   * its registers, its link. Several at a time work together: the first one is nearest to the device. Equal seeds, equal programs: equal hits.
+   * @throws `DMA_INVALID_ARGUMENT`
+   * @example
+   * ```ts
+   * machine.disturb(nic, { interrupt: 'lost', nth: 3 })
+   * machine.disturb(nic, { dmaWrite: 'late', byMilliseconds: 2, every: 2 })
+   * using outage = machine.disturb(nic, { link: 'down', afterMilliseconds: 5, forMilliseconds: 10 })
+   * ```
+   */
+  disturb(model: DeviceModel, options: DisturbanceOptions): Disturbance
   /** Makes a coming system call fail although nothing is wrong with it. @throws `DMA_INVALID_ARGUMENT` */
   failCall(failure: PlannedFailure): void
   /** Becomes another user. Open descriptors stay open. */
@@ -126,6 +139,8 @@ export interface FakeMachine {
   chmod(path: string, mode: number): void
   /** Permission bits and owner of a file, as stat(1) shows them. @throws `ENOENT` */
   stat(path: string): { mode: number; uid: number; gid: number }
+  /** Forgets {@link faults}: after a test that makes a device go astray on purpose. */
+  clearFaults(): void
   /** Forgets {@link dmaErrors}: after a test that does something wrong on purpose. */
   clearDmaErrors(): void
   /**
