@@ -61,10 +61,15 @@ function programPlaces(frames: unknown, count: number): string {
   for (const frame of frames as NodeJS.CallSite[]) {
     const file = frame.getScriptNameOrSourceURL()
     if (!file || !isProgram(file)) continue
-    places += `${file}:${frame.getPosition()}\n`
+    places += `${file}:${positionOf(frame)}\n`
     if (--left === 0) break
   }
   return places
+}
+
+/** Where in its file. Of the two, the offset is what V8 knows by heart; Bun has none. */
+function positionOf(frame: Partial<NodeJS.CallSite>): string | number {
+  return frame.getPosition?.() ?? `${frame.getLineNumber?.()}:${frame.getColumnNumber?.()}`
 }
 
 /** The lines of a stack that are about the program's first frames. */
