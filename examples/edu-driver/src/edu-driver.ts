@@ -20,6 +20,11 @@ export interface EduHost extends DmaDevice {
   interrupts(): InterruptStream
 }
 
+/** A transfer takes 100 ms, a factorial less. */
+const COMMAND_MILLISECONDS = 5000
+/** What a register reads as where no device answers any more. */
+const NOBODY = 0xffff_ffff
+
 /** A driver for the edu device: one command at a time, each ended by an interrupt. */
 export class EduDriver implements Disposable {
   readonly device: EduHost
@@ -118,13 +123,36 @@ export class EduDriver implements Disposable {
     }
   }
 
-  /** Waits for the interrupt of one cause, acknowledging every cause it finds on the way. */
+  /**
+   * Waits for the interrupt of one cause, acknowledging every cause it finds on the way.
+   * @throws ETIMEDOUT, EDU_TIMEOUT, EDU_GONE
+   */
   async #completed(cause: number): Promise<void> {
+    const { clock } = this.device.kernel
+    const deadline = clock.now() + COMMAND_MILLISECONDS
     for (;;) {
-      await this.#interrupts.wait({ timeoutMilliseconds: 5000 })
+      const error = await this.#interrupt()
       const causes = this.#registers.read32(edu.INTERRUPT_STATUS)
+      // All causes at once are none: that is how the bus reads where nobody answers.
+      if (causes === NOBODY) throw new DmaError('EDU_GONE', `${this.device.name} does not answer any more`)
+      if (error !== undefined) throw error
       this.#registers.write32(edu.INTERRUPT_ACKNOWLEDGE, causes)
       if (causes & cause) return
+      // Interrupts that tell of nothing must not keep anybody waiting for ever.
+      if (clock.now() >= deadline) {
+        throw new DmaError('EDU_TIMEOUT', `${this.device.name} interrupts, and never says that it is done`)
+      }
+    }
+  }
+
+  /** The next interrupt; or why there is none, which is not known before the device was looked at. */
+  async #interrupt(): Promise<unknown> {
+    try {
+      await this.#interrupts.wait({ timeoutMilliseconds: COMMAND_MILLISECONDS })
+      return undefined
+    } catch (error) {
+      if (this.device.closed || this.#interrupts.closed) throw error
+      return error
     }
   }
 }

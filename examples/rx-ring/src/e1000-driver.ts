@@ -26,6 +26,8 @@ const defaults: ReceiveOptions = {
 /** For so long after its receiver was turned on QEMU's card takes nothing; a link takes as long to come up. */
 const SETTLE_MILLISECONDS = 1100
 const PHY_MILLISECONDS = 100
+/** What a register reads as where no card answers any more. */
+const NOBODY = 0xffff_ffff
 
 /** A driver for the 82540EM: one receive ring, one transmit ring, INTx. */
 export class E1000Driver implements Disposable {
@@ -171,14 +173,37 @@ export class E1000Driver implements Disposable {
     return this.#receive.take()
   }
 
-  /** The next frame. @throws ETIMEDOUT */
+  /** The next frame. @throws ETIMEDOUT; E1000_SILENT where only interrupts come; E1000_GONE */
   async receive(options: { timeoutMilliseconds: number }): Promise<ReceivedFrame> {
+    const { clock } = this.device.kernel
+    const deadline = clock.now() + options.timeoutMilliseconds
     for (;;) {
       // The ring is looked at before the wait: an interrupt tells of all that came before it was acknowledged.
       const frame = this.#receive.take()
       if (frame) return frame
+      const error = await this.#interrupt(options)
+      // All causes at once are none: that is how the bus reads where nobody answers.
+      if (this.#registers.read32(e1000.INTERRUPT_CAUSE) === NOBODY) {
+        throw new DmaError('E1000_GONE', `${this.device.address} does not answer any more`)
+      }
+      // A frame whose interrupt was lost is there all the same: only a ring that stays empty is an error.
+      const late = this.#receive.take()
+      if (late) return late
+      if (error !== undefined) throw error
+      if (clock.now() >= deadline) {
+        throw new DmaError('E1000_SILENT', `${this.device.address} interrupts, and no frame comes`)
+      }
+    }
+  }
+
+  /** The next interrupt; or why there is none, which is not known before the card was looked at. */
+  async #interrupt(options: { timeoutMilliseconds: number }): Promise<unknown> {
+    try {
       await this.#interrupts.wait(options)
-      this.#registers.read32(e1000.INTERRUPT_CAUSE)
+      return undefined
+    } catch (error) {
+      if (this.device.closed || this.#interrupts.closed) throw error
+      return error
     }
   }
 

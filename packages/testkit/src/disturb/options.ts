@@ -23,7 +23,7 @@ interface OfInterrupts extends DisturbanceTiming {
 
 /** What becomes of interrupts. Of a line, an interrupt is its going up; one that the device lowers meanwhile does not come late. */
 export type InterruptDisturbance =
-  /** It never comes. A line stays down until the device raises it anew. */
+  /** It never comes. A line stays down until the device has lowered it and raises it anew. */
   | (OfInterrupts & { readonly interrupt: 'lost' })
   /** It comes again, `byMilliseconds` later: 0 by default. A line that is up already shows nothing of it. */
   | (OfInterrupts & { readonly interrupt: 'twice'; readonly byMilliseconds?: number })

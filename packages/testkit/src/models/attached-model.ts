@@ -132,13 +132,15 @@ export abstract class AttachedModel implements DeviceSlot {
 
   setInterruptLevel(asserted: boolean): void {
     if (this.#removed) return
+    const rises = asserted && !this.#level
     this.#level = asserted
     if (this.absent) return
-    // An interrupt is a line that goes up: what is asked of one that is up already disturbs nobody.
     if (!asserted || this.line || !this.interferences.any) {
       this.driveLine(asserted)
       return
     }
+    // An interrupt is a line that goes up. One that is asked to be up again is still on its way, or lost.
+    if (!rises) return
     this.interferences.interrupt({ vector: 0, by: 'line' }, () => {
       if (this.#level && !this.absent) this.driveLine(true)
     })
