@@ -1,4 +1,5 @@
 import { type DmaCheckerView, type DmaChecks, DmaError } from '@linux-dma/native'
+import type { TraceLog } from './trace/trace-log'
 
 /** What a machine's devices, and what drives them, do wrong with DMA: what a checker of the packages finds, and the machine itself. */
 export class DmaErrors implements DmaChecks {
@@ -6,6 +7,8 @@ export class DmaErrors implements DmaChecks {
   /** Bytes in a cache line. */
   readonly cacheLineSize: number
   readonly errors: Error[] = []
+  /** Where each is noted, too. */
+  trace: TraceLog | undefined
   readonly #checkers: DmaCheckerView[] = []
 
   constructor(onError: 'throw' | 'warn' | 'collect', cacheLineSize: number) {
@@ -24,6 +27,7 @@ export class DmaErrors implements DmaChecks {
 
   onReport(report: Error): void {
     this.errors.push(report)
+    this.trace?.misuse(report)
   }
 
   /** @throws `DMA_DEBUG` with all of them */

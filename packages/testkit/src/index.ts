@@ -72,10 +72,20 @@ export type { PlatformDeviceOptions } from './platform/bus'
 export { createRandom, type Random } from './prng'
 export type { Capability } from './process'
 export { type ReportOptions, writeReport } from './report/write-report'
+export { parseTrace } from './trace/parse-trace'
+export { type Recording, type RecordOptions, recordTrace } from './trace/record/record-trace'
+export type { OutsideAccess } from './trace/replay/replay-memory'
+export {
+  type Divergence,
+  type ReplayOptions,
+  type ReplayResult,
+  replayTrace,
+} from './trace/replay/replay-trace'
 export type {
   DmaEvent,
   FaultEvent,
   InterruptEvent,
+  InterruptStage,
   LiveTrace,
   MapEvent,
   MisuseEvent,

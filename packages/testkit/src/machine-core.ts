@@ -22,6 +22,7 @@ import type { PlatformDeviceOptions } from './platform/bus'
 import type { Random } from './prng'
 import type { Capability } from './process'
 import { leakReport } from './quiescence'
+import type { LiveTrace } from './trace/trace-event'
 import type { FakeUDmaBuf } from './u-dma-buf/driver'
 import type { UDmaBufParameters } from './u-dma-buf/parameters'
 import type { UioInfo } from './uio/info'
@@ -155,6 +156,10 @@ export class FakeMachineCore implements FakeMachine {
 
   get checker(): DmaCheckerView | undefined {
     return this.#parts.kernelParts.dmaErrors?.checker
+  }
+
+  get trace(): LiveTrace {
+    return this.#parts.trace
   }
 
   clearDmaErrors(): void {

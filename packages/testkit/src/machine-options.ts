@@ -44,6 +44,8 @@ export interface FakeMachineOptions {
    * default, `warn`, `collect`, or `off` for not looking. All are in `machine.dmaErrors`.
    */
   checks?: 'throw' | 'warn' | 'collect' | 'off'
+  /** Whether `machine.trace` has what happens, true by default. Without it, and without checks, a mapping costs what it costs on Linux. */
+  trace?: boolean
   /**
    * What devices see of what is in the CPU's caches. `coherent`, the default: all of it, as on x86. `write-back`: nothing, as on many Arm
    * machines: without its syncs a driver shows and sees bytes that are out of date, every time. `bounce`: every streaming mapping is a copy,
@@ -74,6 +76,7 @@ const defaults: CheckedOptions = {
   kernelRelease: '6.12.0',
   uioDmaMemory: 'none',
   checks: 'throw',
+  trace: true,
   coherence: 'coherent',
   cacheLineSize: 64,
 }
@@ -83,7 +86,7 @@ export function checkMachineOptions(options: FakeMachineOptions): CheckedOptions
   checkOptionNames(options, Object.keys(defaults), 'createFakeMachine')
   const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined))
   const checked: CheckedOptions = { ...defaults, ...given }
-  for (const name of ['autoAdvance', 'interruptRemapping', 'allowUnsafeInterrupts'] as const) {
+  for (const name of ['autoAdvance', 'interruptRemapping', 'allowUnsafeInterrupts', 'trace'] as const) {
     if (typeof checked[name] !== 'boolean') invalidArgument(`${name} is neither true nor false`)
   }
   checkChoice(checked.iommu, 'iommu', ['on', 'off', 'passthrough'])

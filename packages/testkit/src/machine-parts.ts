@@ -31,6 +31,7 @@ import { PciBus } from './pci/bus'
 import { PlatformBus } from './platform/bus'
 import { createRandom } from './prng'
 import { FakeProcess } from './process'
+import { makeTrace } from './trace/make-trace'
 import { UDmaBufDriver } from './u-dma-buf/driver'
 import { UioPciGeneric } from './uio/pci-generic'
 import { UioDmemGenirq, UioPdrvGenirq } from './uio/platform-drivers'
@@ -46,7 +47,15 @@ export function assembleMachine(options: CheckedOptions) {
   const kernelParts = makeKernelParts(options)
   const { fs, process, frames, clock, waiters, descriptors, warnings } = kernelParts
   const random = kernelParts.random
-  const slots: SlotParts = { clock, random, faults: [], log: [], attached: new WeakMap(), caches: kernelParts.caches }
+  const slots: SlotParts = {
+    clock,
+    random,
+    faults: [],
+    log: [],
+    attached: new WeakMap(),
+    caches: kernelParts.caches,
+    trace: kernelParts.trace,
+  }
   mountProc(fs, process, frames, () => kernelParts.kernelRelease)
   mountDescriptors(fs, descriptors)
   mountHugePages(fs, kernelParts.hugePages)
@@ -68,6 +77,7 @@ export function assembleMachine(options: CheckedOptions) {
   return {
     ...{ kernel, clock, random, waiters, descriptors, fs, process, open, faultPlan },
     ...{ faults, log, warnings, vfio, ...buses, registerParts, kernelParts, uDmaBufs, remove, disturbances },
+    trace: kernelParts.shownTrace,
     setKernelRelease: (release: string) => {
       kernelParts.kernelRelease = checkKernelRelease(release)
     },
@@ -93,6 +103,7 @@ function makeKernelParts(options: CheckedOptions) {
     options.checks === 'off' ? undefined : new DmaErrors(options.checks, options.cacheLineSize)
   const caches = makeCaches(options, { clock, frames, dmaErrors })
   frames.caches = caches
+  const traces = makeTrace(options, { clock, dmaErrors })
   return {
     kernelRelease: options.kernelRelease,
     random,
@@ -112,6 +123,7 @@ function makeKernelParts(options: CheckedOptions) {
     ioUring: new IoUringSwitch(fs),
     warnings: [],
     dmaErrors,
+    ...traces,
     caches,
     forceBounce: options.coherence === 'bounce',
   } satisfies KernelParts & HeapParts & { random: unknown; kernelRelease: string }

@@ -13,6 +13,7 @@ import type { LogEntry } from './pci/function'
 import type { PlatformDeviceOptions } from './platform/bus'
 import type { Random } from './prng'
 import type { Capability } from './process'
+import type { LiveTrace } from './trace/trace-event'
 import type { FakeUDmaBuf } from './u-dma-buf/driver'
 import type { UDmaBufParameters } from './u-dma-buf/parameters'
 import type { UioInfo } from './uio/info'
@@ -50,6 +51,15 @@ export interface FakeMachine {
   readonly dmaErrors: readonly Error[]
   /** That checker, from when the first device is opened: a `DmaChecker` of core. Undefined before that, and with `checks: 'off'`. */
   readonly checker: DmaCheckerView | undefined
+  /**
+   * What happened, oldest first: every map, sync and unmap, register access, DMA, fault, interrupt, misuse and line of {@link log}, with its
+   * virtual time. The last 10,000 events are kept; none with `trace: false`.
+   * @example
+   * ```ts
+   * const writes = machine.trace.events.filter((event) => event.kind === 'register' && event.access === 'write')
+   * ```
+   */
+  readonly trace: LiveTrace
   /**
    * Plugs a device in and returns it.
    * @throws `DMA_INVALID_ARGUMENT`; `DMA_ALREADY_ATTACHED` for a model that is plugged in already; what the driver refuses it

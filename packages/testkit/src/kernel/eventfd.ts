@@ -11,6 +11,8 @@ export class EventFd extends OpenFile {
   readonly #wake: () => void
   /** What in the kernel waits for this counter, as VFIO does for an unmask. */
   readonly #listeners = new Set<() => void>()
+  /** Told how much was read each time, where anybody wants to know. */
+  onRead: ((count: number) => void) | undefined
   #count: bigint
 
   constructor(initialCount: number, wake: () => void) {
@@ -35,6 +37,7 @@ export class EventFd extends OpenFile {
     if (bytes.byteLength < 8) fail('EINVAL', 'an eventfd is read 8 bytes at a time')
     if (this.#count === 0n) fail('EAGAIN', 'the counter is zero')
     new DataView(bytes.buffer, bytes.byteOffset).setBigUint64(0, this.#count, true)
+    this.onRead?.(Number(this.#count))
     this.#count = 0n
     return 8
   }

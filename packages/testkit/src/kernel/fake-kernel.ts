@@ -1,6 +1,7 @@
 import {
   type DmaCaches,
   type DmaChecks,
+  type DmaEvents,
   type Kernel,
   type LiveCounters,
   type MemoryMapping,
@@ -43,6 +44,7 @@ export class FakeKernel implements Kernel {
   readonly pageSize = pageSize
   readonly clock: VirtualClock
   readonly dmaChecks: DmaChecks | undefined
+  readonly dmaEvents: DmaEvents | undefined
   readonly dmaCaches: DmaCaches | undefined
   readonly forceBounce: boolean
   readonly #parts: KernelParts
@@ -53,6 +55,7 @@ export class FakeKernel implements Kernel {
     this.#parts = parts
     this.clock = parts.clock
     this.dmaChecks = parts.dmaErrors
+    this.dmaEvents = parts.trace
     this.dmaCaches = parts.caches
     this.forceBounce = parts.forceBounce
     const call: SystemCall = (syscall, path, run) => this.#call(syscall, path, run)

@@ -7,6 +7,7 @@ import type { FrameAllocator } from '../memory/frames'
 import type { HugePages } from '../memory/huge-pages'
 import type { MappingOwner } from '../memory/mapping'
 import type { StorageMirror } from '../memory/storage'
+import type { TraceLog } from '../trace/trace-log'
 import type { DescriptorTable } from './descriptor-table'
 import type { IoUringSwitch } from './pinned-pages'
 import type { Waiters } from './waiters'
@@ -26,6 +27,8 @@ export interface KernelParts extends MappingOwner {
   readonly warnings: Error[]
   /** Absent where nobody is to look at how DMA is used. */
   readonly dmaErrors: DmaErrors | undefined
+  /** Absent where nobody wants to know what happens. */
+  readonly trace: TraceLog | undefined
   /** Present where devices do not look into the CPU's caches. */
   readonly caches: MachineCaches | undefined
   /** Whether every streaming mapping is a copy. */

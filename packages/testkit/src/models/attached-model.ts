@@ -11,6 +11,7 @@ import type { Random } from '../prng'
 import { accessMilliseconds } from '../registers/access-time'
 import { accessRegisters } from '../registers/register-access'
 import type { RegisterBlock } from '../registers/register-block'
+import type { TraceLog } from '../trace/trace-log'
 import { BarRegisters } from './bar-registers'
 import type { AccessWidth, DeviceModel, DeviceSlot } from './device-model'
 
@@ -20,6 +21,8 @@ export interface SlotParts {
   readonly random: Random
   readonly faults: DmaFault[]
   readonly log: LogEntry[]
+  /** Absent where nobody wants to know what happens. */
+  readonly trace: TraceLog | undefined
   /** Present where devices do not look into the CPU's caches. */
   readonly caches?: MachineCaches | undefined
   /** Every model that was plugged in, and where. */
@@ -85,6 +88,7 @@ export abstract class AttachedModel implements DeviceSlot {
 
   pullOut(): void {
     this.#removed = true
+    this.#parts.trace?.note('the device was pulled out', this.address)
     this.#level = false
     this.driveLine(false)
   }
@@ -121,6 +125,7 @@ export abstract class AttachedModel implements DeviceSlot {
       return
     }
     if (this.absent) return
+    this.#parts.trace?.interrupt(this.address, vector, 1, 'raised')
     if (!this.interferences.any) {
       this.sendMessage(vector)
       return
@@ -135,6 +140,7 @@ export abstract class AttachedModel implements DeviceSlot {
     const rises = asserted && !this.#level
     this.#level = asserted
     if (this.absent) return
+    if (rises) this.#parts.trace?.interrupt(this.address, 0, 1, 'raised')
     if (!asserted || this.line || !this.interferences.any) {
       this.driveLine(asserted)
       return
@@ -179,7 +185,9 @@ export abstract class AttachedModel implements DeviceSlot {
   /** A register is read: virtual time passes, and a device that is gone answers all ones. */
   readRegister(bar: number, byteOffset: number, width: AccessWidth): number | bigint {
     this.clock.advance(accessMilliseconds)
-    return this.#load(bar, byteOffset, width)
+    const value = this.#load(bar, byteOffset, width)
+    this.#parts.trace?.register(this.address, 'read', bar, byteOffset, width, value)
+    return value
   }
 
   #load(bar: number, byteOffset: number, width: AccessWidth): number | bigint {
@@ -207,6 +215,7 @@ export abstract class AttachedModel implements DeviceSlot {
 
   writeRegister(bar: number, byteOffset: number, width: AccessWidth, value: number | bigint): void {
     this.clock.advance(accessMilliseconds)
+    this.#parts.trace?.register(this.address, 'write', bar, byteOffset, width, value)
     this.#store(bar, byteOffset, width, value)
   }
 
@@ -264,22 +273,31 @@ export abstract class AttachedModel implements DeviceSlot {
   }
 
   #translate(address: number, bytes: Uint8Array, direction: 'read' | 'write'): boolean {
-    const { caches } = this.#parts
-    const onRefused = (refused: number, byteLength: number) =>
-      this.#parts.faults.push({
-        address: refused,
-        byteLength,
-        device: this.address,
-        direction,
-        time: this.clock.now(),
-      })
+    const { caches, faults, trace } = this.#parts
+    const { address: device } = this
+    trace?.dma(device, direction, address, bytes.byteLength)
+    const onRefused = (refused: number, byteLength: number) => {
+      faults.push({ address: refused, byteLength, device, direction, time: this.clock.now() })
+      trace?.fault(device, direction, refused, byteLength)
+    }
     const onMoved =
       caches && ((at: number, segment: DmaSegment) => caches.accessed(this.address, at, segment, direction))
     return transferThrough(this.path, address, bytes, direction, onRefused, onMoved)
   }
 
+  /** The program listens to a vector from here on, or no longer. */
+  listens(vector: number, on: boolean): void {
+    this.#parts.trace?.interrupt(this.address, vector, 0, on ? 'enabled' : 'disabled')
+  }
+
+  /** The program was told of interrupts. */
+  delivered(vector: number, count: number): void {
+    this.#parts.trace?.interrupt(this.address, vector, count, 'delivered')
+  }
+
   log(message: string): void {
     this.#parts.log.push({ time: this.clock.now(), device: this.address, message })
+    this.#parts.trace?.note(message, this.address)
   }
 }
 

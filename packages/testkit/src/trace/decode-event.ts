@@ -1,5 +1,5 @@
 import { EventCode, type RawEvent } from './event-ring'
-import type { TraceDirection, TraceEvent, TraceFamily } from './trace-event'
+import type { InterruptStage, TraceDirection, TraceEvent, TraceFamily } from './trace-event'
 
 /** What is noted of bytes beside where they are: in base64, and how many at their end were left out. */
 export interface TakenBytes {
@@ -8,6 +8,7 @@ export interface TakenBytes {
 }
 
 export const directions: readonly TraceDirection[] = ['bidirectional', 'to-device', 'from-device']
+export const stages: readonly InterruptStage[] = ['raised', 'delivered', 'enabled', 'disabled']
 export const families: readonly TraceFamily[] = ['single', 'sg', 'coherent', 'noncoherent', 'resource']
 
 /** What an event has in the ring, in words. @param n its number */
@@ -38,7 +39,7 @@ function bodyOf(raw: RawEvent): Body {
       return { kind, access: a === 0 ? 'read' : 'write', address: hex(b), byteLength: c }
     }
     case EventCode.Interrupt:
-      return { kind: 'interrupt', vector: a, count: b, stage: c === 0 ? 'raised' : 'delivered' }
+      return { kind: 'interrupt', vector: a, count: b, stage: stages[c]! }
     case EventCode.Misuse:
       return { kind: 'misuse', ...(detail as Omit<Body & { kind: 'misuse' }, 'kind'>) }
     case EventCode.Note:

@@ -4,6 +4,9 @@ export type TraceDirection = 'bidirectional' | 'to-device' | 'from-device'
 /** How a mapping was made: by dmaMapSingle(), dmaMapSg(), dmaAllocCoherent(), dmaAllocNoncoherent(), dmaMapResource() and their like. */
 export type TraceFamily = 'single' | 'sg' | 'coherent' | 'noncoherent' | 'resource'
 
+/** What became of interrupts: they were `raised`, `delivered`, or the vector was `enabled` or `disabled` by the program. */
+export type InterruptStage = 'raised' | 'delivered' | 'enabled' | 'disabled'
+
 /** What every event says. */
 interface Common {
   /** Its number: 0, 1, 2 …, without gaps. The first of a trace is above 0 where older ones were let go. */
@@ -81,12 +84,16 @@ export interface FaultEvent extends Common {
   readonly byteLength: number
 }
 
-/** A device raised an interrupt (of a fake machine only), or the program was told of some. */
+/**
+ * A device raised an interrupt (of a fake machine only), or the program was told of some; or the program listens to a vector from here
+ * on, or no longer.
+ */
 export interface InterruptEvent extends Common {
   readonly kind: 'interrupt'
   readonly vector: number
+  /** How many; 0 where none came. */
   readonly count: number
-  readonly stage: 'raised' | 'delivered'
+  readonly stage: InterruptStage
 }
 
 /** The DMA API was misused: a `DmaReport` of core. */
@@ -139,4 +146,6 @@ export interface LiveTrace extends Trace {
   note(message: string): void
   /** The trace as it is now, for JSON.stringify(). */
   toJSON(): Trace
+  /** The trace as it is now, as text: a line of JSON for what it is, then one for each event. `parseTrace()` reads it. */
+  save(): string
 }

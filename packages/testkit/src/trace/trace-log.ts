@@ -1,8 +1,9 @@
 import type { Clock, DmaEventDirection, DmaEventFamily, DmaEvents } from '@linux-dma/native'
-import { decodeEvent, directions, families, type TakenBytes } from './decode-event'
+import { decodeEvent, directions, families, stages, type TakenBytes } from './decode-event'
 import { EventCode, EventRing } from './event-ring'
 import { misuseOf } from './misuse'
-import type { LiveTrace, Trace, TraceEvent } from './trace-event'
+import { saveTrace } from './save-trace'
+import type { InterruptStage, LiveTrace, Trace, TraceEvent } from './trace-event'
 
 /** Whose trace it is, and how much of it is kept. */
 export interface TraceLogOptions {
@@ -58,6 +59,10 @@ export class TraceLog implements LiveTrace, DmaEvents {
   toJSON(): Trace {
     const { version, machine, seed, events, dropped } = this
     return { version, machine, ...(seed === undefined ? {} : { seed }), events, dropped }
+  }
+
+  save(): string {
+    return saveTrace(this)
   }
 
   note(message: string, device = ''): void {
@@ -129,8 +134,8 @@ export class TraceLog implements LiveTrace, DmaEvents {
     this.#push(EventCode.Fault, device, access === 'read' ? 0 : 1, address, byteLength, 0, undefined)
   }
 
-  interrupt(device: string, vector: number, count: number, stage: 'raised' | 'delivered'): void {
-    this.#push(EventCode.Interrupt, device, vector, count, stage === 'raised' ? 0 : 1, 0, undefined)
+  interrupt(device: string, vector: number, count: number, stage: InterruptStage): void {
+    this.#push(EventCode.Interrupt, device, vector, count, stages.indexOf(stage), 0, undefined)
   }
 
   /** The DMA API was misused. @param report a DmaReport of core, whichever copy of it is loaded */

@@ -5,6 +5,7 @@ import type { FileSystem } from '../fs/file-system'
 import { deviceNode, textFile } from '../fs/nodes'
 import type { FrameAllocator } from '../memory/frames'
 import type { LogEntry } from '../pci/function'
+import type { TraceLog } from '../trace/trace-log'
 import { UDmaBuffer } from './buffer'
 import { UDmaBufMemory } from './buffer-memory'
 import { UDmaBufFile } from './file'
@@ -21,6 +22,7 @@ export interface UDmaBufParts extends DmaBufParts {
   readonly frames: FrameAllocator
   readonly clock: VirtualClock
   readonly log: LogEntry[]
+  readonly trace: TraceLog | undefined
 }
 
 /** A u-dma-buf of the machine, as its hardware sees it. */
@@ -134,7 +136,9 @@ export class UDmaBufDriver {
   }
 
   #log(minor: number, message: string): void {
-    this.#parts.log.push({ time: this.#parts.clock.now(), device: `u-dma-buf.${minor}`, message })
+    const device = `u-dma-buf.${minor}`
+    this.#parts.log.push({ time: this.#parts.clock.now(), device, message })
+    this.#parts.trace?.note(message, device)
   }
 }
 

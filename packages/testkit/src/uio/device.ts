@@ -3,6 +3,7 @@ import { fail } from '../errors'
 import type { FileSystem } from '../fs/file-system'
 import type { FileAccess } from '../kernel/open-file'
 import type { WindowOwner } from '../registers/open-window'
+import type { TraceLog } from '../trace/trace-log'
 import type { DmaMemoryAbi } from './dma-memory'
 import type { UioDriverInfo, UioParent } from './driver-info'
 import { UioFile } from './file'
@@ -12,6 +13,7 @@ import type { UioMap } from './map'
 export interface UioParts extends WindowOwner {
   readonly fs: FileSystem
   readonly clock: VirtualClock
+  readonly trace: TraceLog | undefined
 }
 
 /** A registered UIO device (struct uio_device): what all open files of it share. */

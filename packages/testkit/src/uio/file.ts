@@ -39,6 +39,7 @@ export class UioFile extends OpenFile {
       if (this.nonBlocking) fail('EAGAIN', 'no interrupt since the last read')
       if (!device.parts.clock.step()) this.#failForever()
     }
+    device.parts.trace?.interrupt(device.parent.address, 0, (device.events - this.#seen) >>> 0, 'delivered')
     this.#seen = device.events
     new DataView(bytes.buffer, bytes.byteOffset).setUint32(0, this.#seen, true)
     return wordBytes

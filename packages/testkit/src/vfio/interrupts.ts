@@ -159,7 +159,11 @@ export class VfioInterrupts implements InterruptSink {
 
   #setTrigger(vector: number, trigger: EventFd | undefined): void {
     trigger?.retain()
-    this.#triggers.get(vector)?.release()
+    const before = this.#triggers.get(vector)
+    if (before) before.onRead = undefined
+    before?.release()
+    if (!before !== !trigger) this.#device.listens(vector, trigger !== undefined)
+    if (trigger) trigger.onRead = (count) => this.#device.delivered(vector, count)
     if (trigger === undefined) this.#triggers.delete(vector)
     else this.#triggers.set(vector, trigger)
   }
