@@ -30,9 +30,9 @@ export function describeEvent(event: TraceEvent): string {
     case 'fault':
       return `fault: ${event.access} of ${where(event)} refused`
     case 'interrupt':
-      return `interrupt ${event.vector} ${event.stage}${event.count === 1 ? '' : `, ${event.count} times`}`
+      return `interrupt ${event.vector} ${event.stage}${event.count < 2 ? '' : `, ${event.count} times`}`
     case 'misuse':
-      return `misuse: ${firstLine(event.message)}`
+      return `misuse: ${withoutCode(event.message)}`
     case 'note':
       return firstLine(event.message)
   }
@@ -53,8 +53,12 @@ function where({ address, byteLength }: { address: string; byteLength: number })
   return `${byteLength} bytes at ${address}`
 }
 
-/** The first line of a message, which says what it is about. */
-export function firstLine(text: string): string {
+/** What is wrong, of an error's message: in its first line, whose code says little beside that. */
+export function withoutCode(message: string): string {
+  return firstLine(message).replace(/^[A-Z][A-Z0-9_]+: /, '')
+}
+
+function firstLine(text: string): string {
   const end = text.indexOf('\n')
   return end < 0 ? text : text.slice(0, end)
 }

@@ -1,5 +1,5 @@
 import type { DmaEvent, TraceEvent } from '../../trace/trace-event'
-import { firstLine } from './event-text'
+import { withoutCode } from './event-text'
 import { beginHistory, continueHistory, type MappingHistory } from './mapping-history'
 import { contains, overlap, type Place, placeOf } from './place'
 import { byteRange, type Problem } from './problem'
@@ -10,6 +10,7 @@ export class HistoryBook {
   readonly problems: Problem[] = []
   /** For each event the mappings whose bytes it is about. */
   readonly touched: (readonly MappingHistory[])[] = []
+  readonly #devices: string[] = []
   readonly #live = new Map<number, MappingHistory>()
   /** The latest to have ended comes first. */
   readonly #ended: MappingHistory[] = []
@@ -17,9 +18,10 @@ export class HistoryBook {
   add(event: TraceEvent, index: number): void {
     const touched = this.#touchedBy(event, index)
     this.touched.push(touched)
+    this.#devices.push(event.device)
     for (const history of touched) history.events.push(index)
     const place = placeOf(event)
-    if (event.kind === 'misuse') this.#problem('misuse', index, firstLine(event.message), place)
+    if (event.kind === 'misuse') this.#problem('misuse', index, withoutCode(event.message), place)
     if (event.kind === 'fault') this.#problem('fault', index, faultText(event), place)
     if (event.kind === 'dma') this.#judge(event, index, place!, touched)
   }
@@ -52,7 +54,8 @@ export class HistoryBook {
     const some: MappingHistory[] = []
     let tightest: MappingHistory | undefined
     for (const history of this.#live.values()) {
-      if (history.device !== device || !overlap(history.place, place)) continue
+      // Whoever reports a misuse does not always know whose it is.
+      if ((device !== '' && history.device !== device) || !overlap(history.place, place)) continue
       some.push(history)
       if (contains(history.place, place) && (!tightest || length(history) < length(tightest))) {
         tightest = history
@@ -60,6 +63,11 @@ export class HistoryBook {
     }
     if (tightest) return [tightest]
     if (some.length > 0) return some
+    const before = [...this.#live.values()].find(
+      (history) => history.device === device && history.place.end === place.start,
+    )
+    // What begins where a mapping ends is mostly meant for it.
+    if (before) return [before]
     const last = this.#ended.find((history) => history.device === device && overlap(history.place, place))
     return last ? [last] : []
   }
@@ -67,7 +75,7 @@ export class HistoryBook {
   /** An access that nothing refused: was it one that the driver had allowed for? */
   #judge(event: DmaEvent, index: number, place: Place, touched: readonly MappingHistory[]): void {
     const did = event.access === 'read' ? 'read' : 'wrote'
-    for (const history of touched) {
+    for (const history of touched.filter((one) => overlap(one.place, place))) {
       const start = Math.max(place.start, history.place.start) - history.place.start
       const end = Math.min(place.end, history.place.end) - history.place.start
       const name = `mapping ${history.mapping}`
@@ -90,14 +98,17 @@ export class HistoryBook {
     const live = touched.filter(({ to }) => to === undefined)
     if (live.length !== 1 || contains(live[0]!.place, place)) return
     const { place: whole, mapping } = live[0]!
-    const beyond = Math.max(0, place.end - whole.end) + Math.max(0, whole.start - place.start)
+    const inside = Math.max(0, Math.min(place.end, whole.end) - Math.max(place.start, whole.start))
+    const beyond = place.end - place.start - inside
     const did = event.access === 'read' ? 'read' : 'wrote'
-    const title = `the device ${did} ${beyond} bytes outside of mapping ${mapping}, beside those in it`
+    const where = place.start === whole.end ? 'right behind' : 'outside of'
+    const title = `the device ${did} ${beyond} bytes ${where} mapping ${mapping}`
     this.#problem('hazard', index, title, place)
   }
 
   #problem(severity: Problem['severity'], index: number, title: string, place: Place | undefined): void {
-    this.problems.push({ severity, index, title, place })
+    const device = this.touched[index]![0]?.device ?? this.#devices[index]!
+    this.problems.push({ severity, index, device, title, place })
   }
 }
 

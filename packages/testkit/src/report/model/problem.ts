@@ -8,6 +8,8 @@ export interface Problem {
   readonly severity: 'misuse' | 'fault' | 'hazard'
   /** Index of its event. */
   readonly index: number
+  /** Whose it is: of a misuse that nobody's device is named in, the device that has the bytes. */
+  readonly device: string
   /** In one line. */
   readonly title: string
   /** The bytes it is about, where they are known. */

@@ -23,11 +23,17 @@ const directionText = {
 } as const
 
 /** Device by device, in the order in which they turn up: what goes on at it, then its mappings. */
-export function rowsOf(events: readonly TraceEvent[], mappings: readonly MappingHistory[]): Row[] {
+export function rowsOf(
+  events: readonly TraceEvent[],
+  mappings: readonly MappingHistory[],
+  touched: readonly (readonly MappingHistory[])[],
+): Row[] {
   const byDevice = new Map<string, TraceRows>()
   events.forEach((event, index) => {
-    const rows = byDevice.get(event.device) ?? { registers: [], interrupts: [], notes: [] }
-    byDevice.set(event.device, rows)
+    // What is about a device's bytes is about the device, also where nobody said so.
+    const device = event.device || (touched[index]![0]?.device ?? '')
+    const rows = byDevice.get(device) ?? { registers: [], interrupts: [], notes: [] }
+    byDevice.set(device, rows)
     const name = rowOf(event)
     if (name) rows[name].push(index)
   })

@@ -27,5 +27,5 @@ export function readTimeline(trace: Trace): Timeline {
     else problemsAt.set(problem.index, [problem])
   }
   const { mappings, problems, touched } = book
-  return { trace, mappings, problems, rows: rowsOf(trace.events, mappings), touched, problemsAt }
+  return { trace, mappings, problems, rows: rowsOf(trace.events, mappings, touched), touched, problemsAt }
 }

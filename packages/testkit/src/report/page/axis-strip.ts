@@ -11,6 +11,7 @@ export function drawAxis(context: CanvasRenderingContext2D, pen: Pen, height: nu
   context.fillStyle = colours.quiet
   for (const { position, label } of ticksOf(view.axis, trace.events, view.from, view.to, APART / scale)) {
     const x = xOf(pen, position)
+    if (x < 0 || x + context.measureText(label).width + 4 > pen.width) continue
     context.fillRect(x, height - 7, 1, 7)
     context.fillText(label, x + 3, height / 2 - 2)
   }

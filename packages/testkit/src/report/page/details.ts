@@ -48,24 +48,26 @@ function explanation(): HTMLElement[] {
 function detailsOf(view: ReportView, index: number): HTMLElement[] {
   const { trace, touched, problemsAt } = view.timeline
   const event = trace.events[index]!
-  const problems = problemsAt.get(index) ?? []
+  const hazards = (problemsAt.get(index) ?? []).filter(({ severity }) => severity === 'hazard')
+  const heading = element('h2', {}, describeEvent(event))
+  if (problemsAt.has(index)) heading.className = 'problem'
   const message = 'message' in event && event.message.includes('\n') ? event.message : undefined
   return [
-    element('h2', {}, describeEvent(event)),
-    ...problems.map(({ severity, title }) => element('p', { className: 'problem' }, `${severity}: ${title}`)),
+    heading,
+    ...hazards.map(({ title }) => element('p', { className: 'problem' }, `hazard: ${title}`)),
     ...(message === undefined ? [] : [element('pre', {}, message)]),
-    pairs(facts(event)),
+    pairs(facts(event, touched[index]![0]?.device)),
     ...bytesOf(event),
     ...touched[index]!.flatMap((history) => mappingOf(view, history, index)),
   ]
 }
 
-function facts(event: TraceEvent): (readonly [string, string])[] {
+function facts(event: TraceEvent, owner: string | undefined): (readonly [string, string])[] {
   const { n, time, device, kind, ...rest } = event
   const known: [string, string][] = [
     ['event', `${n}, ${kind}`],
     ['time', formatTime(time)],
-    ['device', device || 'the machine'],
+    ['device', device || owner || 'the machine'],
   ]
   const place = placeOf(event)
   if (place) known.push(['bytes', `0x${place.start.toString(16)} to 0x${(place.end - 1).toString(16)}`])

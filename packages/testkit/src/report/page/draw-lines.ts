@@ -1,3 +1,4 @@
+import type { InterruptEvent } from '../../trace/trace-event'
 import { registerName, registerValue } from '../model/event-text'
 import { fitText } from './canvas'
 import { eachMark, markWidth, type Pen, type PlacedRow, xOf } from './pen'
@@ -49,7 +50,7 @@ export function drawInterrupts(pen: Pen, { row, top, height }: PlacedRow): void 
     const x = xOf(pen, view.axis.positions[index]!)
     const raised = waiting.get(event.vector)
     if (event.stage === 'raised') waiting.set(event.vector, raised ?? x)
-    else if (raised !== undefined) {
+    else if (raised !== undefined && event.stage === 'delivered') {
       context.fillRect(raised + 5, middle - 1, Math.max(x - raised - 10, 1), 2)
       waiting.delete(event.vector)
     }
@@ -57,16 +58,30 @@ export function drawInterrupts(pen: Pen, { row, top, height }: PlacedRow): void 
   eachMark(pen, row.events, (index, x) => {
     const event = events[index]!
     if (event.kind !== 'interrupt') return
-    context.beginPath()
-    context.arc(x, middle, 5, 0, 2 * Math.PI)
-    context.fillStyle = event.stage === 'raised' ? colours.paper : colours.interrupt
-    context.fill()
-    context.lineWidth = 2
-    context.stroke()
+    drawInterrupt(pen, event.stage, x, middle)
     context.fillStyle = colours.ink
     const words = event.count > 1 ? `${event.vector} ×${event.count}` : String(event.vector)
     if (pen.scale > 18) fitText(context, words, x + 8, middle - 7, pen.scale)
   })
+}
+
+/** A bar is where the program began to listen, or stopped. */
+function drawInterrupt(
+  { context, colours }: Pen,
+  stage: InterruptEvent['stage'],
+  x: number,
+  y: number,
+): void {
+  context.lineWidth = 2
+  context.fillStyle = stage === 'raised' ? colours.paper : colours.interrupt
+  if (stage !== 'raised' && stage !== 'delivered') {
+    context.fillRect(x - 1, y - 8, 2.5, 16)
+    return
+  }
+  context.beginPath()
+  context.arc(x, y, 5, 0, 2 * Math.PI)
+  context.fill()
+  context.stroke()
 }
 
 /** Remarks, and what went wrong wherever it was: in this row all of it is found. */

@@ -1,7 +1,6 @@
 import type { MappingHistory } from '../model/mapping-history'
 import type { OwnedRange, Owner } from '../model/ownership'
 import { placeOf } from '../model/place'
-import { fitText } from './canvas'
 import { eachMark, MAPPING_MARGIN, markWidth, type Pen, type PlacedRow, xOf } from './pen'
 
 const ownerWords: Readonly<Record<Owner, string>> = { cpu: 'CPU', device: 'device', both: 'CPU and device' }
@@ -9,10 +8,19 @@ const ownerWords: Readonly<Record<Owner, string>> = { cpu: 'CPU', device: 'devic
 /** A lane: time from left to right, the mapping's first byte at the top and its last at the bottom, coloured by who owns them. */
 export function drawMapping(pen: Pen, placed: PlacedRow): void {
   for (const history of placed.row.mappings) {
-    for (const range of history.ownership.ranges) drawRange(pen, placed, history, range)
+    for (const range of history.ownership.ranges) {
+      drawRange(pen, placed, history, range)
+      // Rings have small entries, which must not hide below words that say what the colour says.
+      if (range.owner === 'both') drawOwner(pen, placed, history, range)
+    }
   }
   for (const history of placed.row.mappings) {
     eachMark(pen, history.events, (index, x) => drawEvent(pen, placed, history, index, x))
+  }
+  for (const history of placed.row.mappings) {
+    for (const range of history.ownership.ranges) {
+      if (range.owner !== 'both') drawOwner(pen, placed, history, range)
+    }
   }
 }
 
@@ -34,11 +42,9 @@ export function span(placed: PlacedRow, history: MappingHistory, start: number, 
 }
 
 function drawRange(pen: Pen, placed: PlacedRow, history: MappingHistory, range: OwnedRange): void {
-  const { context, colours, view, width } = pen
-  const { positions, end } = view.axis
-  const left = Math.max(xOf(pen, positions[range.from]!), -8)
-  const right = Math.min(xOf(pen, range.to === undefined ? end : positions[range.to]!), width + 8)
-  if (right < 0 || left > width) return
+  const { context, colours } = pen
+  const { left, right } = sides(pen, range)
+  if (right < 0 || left > pen.width) return
   const { y, height } = span(placed, history, range.start, range.end, 1.5)
   const wide = Math.max(right - left, 2)
   context.fillStyle = colours[range.owner]
@@ -50,21 +56,30 @@ function drawRange(pen: Pen, placed: PlacedRow, history: MappingHistory, range: 
   context.strokeStyle = colours.paper
   context.lineWidth = 1
   context.strokeRect(left + 0.5, y + 0.5, Math.max(wide - 1, 1), Math.max(height - 1, 0.5))
-  if (height >= 14) drawOwner(pen, range, Math.max(left, 0) + 20, y + 10, Math.min(right, width))
+}
+
+/** Where a range begins and ends, or a little out of sight. */
+function sides(pen: Pen, { from, to }: OwnedRange): { left: number; right: number } {
+  const { positions, end } = pen.view.axis
+  const left = Math.max(xOf(pen, positions[from]!), -8)
+  return { left, right: Math.min(xOf(pen, to === undefined ? end : positions[to]!), pen.width + 8) }
 }
 
 /** Who it is and which bytes, on a ground of its own: words on a hatching are hard to read. */
-function drawOwner({ context, colours }: Pen, range: OwnedRange, x: number, y: number, right: number): void {
-  const bytes = `${range.start}..${range.end - 1}`
-  const words = `${ownerWords[range.owner]}  ${bytes}`
-  const room = right - x - 12
-  if (room < words.length * 4) return
+function drawOwner(pen: Pen, placed: PlacedRow, history: MappingHistory, range: OwnedRange): void {
+  const { context, colours, width } = pen
+  const { left, right } = sides(pen, range)
+  const { y, height } = span(placed, history, range.start, range.end, 1.5)
+  const words = `${ownerWords[range.owner]}  ${range.start}..${range.end - 1}`
+  const x = Math.max(left, 0) + 8
+  const room = Math.min(right, width) - x - 8
+  if (height < 18 || room < words.length * 4) return
   const wide = context.measureText(words).width
   if (wide > room) return
   context.fillStyle = colours[range.owner]
-  context.fillRect(x - 4, y - 7, wide + 8, 14)
+  context.fillRect(x - 4, y + 3, wide + 8, 14)
   context.fillStyle = colours.onOwner
-  fitText(context, words, x, y, room)
+  context.fillText(words, x, y + 10)
 }
 
 function drawEvent(pen: Pen, placed: PlacedRow, history: MappingHistory, index: number, x: number): void {

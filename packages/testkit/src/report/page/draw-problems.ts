@@ -3,8 +3,8 @@ import type { Problem } from '../model/problem'
 import { span } from './draw-mapping'
 import { eachMark, markWidth, type Pen, type PlacedRow } from './pen'
 
-/** Words are squeezed rather than longer than this, in points. */
-const LONGEST = 520
+/** So much of a title is shown; all of it is in the list of problems. */
+const LONGEST = 90
 
 /** What went wrong in a row: the bytes that it is about in a frame with a cross, and in words. Over everything else. */
 export function drawProblems(pen: Pen, placed: PlacedRow): void {
@@ -29,7 +29,7 @@ function drawAllWords(pen: Pen, placed: PlacedRow, found: readonly { problem: Pr
   let free = Number.NEGATIVE_INFINITY
   found.forEach(({ problem, box }, i) => {
     const end = placed.words > 0 ? pen.width : (found[i + 1]?.box.x ?? pen.width)
-    const wide = Math.min(pen.context.measureText(problem.title).width, LONGEST)
+    const wide = pen.context.measureText(shortened(problem.title)).width
     const beside = placed.words > 0 ? box.x + 4 : box.x + box.width + 4
     const x = placed.words > 0 ? Math.max(Math.min(beside, pen.width - wide - 12), free, 4) : beside
     if (box.x < free || x + wide + 8 > end) return
@@ -96,6 +96,10 @@ function drawWords(
   const y = below ? placed.top + placed.height - placed.words / 2 - 2 : box.y + box.height / 2
   context.fillStyle = colours.problem
   // A line leads from the bytes down to what is said of them.
-  if (below) context.fillRect(box.x + 1, box.y + box.height, 2, y - box.y - box.height + 8)
-  context.fillText(problem.title, x + 4, y, LONGEST)
+  if (below) context.fillRect(box.x + 1, box.y + box.height, 2, Math.max(y - box.y - box.height - 6, 0))
+  context.fillText(shortened(problem.title), x + 4, y)
+}
+
+function shortened(title: string): string {
+  return title.length > LONGEST ? `${title.slice(0, LONGEST - 1)}…` : title
 }

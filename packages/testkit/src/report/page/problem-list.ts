@@ -29,13 +29,13 @@ export function makeProblemList(view: ReportView): HTMLElement {
   return section
 }
 
-function problemButton(view: ReportView, { severity, index, title }: Problem): HTMLElement {
+function problemButton(view: ReportView, { severity, index, device, title }: Problem): HTMLElement {
   const event = view.timeline.trace.events[index]!
   const one = button('', () => view.goTo(index), { className: severity, 'data-event': event.n })
   one.append(
     element('b', {}, severityWords[severity]),
     element('span', {}, title),
-    element('small', {}, `${event.device} · ${formatTime(event.time)}`),
+    element('small', {}, `${device || 'the machine'} · ${formatTime(event.time)}`),
   )
   view.onChange(() => one.setAttribute('aria-current', String(view.selected === index)))
   return one

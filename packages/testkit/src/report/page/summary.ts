@@ -32,5 +32,8 @@ export function makeLegend(): HTMLElement {
   const legend = element('ul', { id: 'legend', 'aria-label': 'Legend' })
   for (const [name, words] of entries)
     legend.append(element('li', {}, element('i', { className: name }), words))
+  for (const words of ['registers: written below, read above', '○ interrupt raised ● delivered']) {
+    legend.append(element('li', {}, words))
+  }
   return legend
 }
