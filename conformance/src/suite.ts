@@ -27,6 +27,7 @@ import { dmaPhysical } from './suites/dma-physical'
 import { dmaPool } from './suites/dma-pool'
 import { dmaResource } from './suites/dma-resource'
 import { dmaShare } from './suites/dma-share'
+import { fuzzFoundMemory } from './suites/fuzz-found-memory'
 import { kernelEvents } from './suites/kernel-events'
 import { kernelFiles } from './suites/kernel-files'
 import { kernelMemory } from './suites/kernel-memory'
@@ -74,7 +75,8 @@ import { vfioWithoutIommu, vfioWithoutRemapping } from './suites/vfio-refused'
 import { vfioRegions } from './suites/vfio-regions'
 import { vfioRegisters } from './suites/vfio-registers'
 
-type Suite = (runner: Runner, host: Host) => void
+/** Tests that belong together. */
+export type Suite = (runner: Runner, host: Host) => void
 
 /** What has to hold on both kernels, by the machine it needs. */
 const suites = {
@@ -88,6 +90,7 @@ const suites = {
     kernelSockets,
     kernelSocketMessages,
     kernelProcesses,
+    fuzzFoundMemory,
     vfioErrnos,
     vfioRandom,
     vfioOpen,
@@ -172,7 +175,12 @@ export const machineKinds = Object.keys(suites) as MachineKind[]
 
 /** Runs what needs a machine of this kind on `host`, which has to be one. */
 export function conformance(runner: Runner, kind: MachineKind, host: Host): void {
-  for (const suite of suites[kind] as readonly Suite[]) suite(runner, host)
+  for (const suite of suitesOf(kind)) suite(runner, host)
+}
+
+/** What needs a machine of this kind. */
+export function suitesOf(kind: MachineKind): readonly Suite[] {
+  return suites[kind]
 }
 
 /** The kind that a command line names: the first argument, `iommu` where there is none. */

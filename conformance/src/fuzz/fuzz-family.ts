@@ -84,7 +84,8 @@ async function runRound(
 /** Programs of a family: at least one step, and mostly many. */
 export function programsOf(family: AnyFamily): fc.Arbitrary<Step[]> {
   const steps = Object.entries(family.operations).map(([name, { weight, words }]) => ({
-    weight,
+    // A whole number: an operation may come as rarely as one of weight 1/8.
+    weight: Math.max(1, Math.round(8 * weight)),
     arbitrary: words.map((chosen): Step => [name, chosen]),
   }))
   return fc.array(fc.oneof(...steps), { minLength: 1, maxLength: family.longest ?? LONGEST, size: 'max' })

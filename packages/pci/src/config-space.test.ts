@@ -89,7 +89,7 @@ describe('PciConfigSpace', () => {
 
   it('does not trust bus mastering that could not be read back', () => {
     const { machine, config, told } = opened()
-    machine.failCall({ syscall: 'pwrite64', code: 'EIO' })
+    machine.failCall({ syscall: 'pwrite', code: 'EIO' })
     expect(
       refusal(() => {
         config.busMaster = true

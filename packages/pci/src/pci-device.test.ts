@@ -118,7 +118,7 @@ describe('readPciCommand', () => {
     kernel.close(fd)
     machine.setUid(1000)
     expect(readPciCommand(kernel, address)).toEqual({ busMaster: true, intxDisabled: true })
-    machine.failCall({ syscall: 'pread64', code: 'EIO' })
+    machine.failCall({ syscall: 'pread', code: 'EIO' })
     expect(() => readPciCommand(kernel, address)).toThrow(expect.objectContaining({ code: 'EIO' }))
     machine.assertQuiescent()
   })

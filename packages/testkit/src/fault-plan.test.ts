@@ -5,7 +5,7 @@ import { createFakeMachine } from './machine'
 
 it('fails the call that was named, once', () => {
   const machine = createFakeMachine()
-  machine.failCall({ syscall: 'eventfd2', nth: 2, code: 'EMFILE' })
+  machine.failCall({ syscall: 'eventfd', nth: 2, code: 'EMFILE' })
   const results = [1, 2, 3].map(() => outcome(() => machine.kernel.eventfd()))
   expect(results).toEqual(['OK(3)', 'EMFILE', 'OK(4)'])
 })

@@ -3,7 +3,7 @@ import { type ErrnoName, fail, invalidArgument, isErrnoName } from './errors'
 
 /** Which system call is to fail, and how: see {@link FakeMachine.failCall}. */
 export interface PlannedFailure {
-  /** As an error's `syscall` names it: `mmap`, `eventfd2`, `ioctl(VFIO_IOMMU_MAP_DMA)`. */
+  /** As an error's `syscall` names it: `mmap`, `eventfd`, `ioctl(VFIO_IOMMU_MAP_DMA)`. */
   readonly syscall: string
   /** Which of the coming calls fails: 1, the default, is the next one. */
   readonly nth?: number
@@ -11,9 +11,13 @@ export interface PlannedFailure {
   readonly code: string
 }
 
+/** Told of a system call before anything comes of it: its name, and what it names. */
+export type CallListener = (syscall: string, path: string | undefined) => void
+
 /** System calls that are to fail although nothing is wrong: how a program's error paths are tested. */
 export class FaultPlan {
   readonly #pending: { syscall: string; countdown: number; code: ErrnoName }[] = []
+  #onCall: CallListener | undefined
 
   add(failure: PlannedFailure): void {
     checkOptionNames(failure, ['syscall', 'nth', 'code'], 'failCall')
@@ -23,8 +27,19 @@ export class FaultPlan {
     this.#pending.push({ syscall, countdown: nth, code })
   }
 
+  /** Has each call told from now on; undefined for nobody. */
+  observe(onCall: CallListener | undefined): void {
+    this.#onCall = onCall
+  }
+
+  /** How many failures are still to come. */
+  get pending(): number {
+    return this.#pending.length
+  }
+
   /** Counts a call, and fails it when its time has come. */
-  check(syscall: string): void {
+  check(syscall: string, path?: string): void {
+    this.#onCall?.(syscall, path)
     if (this.#pending.length === 0) return
     let code: ErrnoName | undefined
     for (const planned of this.#pending) {

@@ -18,7 +18,7 @@ import {
 const SYSCALLS = [
   'open',
   'read',
-  'pread64',
+  'pread',
   'readlink',
   'memfd_create',
   'fcntl(F_ADD_SEALS)',
@@ -99,7 +99,7 @@ const operations: readonly Operation[] = [
       memfd_create: 1,
       open: 2,
       'fcntl(F_GET_SEALS)': 2,
-      pread64: 1,
+      pread: 1,
       'ioctl(UDMABUF_CREATE_LIST)': 1,
       'fcntl(F_ADD_SEALS)': 1,
       'ioctl(DMA_BUF_SET_NAME)': 1,

@@ -112,7 +112,7 @@ it('leaves nothing where it fails, at whichever call', () => {
     ['open', 1],
     ['open', 2],
     ['fcntl(F_GET_SEALS)', 2],
-    ['pread64', 1],
+    ['pread', 1],
     ['mmap', 1],
   ] as const) {
     own.failCall({ syscall, nth, code: 'EIO' })

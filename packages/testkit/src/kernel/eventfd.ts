@@ -1,4 +1,4 @@
-import { POLLERR, POLLIN, POLLOUT } from '@linux-dma/native'
+import { O_NONBLOCK, O_RDWR, POLLERR, POLLIN, POLLOUT } from '@linux-dma/native'
 import { fail } from '../errors'
 import { OpenFile } from './open-file'
 
@@ -31,6 +31,14 @@ export class EventFd extends OpenFile {
   intercept(listener: () => void): () => void {
     this.#listeners.add(listener)
     return () => this.#listeners.delete(listener)
+  }
+
+  override get linkText(): string {
+    return 'anon_inode:[eventfd]'
+  }
+
+  override get statusFlags(): number {
+    return O_RDWR | O_NONBLOCK
   }
 
   override readAt(bytes: Uint8Array): number {

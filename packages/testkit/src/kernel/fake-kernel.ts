@@ -94,13 +94,13 @@ export class FakeKernel implements Kernel {
 
   read(fd: number, bytes: Uint8Array, position?: number): number {
     checkTransfer(fd, bytes, position)
-    const syscall = position === undefined ? 'read' : 'pread64'
+    const syscall = position === undefined ? 'read' : 'pread'
     return this.#call(syscall, undefined, () => this.#readFile(fd, bytes, position))
   }
 
   write(fd: number, bytes: Uint8Array, position?: number): number {
     checkTransfer(fd, bytes, position)
-    return this.#call(position === undefined ? 'write' : 'pwrite64', undefined, () => {
+    return this.#call(position === undefined ? 'write' : 'pwrite', undefined, () => {
       const file = this.#parts.descriptors.get(fd)
       if (file.access === 'read') fail('EBADF', `${file.path} is open for reading only`)
       if (position !== undefined && !file.seekable) fail('ESPIPE')
@@ -122,7 +122,7 @@ export class FakeKernel implements Kernel {
     checkInteger(initialCount, 'initialCount', 0, 0xffffffff)
     const { clock, descriptors } = this.#parts
     const made = () => new EventFd(initialCount, () => clock.wake())
-    return this.#call('eventfd2', undefined, () => descriptors.installNew(made()))
+    return this.#call('eventfd', undefined, () => descriptors.installNew(made()))
   }
 
   async poll(fd: number, events: number, options: { signal?: AbortSignal } = {}): Promise<number> {
@@ -289,7 +289,7 @@ export class FakeKernel implements Kernel {
   #call<Result>(syscall: string, path: string | undefined, run: () => Result): Result {
     const { faultPlan, mirrors } = this.#parts
     try {
-      faultPlan.check(syscall)
+      faultPlan.check(syscall, path)
       settleMirrors(mirrors)
       return run()
     } catch (error) {

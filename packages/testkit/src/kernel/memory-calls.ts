@@ -25,16 +25,23 @@ export class MemoryCalls {
   memfd(name: string, options: { byteLength: number; hugePageSize?: number }): number {
     checkText(name, 'name')
     checkOptionNames(options, ['byteLength', 'hugePageSize'], 'memfd')
-    checkInteger(options.byteLength, 'byteLength', 1)
+    const { byteLength } = options
+    checkInteger(byteLength, 'byteLength', 1)
+    const hugePageSize = checkPageSize(options.hugePageSize)
     const { frames, hugePages, descriptors } = this.#parts
     return this.#call('memfd_create', undefined, () => {
       descriptors.reserve(1)
-      return this.#parts.descriptors.installNew(MemFd.create(name, options, frames, hugePages))
+      if (hugePageSize !== undefined) MemFd.checkHugePages(hugePageSize)
+      // The file is there by then: its size is another system call's.
+      if (byteLength % (hugePageSize ?? 1) !== 0)
+        this.#call('ftruncate', undefined, () => fail('EINVAL', `the size is no multiple of ${hugePageSize}`))
+      return descriptors.installNew(MemFd.create(name, { byteLength, hugePageSize }, frames, hugePages))
     })
   }
 
   addSeals(fd: number, seals: number): void {
     checkDescriptor(fd)
+    checkInteger(seals, 'seals', 0, 0x7fffffff)
     this.#call('fcntl(F_ADD_SEALS)', undefined, () => this.#memFd(fd).addSeals(seals))
   }
 
@@ -45,6 +52,7 @@ export class MemoryCalls {
 
   mmap(fd: number, options: MmapOptions): MemoryMapping {
     const request = mapRequest(fd, options)
+    this.#checkOpen(fd)
     return this.#call('mmap', undefined, () => {
       const memory = this.#mappable(fd, request).mapMemory(request)
       return new FakeMapping(this.#parts, memory, request.access === 'read-write')
@@ -53,6 +61,7 @@ export class MemoryCalls {
 
   mapRegisters(fd: number, options: MmapOptions): RegisterWindow {
     const request = mapRequest(fd, options)
+    this.#checkOpen(fd)
     return this.#call('mmap', undefined, () => this.#mappable(fd, request).mapRegisters(request))
   }
 
@@ -82,21 +91,36 @@ export class MemoryCalls {
     checkInteger(address, 'address', 0)
     if (!(entries instanceof BigUint64Array)) invalidArgument('entries is no BigUint64Array')
     const { addressSpace, frames, process } = this.#parts
-    return this.#call('pread64', '/proc/self/pagemap', () =>
+    return this.#call('pread', '/proc/self/pagemap', () =>
       readPagemap(addressSpace, frames, process.has('CAP_SYS_ADMIN'), address, entries),
     )
   }
 
-  #mappable(fd: number, { access }: MapRequest): OpenFile {
+  #mappable(fd: number, request: MapRequest): OpenFile {
     const file = this.#parts.descriptors.get(fd)
+    file.checkMappable(request)
     if (file.access === 'write') fail('EACCES', `${file.path} is open for writing only`)
-    if (file.access === 'read' && access === 'read-write')
+    if (file.access === 'read' && request.access === 'read-write')
       fail('EACCES', `${file.path} is open for reading only`)
     return file
+  }
+
+  /** What is to be mapped is looked at before: a descriptor that is not open fails that look. */
+  #checkOpen(fd: number): void {
+    const { descriptors } = this.#parts
+    if (descriptors.find(fd) === undefined) this.#call('statx', undefined, () => void descriptors.get(fd))
   }
 
   #memFd(fd: number): MemFd {
     const file = this.#parts.descriptors.get(fd)
     return file instanceof MemFd ? file : fail('EINVAL', `${file.path} takes no seals`)
   }
+}
+
+/** The size of a huge page, undefined where base pages are meant, as by 0 and 1. */
+function checkPageSize(hugePageSize = 0): number | undefined {
+  checkInteger(hugePageSize, 'hugePageSize', 0)
+  if (hugePageSize > 1 && !Number.isInteger(Math.log2(hugePageSize)))
+    invalidArgument(`hugePageSize is ${hugePageSize}, not a power of two`)
+  return hugePageSize > 1 ? hugePageSize : undefined
 }

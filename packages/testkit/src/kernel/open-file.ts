@@ -89,6 +89,9 @@ export abstract class OpenFile {
     return fail('ENOTTY')
   }
 
+  /** Refuses to map what would end the process later, as the packages' own addon does before it asks Linux. */
+  checkMappable(_request: MapRequest): void {}
+
   /** The memory that mmap of this file gives. */
   mapMemory(_request: MapRequest): MemoryRange {
     return fail('ENODEV', `${this.path} cannot be mapped`)

@@ -120,7 +120,7 @@ describe('mmap', () => {
 
   it('refuses what Linux would answer with SIGBUS, and files that have no memory', () => {
     const { kernel, fd } = mapped()
-    expect(outcome(() => kernel.mmap(fd, { byteLength: page + 1 }))).toBe('EINVAL')
+    expect(outcome(() => kernel.mmap(fd, { byteLength: page + 1 }))).toBe('DMA_BEYOND_END')
     expect(outcome(() => kernel.mmap(kernel.eventfd(), { byteLength: page }))).toBe('ENODEV')
     expect(outcome(() => kernel.mapRegisters(fd, { byteLength: page }))).toBe('ENODEV')
   })

@@ -32,7 +32,7 @@ export class FakeMapping implements MemoryMapping {
     this.#owner = owner
     this.#memory = memory
     this.#area = owner.addressSpace.add(memory, writable, huge)
-    memory.storage.map(writable)
+    memory.storage.map(memory.mayWrite ?? writable)
     memory.file?.retain()
     owner.open.add(this)
   }
@@ -92,7 +92,7 @@ export class FakeMapping implements MemoryMapping {
     this.#owner.process.unlockPages(this.#lockedPages.size)
     this.#owner.addressSpace.remove(this.#area)
     this.#owner.open.delete(this)
-    memory.storage.unmap(writable, options.detach === true)
+    memory.storage.unmap(memory.mayWrite ?? writable, options.detach === true)
     // The last close of a driver's file may free what was mapped.
     memory.file?.release()
   }

@@ -1,13 +1,24 @@
-import { F_SEAL_FUTURE_WRITE, F_SEAL_GROW, F_SEAL_SEAL, F_SEAL_SHRINK, F_SEAL_WRITE } from '@linux-dma/native'
+import {
+  DmaError,
+  F_SEAL_FUTURE_WRITE,
+  F_SEAL_GROW,
+  F_SEAL_SEAL,
+  F_SEAL_SHRINK,
+  F_SEAL_WRITE,
+} from '@linux-dma/native'
 import { fail } from '../errors'
 import { type FileAccess, type MapRequest, OpenFile } from '../kernel/open-file'
 import { type FrameAllocator, hugePageSize } from './frames'
 import type { HugePages } from './huge-pages'
-import { type MemoryRange, type Storage, wholePages } from './storage'
+import type { MemoryRange, Storage } from './storage'
 
 const F_SEAL_EXEC = 0x20
-const everySeal = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_FUTURE_WRITE | F_SEAL_EXEC
+const contentSeals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_FUTURE_WRITE
+const everySeal = contentSeals | F_SEAL_SEAL | F_SEAL_EXEC
 
+const endHint = 'ask for a shorter byteLength or an earlier position, or make the file longer'
+const sealHint =
+  'close the mappings first: one that is only for reading counts, too, unless its descriptor was opened with O_RDONLY'
 const readOnlyHint = "map it with access: 'read'"
 
 /** How to make a memfd: its size in bytes, in base or in huge pages. */
@@ -36,10 +47,14 @@ export class MemFd extends OpenFile {
     file.storage.retain()
   }
 
+  /** `ENODEV` for huge pages of a size that the machine has not got. */
+  static checkHugePages(size: number): void {
+    if (size !== hugePageSize) fail('ENODEV', `no huge pages of ${size} bytes`)
+  }
+
+  /** A new file: in huge pages, its size is a multiple of theirs. */
   static create(name: string, options: MemFdOptions, frames: FrameAllocator, hugePages: HugePages): MemFd {
     const { byteLength, hugePageSize: huge } = options
-    if (huge !== undefined && huge !== hugePageSize) fail('ENODEV', `no huge pages of ${huge} bytes`)
-    if (huge !== undefined && byteLength % huge !== 0) fail('EINVAL', `the size is no multiple of ${huge}`)
     const reserved = new Set<number>()
     const storage = frames.allocate(byteLength, huge, () => hugePages.free(reserved.size))
     frames.caches?.cover(storage)
@@ -66,12 +81,15 @@ export class MemFd extends OpenFile {
     return this.#file.seals
   }
 
-  addSeals(seals: number): void {
-    if ((seals & ~everySeal) !== 0) fail('EINVAL', `0x${seals.toString(16)} has bits that are no seals`)
+  addSeals(asked: number): void {
     if (this.access === 'read') fail('EPERM', 'the file is open for reading only')
+    if ((asked & ~everySeal) !== 0) fail('EINVAL', `0x${asked.toString(16)} has bits that are no seals`)
     if ((this.seals & F_SEAL_SEAL) !== 0) fail('EPERM', 'F_SEAL_SEAL is set: no seal can be added')
+    // Every memfd has the permission to be executed: who seals that in, seals the content, too.
+    const seals = (asked & F_SEAL_EXEC) !== 0 ? asked | contentSeals : asked
     if ((seals & ~this.seals & F_SEAL_WRITE) !== 0) {
-      if (this.storage.mappedWritable) fail('EBUSY', 'the memory is mapped for writing')
+      if (this.storage.mappedWritable)
+        fail('EBUSY', 'the memory is mapped, and not only for reading', sealHint)
       if (this.storage.pinned) fail('EBUSY', 'the memory is pinned for a device')
     }
     this.#file.seals |= seals
@@ -88,8 +106,8 @@ export class MemFd extends OpenFile {
   }
 
   override writeAt(bytes: Uint8Array, position: number): number {
-    if ((this.seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE)) !== 0) fail('EPERM', 'the file is sealed')
     if (this.storage.hugePageSize !== undefined) fail('EINVAL', 'hugetlb files are mapped, not written')
+    if ((this.seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE)) !== 0) fail('EPERM', 'the file is sealed')
     const room = this.storage.byteLength - position
     if (room <= 0 && (this.seals & F_SEAL_GROW) !== 0) fail('EPERM', 'F_SEAL_GROW is set')
     if (room <= 0) fail('EFBIG', 'a fake memfd does not grow')
@@ -98,20 +116,23 @@ export class MemFd extends OpenFile {
     return part.byteLength
   }
 
+  override checkMappable({ byteLength, position }: MapRequest): void {
+    if (position + byteLength <= this.storage.capacity) return
+    const message = `the range goes past the end of the file, which has ${this.storage.byteLength} bytes: a read would be SIGBUS`
+    throw new DmaError('DMA_BEYOND_END', message, { syscall: 'mmap', hint: endHint })
+  }
+
   override mapMemory({ byteLength, position, access }: MapRequest): MemoryRange {
     const sealed = (this.seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE)) !== 0
     if (sealed && access === 'read-write') fail('EPERM', 'the file is sealed against writing', readOnlyHint)
     const { storage } = this
     const unit = storage.hugePageSize
-    if (unit !== undefined && (position % unit !== 0 || byteLength % unit !== 0)) {
-      fail('EINVAL', `position and length have to be multiples of ${unit}`)
-    }
-    if (position + wholePages(byteLength) > storage.capacity) {
-      // Linux maps it, and ends the process with SIGBUS at the first access beyond the end.
-      fail('EINVAL', `the file ends at ${storage.byteLength}: accesses beyond would be SIGBUS on Linux`)
-    }
+    // A length that is none is rounded up.
+    if (unit !== undefined && position % unit !== 0)
+      fail('EINVAL', `position has to be a multiple of ${unit}`)
     this.takePages(position, byteLength)
-    return { storage, byteOffset: position, byteLength, pinnable: true }
+    const mayWrite = this.access === 'read-write' && !sealed
+    return { storage, byteOffset: position, byteLength, pinnable: true, mayWrite }
   }
 
   /** Takes the huge pages of a range from the pool, where they are not taken yet. `ENOMEM`. */

@@ -16,6 +16,8 @@ export interface MemoryRange {
   readonly byteLength: number
   /** Page-frame mappings (a dma-buf's, a driver's) have no pages that the kernel could pin for VFIO, or show in pagemap. */
   readonly pinnable: boolean
+  /** Whether a mapping that is for reading could be made one for writing: it then keeps F_SEAL_WRITE away as that would. */
+  readonly mayWrite?: boolean
   /** What stays open as long as this is mapped: a file whose last close has an effect. */
   readonly file?: OpenFile
 }

@@ -74,7 +74,7 @@ describe('memory by physical address, when its device is closed', () => {
       states.push(memory.quarantined)
       endQuarantine(of)
     }
-    machine.failCall({ syscall: 'pwrite64', nth: 1, code: 'EIO' })
+    machine.failCall({ syscall: 'pwrite', nth: 1, code: 'EIO' })
     expect(() => device.close()).toThrow('EIO')
     // The kernel turned it off when the node was closed, which is the proof.
     expect([states, memory.closed, memory.quarantined]).toEqual([[true], true, false])
