@@ -14,7 +14,7 @@ export {
   NoncoherentAllocation,
 } from './allocation/noncoherent'
 export { allocateOwnRegion, assertAllocationOf, type OwnRegionOptions } from './allocation/own-region'
-export { type BounceOptions, bounceOps, bouncePoolOf } from './bounce/bounce-ops'
+export { type BounceOptions, bouncedByKernel, bounceOps, bouncePoolOf } from './bounce/bounce-ops'
 export type { BouncePoolUsage } from './bounce/bounce-pool'
 export type { Bouncer } from './bounce/bouncer'
 export type { AnyDmaAddress } from './checker/by-address'

@@ -2,7 +2,7 @@ import {
   applyChecked,
   assertChecked,
   assertOptions,
-  bounceOps,
+  bouncedByKernel,
   closeAll,
   type DmaChecker,
   DmaDevice,
@@ -279,8 +279,8 @@ export function openVfioDevice(address: string, options: VfioDeviceOptions = {})
     const removal = new RemovalRequest(kernel, fd, info.irqs, bdf)
     undo.unshift(() => removal.close())
     const ops = new VfioDmaOps(container, container.info())
-    const path = kernel.forceBounce === true ? bounceOps(ops, { force: true }) : ops
-    const device = new VfioDevice({ pci, container, group, fd, info, removal }, path)
+    const handles = { pci, container, group, fd, info, removal }
+    const device = new VfioDevice(handles, bouncedByKernel(kernel, ops))
     applyChecked(device, options.checked)
     return device
   } catch (error) {

@@ -1,4 +1,4 @@
-import { DmaError } from '@linux-dma/native'
+import { DmaError, type Kernel } from '@linux-dma/native'
 import type { CoherentMemory } from '../allocation/coherent-memory'
 import { assertByteLength, assertOptions } from '../checks/validate'
 import type { DmaDevice } from '../device/dma-device'
@@ -33,8 +33,10 @@ export interface BounceOptions {
  */
 const DEFAULT_BYTE_LENGTH = 1 << 20
 const LONGEST_POOL = 1 << 30
+/** Where everything is copied, also what a driver never meant to be: 2,048 packets, 16 of the longest mappings. */
+const KERNELS_BYTE_LENGTH = 4 << 20
 
-/** A DMA path with a bounce buffer over another one. What is in place goes by that one. */
+/** A DMA path with a bounce buffer over another one. */
 class BounceOps implements DmaOps {
   readonly name: string
   readonly coherent: boolean
@@ -45,11 +47,16 @@ class BounceOps implements DmaOps {
   readonly bouncer: BouncePools
   readonly allocateMemory?: NonNullable<DmaOps['allocateMemory']>
   readonly bypassCaches?: NonNullable<DmaOps['bypassCaches']>
-  readonly #inner: DmaOps
+  /** What is in place goes by this one. */
+  readonly inner: DmaOps
+  /** It is the kernel that wants everything copied: what a driver asks for is laid over the path below. */
+  readonly byKernel: boolean
   /** Everything may have to bounce, whatever its address. */
   readonly #mayBounceAll: boolean
 
-  constructor(inner: DmaOps, rules: BounceRules) {
+  constructor(inner: DmaOps, rules: BounceRules, byKernel: boolean) {
+    this.inner = inner
+    this.byKernel = byKernel
     this.name = `bounce over ${inner.name}`
     this.coherent = inner.coherent
     this.pins = inner.pins
@@ -63,7 +70,6 @@ class BounceOps implements DmaOps {
       this.bypassCaches = (device, address, byteLength) => inner.bypassCaches!(device, address, byteLength)
     }
     this.bouncer = new BouncePools(inner, rules)
-    this.#inner = inner
     this.#mayBounceAll = rules.force || rules.untrusted
   }
 
@@ -76,23 +82,23 @@ class BounceOps implements DmaOps {
     mask: bigint,
   ): DmaAddress {
     this.bouncer.prepare(device)
-    return this.#inner.mapPages(device, memory, byteOffset, byteLength, direction, mask)
+    return this.inner.mapPages(device, memory, byteOffset, byteLength, direction, mask)
   }
 
   unmapPages(device: DmaDevice, address: DmaAddress, byteLength: number, memory: DmaMemory): void {
-    this.#inner.unmapPages(device, address, byteLength, memory)
+    this.inner.unmapPages(device, address, byteLength, memory)
   }
 
   allocateCoherent(device: DmaDevice, byteLength: number, mask: bigint): CoherentMemory | undefined {
-    return this.#inner.allocateCoherent?.(device, byteLength, mask)
+    return this.inner.allocateCoherent?.(device, byteLength, mask)
   }
 
   verify(): void {
-    this.#inner.verify?.()
+    this.inner.verify?.()
   }
 
   syncForCpu(device: DmaDevice, address: DmaAddress, byteLength: number, direction: TransferDirection): void {
-    this.#inner.syncForCpu?.(device, address, byteLength, direction)
+    this.inner.syncForCpu?.(device, address, byteLength, direction)
   }
 
   syncForDevice(
@@ -101,19 +107,19 @@ class BounceOps implements DmaOps {
     byteLength: number,
     direction: TransferDirection,
   ): void {
-    this.#inner.syncForDevice?.(device, address, byteLength, direction)
+    this.inner.syncForDevice?.(device, address, byteLength, direction)
   }
 
   supportsMask(mask: bigint): boolean {
-    return this.#inner.supportsMask(mask)
+    return this.inner.supportsMask(mask)
   }
 
   requiredMask(): bigint {
-    return this.#inner.requiredMask()
+    return this.inner.requiredMask()
   }
 
   maxMappingSize(device: DmaDevice): number {
-    const inner = this.#inner
+    const inner = this.inner
     const longest = inner.maxMappingSize(device)
     // Behind an IOMMU a narrow mask is no reason to bounce.
     const limited = inner.iommu === undefined && device.dmaMask < inner.requiredMask()
@@ -122,7 +128,7 @@ class BounceOps implements DmaOps {
   }
 
   optMappingSize(device: DmaDevice): number {
-    return this.#inner.optMappingSize(device)
+    return this.inner.optMappingSize(device)
   }
 }
 
@@ -147,7 +153,8 @@ export function bounceOps(inner: DmaOps, options: BounceOptions = {}): DmaOps {
       hint: 'pass that of the device: bounceOps(getDmaOps(device))',
     })
   }
-  if (inner.bouncer) {
+  const isKernels = inner instanceof BounceOps && inner.byKernel
+  if (inner.bouncer && !isKernels) {
     throw new DmaError('DMA_INVALID_ARGUMENT', `bounceOps: ${inner.name} bounces already`, {
       hint: 'wrap the path below it, once',
     })
@@ -162,7 +169,17 @@ export function bounceOps(inner: DmaOps, options: BounceOptions = {}): DmaOps {
     throw new DmaError('DMA_INVALID_ARGUMENT', `bounceOps: ${name} is ${String(value)}, not true or false`)
   }
   const segments = Math.ceil(byteLength / Slot.SegmentByteLength)
-  return new BounceOps(inner, { byteLength: segments * Slot.SegmentByteLength, force, untrusted })
+  const rules = { byteLength: segments * Slot.SegmentByteLength, untrusted, force: force || isKernels }
+  return new BounceOps(isKernels ? inner.inner : inner, rules, isKernels)
+}
+
+/**
+ * The path of a device, which copies everything where its kernel wants that.
+ * @internal
+ */
+export function bouncedByKernel({ forceBounce }: Kernel, ops: DmaOps): DmaOps {
+  if (forceBounce !== true) return ops
+  return new BounceOps(ops, { byteLength: KERNELS_BYTE_LENGTH, force: true, untrusted: false }, true)
 }
 
 /**
