@@ -28,6 +28,25 @@ export class BufferMemory {
     return { storage: this.#mirror, byteOffset: 0, byteLength: this.byteLength, pinnable: false }
   }
 
+  /** What the CPU wrote gets to where devices look, where that is not the same. */
+  clean(): void {
+    for (const { storage, byteOffset, byteLength } of this.#pieces) {
+      storage.cache?.clean(byteOffset, byteOffset + byteLength)
+    }
+  }
+
+  /**
+   * What devices wrote gets to where the CPU looks. What the CPU wrote without a word gets to memory first, as where the cache happened
+   * to write it back: programs may have written to the memory before, and by other ways.
+   */
+  invalidate(): void {
+    this.clean()
+    for (const { storage, byteOffset, byteLength } of this.#pieces) {
+      storage.cache?.invalidate(byteOffset, byteOffset + byteLength)
+      storage.settle()
+    }
+  }
+
   release(): void {
     this.#mirror?.remove()
     for (const { storage } of this.#pieces) storage.unpin()

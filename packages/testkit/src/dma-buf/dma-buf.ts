@@ -11,6 +11,7 @@ import {
   DMA_BUF_SET_NAME_A,
   DMA_BUF_SET_NAME_B,
   DMA_BUF_SYNC_END,
+  DMA_BUF_SYNC_READ,
   DMA_BUF_SYNC_RW,
   DMA_BUF_SYNC_WRITE,
 } from './abi'
@@ -129,11 +130,13 @@ export class DmaBuf extends OpenFile {
     const usage = accessIn(flags & ~DMA_BUF_SYNC_END)
     if (ends) {
       if (this.exporter.wantsBegin && !this.#began) fail('EINVAL', 'END comes before any START')
+      this.memory.clean()
       this.exporter.endCpuAccess?.(flags & DMA_BUF_SYNC_RW)
       return 0
     }
     this.#began = true
     this.#waitFor(usage)
+    if ((flags & DMA_BUF_SYNC_READ) !== 0) this.memory.invalidate()
     this.exporter.beginCpuAccess?.(flags & DMA_BUF_SYNC_RW)
     return 0
   }

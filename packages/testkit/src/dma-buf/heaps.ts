@@ -32,7 +32,9 @@ export function mountSystemHeap(parts: HeapParts): void {
       const { available } = memory
       // Linux has no such check: it gives until it ends processes for the want of memory, and at last itself.
       if (byteLength > available) fail('ENOMEM', `the machine has ${available} bytes left`)
-      return frames.allocate(byteLength, undefined, () => {})
+      const storage = frames.allocate(byteLength, undefined, () => {})
+      frames.caches?.cover(storage)
+      return storage
     },
     onRelease: () => {},
     segments: systemSegments,

@@ -62,6 +62,7 @@ class Importer implements FakeImporter {
     this.#timeline = timeline
     this.#parts = parts
     buffer.retain()
+    buffer.memory.clean()
   }
 
   get bytes(): Uint8Array {
@@ -71,7 +72,7 @@ class Importer implements FakeImporter {
       this.#memory.storage.retain()
     }
     const { storage, byteOffset, byteLength } = this.#memory
-    return storage.bytes(byteOffset, byteLength)
+    return storage.deviceBytes(byteOffset, byteLength)
   }
 
   get segments(): readonly number[] {
@@ -102,6 +103,7 @@ class Importer implements FakeImporter {
     this.#attached = false
     // What the device wrote last is the program's to see.
     this.#memory?.storage.settle()
+    this.#buffer.memory.invalidate()
     this.#memory?.storage.release()
     this.#buffer.release()
   }
