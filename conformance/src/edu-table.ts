@@ -1,4 +1,4 @@
-import { addToDmaAddress, dmaBitMask, dmaSetMask, type IoRegion, toNumber } from '@linux-dma/core'
+import { addToDmaAddress, dmaBitMask, dmaSetMaskAndCoherent, type IoRegion, toNumber } from '@linux-dma/core'
 import type { DmaSegments } from '@linux-dma/sg'
 import type { VfioDevice } from '@linux-dma/vfio'
 import { transfer } from './edu'
@@ -10,7 +10,7 @@ export const EDU_LIMITS = { maxBytes: MOST, maxSegments: 1 }
 
 /** Says how far the edu device reaches, and lets it use the bus. */
 export function ready(device: VfioDevice): VfioDevice {
-  dmaSetMask(device, dmaBitMask(28))
+  dmaSetMaskAndCoherent(device, dmaBitMask(28))
   device.setMaster()
   return device
 }

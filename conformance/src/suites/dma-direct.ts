@@ -89,6 +89,7 @@ export function dmaDirect({ describe, it }: Runner, host: Host): void {
           await transfer(registers, 'to-device', region.addressOf(out), 4000)
           const back = region.mapSingle(100, 4000, FromDevice)
           await transfer(registers, 'from-device', region.addressOf(back), 4000)
+          for (const handle of [out, back]) region.unmapSingle(handle)
           assert.deepEqual(region.bytes.slice(100, 4100), region.bytes.slice(at))
         }),
       ))

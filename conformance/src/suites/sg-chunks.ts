@@ -3,9 +3,10 @@ import {
   addToDmaAddress,
   allocateDmaMemory,
   bounceOps,
+  type CoherentAllocation,
   createDmaRegion,
   DmaDirection,
-  type DmaRegion,
+  dmaAllocCoherent,
   getDmaOps,
   type IoRegion,
   setDmaOps,
@@ -37,8 +38,8 @@ export function sgChunks({ describe, it }: Runner, host: Host): void {
     ])
   }
 
-  /** Has the device read a chunk and write it to the same place in a region. */
-  async function copyChunk(registers: IoRegion, chunk: MappedChunk, sink: DmaRegion): Promise<void> {
+  /** Has the device read a chunk and write it to the same place in its own memory. */
+  async function copyChunk(registers: IoRegion, chunk: MappedChunk, sink: CoherentAllocation): Promise<void> {
     assert.equal(chunk.nents, 1)
     await transfer(registers, 'to-device', chunk.dmaAddressAt(0), chunk.byteLength)
     await transfer(
@@ -55,7 +56,7 @@ export function sgChunks({ describe, it }: Runner, host: Host): void {
         const registers = ready(device).bar(0)
         using first = allocate(6)
         using second = allocate(4)
-        using sink = createDmaRegion(device, { byteLength: 8 * page })
+        using sink = dmaAllocCoherent(device, 8 * page)
         fillPattern(first.bytes, 1)
         fillPattern(second.bytes, 2)
         const table = oddTable(first.bytes, second.bytes)
@@ -82,7 +83,7 @@ export function sgChunks({ describe, it }: Runner, host: Host): void {
         const registers = ready(device).bar(0)
         using first = allocate(6)
         using second = allocate(4)
-        using source = createDmaRegion(device, { byteLength: 8 * page })
+        using source = dmaAllocCoherent(device, 8 * page)
         fillPattern(source.bytes, 3)
         first.bytes.fill(0xee)
         second.bytes.fill(0xee)
@@ -137,11 +138,10 @@ export function sgChunks({ describe, it }: Runner, host: Host): void {
               assert.equal(Math.floor(address / 4096), Math.floor((address + byteLength - 1) / 4096))
             }
             assert.ok(chunk.nents <= 2)
-            const to = 8 * page + chunk.byteOffset
-            await readByDevice(registers, chunk, {
-              dmaAddress: region.addressAt(to, chunk.byteLength),
-              bytes: region.bytes,
-            })
+            const to = region.mapSingle(8 * page + chunk.byteOffset, chunk.byteLength, FromDevice)
+            const { bytes } = region
+            await readByDevice(registers, chunk, { dmaAddress: region.addressOf(to), bytes })
+            region.unmapSingle(to)
           }
           assert.deepEqual(Buffer.from(region.bytes.subarray(8 * page, 13 * page)), Buffer.from(expected))
         } finally {
@@ -156,7 +156,7 @@ export function sgChunks({ describe, it }: Runner, host: Host): void {
         setDmaOps(device, bounceOps(getDmaOps(device), { force: true, byteLength }))
         using memory = allocate(256)
         fillPattern(memory.bytes, 11)
-        using sink = createDmaRegion(device, { byteLength: page })
+        using sink = dmaAllocCoherent(device, page)
         const table = SgTable.fromBuffers([memory.bytes])
         let flying = 0
         let most = 0
@@ -183,7 +183,7 @@ export function sgChunks({ describe, it }: Runner, host: Host): void {
       withDevice(host, async (device) => {
         const registers = ready(device).bar(0)
         setDmaOps(device, bounceOps(getDmaOps(device), { byteLength: 1 << 20 }))
-        using sink = createDmaRegion(device, { byteLength: 4 * page })
+        using sink = dmaAllocCoherent(device, 4 * page)
         const heap = new Uint8Array(600_000)
         fillPattern(heap, 7)
         const table = SgTable.fromBuffers([heap.subarray(33)])

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import {
   allocateDmaMemory,
-  createDmaRegion,
   DmaAttribute,
   DmaDirection,
+  dmaAllocCoherent,
   dmaBitMask,
   dmaSetMask,
   toNumber,
@@ -95,7 +95,7 @@ export function sgMappingLife({ describe, it }: Runner, host: Host): void {
       withDevice(host, async (device) => {
         const registers = ready(device).bar(0)
         using memory = allocate(6)
-        using sink = createDmaRegion(device, { byteLength: 4 * page })
+        using sink = dmaAllocCoherent(device, 4 * page)
         fillPattern(memory.bytes, 13)
         const table = SgTable.fromPages([0, 2, 4], { memory, byteOffset: 4000 })
         const mapped = dmaMapSg(device, table, 2 as OrigNents, ToDevice)
@@ -184,7 +184,7 @@ export function sgMappingLife({ describe, it }: Runner, host: Host): void {
       withDevice(host, async (device) => {
         const registers = ready(device).bar(0)
         using memory = allocate(6)
-        using sink = createDmaRegion(device, { byteLength: 4 * page })
+        using sink = dmaAllocCoherent(device, 4 * page)
         fillPattern(memory.bytes, 17)
         const table = SgTable.fromPages([5, 1, 3], { memory, byteOffset: 96 })
         const mapped = dmaMapSgtable(device, table, ToDevice)

@@ -4,6 +4,7 @@ import {
   createDmaRegion,
   type DmaAddress,
   DmaDirection,
+  dmaAllocCoherent,
   dmaBitMask,
   dmaSetMaxSegSize,
   dmaSetSegBoundary,
@@ -31,7 +32,7 @@ export function sgMapping({ describe, it }: Runner, host: Host): void {
         const registers = ready(device).bar(0)
         using first = allocate(3)
         using second = allocate(2)
-        using sink = createDmaRegion(device, { byteLength: 8 * page })
+        using sink = dmaAllocCoherent(device, 8 * page)
         fillPattern(first.bytes, 1)
         fillPattern(second.bytes, 2)
         const table = SgTable.fromBuffers([
@@ -53,7 +54,7 @@ export function sgMapping({ describe, it }: Runner, host: Host): void {
       withDevice(host, async (device) => {
         const registers = ready(device).bar(0)
         using memory = allocate(4)
-        using source = createDmaRegion(device, { byteLength: 4 * page })
+        using source = dmaAllocCoherent(device, 4 * page)
         fillPattern(source.bytes, 5)
         memory.bytes.fill(0xee)
         const table = SgTable.fromBuffers([
@@ -78,7 +79,7 @@ export function sgMapping({ describe, it }: Runner, host: Host): void {
       withDevice(host, async (device) => {
         const registers = ready(device).bar(0)
         using memory = allocate(8)
-        using sink = createDmaRegion(device, { byteLength: 8 * page })
+        using sink = dmaAllocCoherent(device, 8 * page)
         fillPattern(memory.bytes, 7)
         const table = SgTable.fromPages([6, 1, 4, 2], { memory, byteOffset: 50, byteLength: 3 * page + 10 })
         assert.equal(table.origNents, 4)
@@ -113,7 +114,7 @@ export function sgMapping({ describe, it }: Runner, host: Host): void {
         dmaSetSegBoundary(device, dmaBitMask(13))
         dmaSetMaxSegSize(device, 2 * page)
         using memory = allocate(16)
-        using sink = createDmaRegion(device, { byteLength: 16 * page })
+        using sink = dmaAllocCoherent(device, 16 * page)
         fillPattern(memory.bytes, 9)
         const table = SgTable.fromBuffers([
           memory.bytes.subarray(0, page),
@@ -149,13 +150,13 @@ export function sgMapping({ describe, it }: Runner, host: Host): void {
             { address: toNumber(region.dmaAddress) + 7 * page, byteLength: page },
             { address: toNumber(region.dmaAddress) + 5 * page, byteLength: 2 * page },
           ])
-          const sink = {
-            dmaAddress: region.addressAt(8 * page, 6 * page),
-            bytes: region.bytes.subarray(8 * page),
-          }
+          const to = region.mapSingle(8 * page, 6 * page, FromDevice)
+          const sink = { dmaAddress: region.addressOf(to), bytes: region.bytes.subarray(8 * page) }
           const expected = new Uint8Array(table.byteLength)
           table.copyToBuffer(expected)
-          assert.deepEqual(await readByDevice(registers, mapped, sink), expected)
+          const seen = await readByDevice(registers, mapped, sink)
+          region.unmapSingle(to)
+          assert.deepEqual(seen, expected)
           region.close()
           assert.equal(mapped.mapped, false)
           refusal(() => mapped.dmaAddressAt(0), 'DMA_NOT_MAPPED')
@@ -170,7 +171,7 @@ export function sgMapping({ describe, it }: Runner, host: Host): void {
         const registers = ready(device).bar(0)
         const count = 1031
         using memory = allocate(2 * count)
-        using sink = createDmaRegion(device, { byteLength: 4 * page })
+        using sink = dmaAllocCoherent(device, 4 * page)
         for (let i = 0; i < count; i++) memory.bytes.fill(i & 0xff, 2 * i * page, 2 * i * page + 1)
         const table = SgTable.fromSegments(
           Array.from({ length: count }, (_, i) => ({ page: 2 * i, byteOffset: 0, byteLength: 1 })),

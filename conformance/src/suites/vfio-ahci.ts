@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { addToDmaAddress, createDmaRegion, type DmaRegion } from '@linux-dma/core'
+import { addToDmaAddress, type CoherentAllocation, dmaAllocCoherent } from '@linux-dma/core'
 import { bindDriver } from '@linux-dma/pci'
 import { openVfioDevice, type VfioDevice } from '@linux-dma/vfio'
 import { AHCI, AhciPortDriver, ATA, CAUSE, PORT } from '../ahci-driver'
@@ -15,8 +15,11 @@ interface Bench {
   readonly device: VfioDevice
   readonly port: AhciPortDriver
   /** Memory for data. */
-  readonly region: DmaRegion
-  part(byteOffset: number, byteLength: number): { address: DmaRegion['dmaAddress']; byteLength: number }
+  readonly region: CoherentAllocation
+  part(
+    byteOffset: number,
+    byteLength: number,
+  ): { address: CoherentAllocation['dmaAddress']; byteLength: number }
 }
 
 /** A driver written from the specification alone, on QEMU's controller and on the model. */
@@ -30,7 +33,7 @@ export function vfioAhci({ describe, it }: Runner, host: Host): void {
         using device = openVfioDevice(ahci, { kernel })
         device.setMaster()
         using port = new AhciPortDriver(device, index)
-        using region = createDmaRegion(device, { byteLength: 64 * 1024 })
+        using region = dmaAllocCoherent(device, 64 * 1024)
         const part = (byteOffset: number, byteLength: number) => ({
           address: addToDmaAddress(region.dmaAddress, byteOffset),
           byteLength,

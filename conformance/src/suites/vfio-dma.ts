@@ -8,7 +8,6 @@ import {
   dmaBitMask,
   dmaFreeCoherent,
   dmaMapSingle,
-  dmaSetMask,
   dmaSetMaskAndCoherent,
   dmaSyncSingleForCpu,
   dmaSyncSingleForDevice,
@@ -101,10 +100,10 @@ export function vfioDma({ describe, it }: Runner, host: Host): void {
     it('moves nothing through an address that is no longer mapped', () =>
       withDevice(host, async (device) => {
         const registers = ready(device).bar(0)
-        using keeper = createDmaRegion(device, { byteLength: 4096 })
+        using keeper = dmaAllocCoherent(device, 4096)
         using memory = allocateDmaMemory({ byteLength: 4096, kernel })
         keeper.bytes.fill(0x77)
-        const kept = keeper.addressAt(0, 256)
+        const kept = keeper.dmaAddress
         await transfer(registers, 'to-device', kept, 256)
         const mapping = dmaMapSingle(device, memory.bytes.subarray(0, 256), DmaDirection.Bidirectional)
         const stale = mapping.dmaAddress
@@ -138,32 +137,30 @@ export function vfioDma({ describe, it }: Runner, host: Host): void {
     it('moves nothing while bus mastering is off, and the device does not notice', () =>
       withDevice(host, async (device) => {
         const registers = ready(device).bar(0)
-        using region = createDmaRegion(device, { byteLength: 4096 })
-        const address = region.addressAt(0, 64)
-        region.bytes.fill(0x33)
+        using memory = dmaAllocCoherent(device, 4096)
+        const address = memory.dmaAddress
+        memory.bytes.fill(0x33)
         await transfer(registers, 'to-device', address, 64)
-        region.bytes.fill(0)
+        memory.bytes.fill(0)
         device.clearMaster()
         await transfer(registers, 'from-device', address, 64)
-        assert.ok(region.bytes.every((byte) => byte === 0))
+        assert.ok(memory.bytes.every((byte) => byte === 0))
         device.setMaster()
         await transfer(registers, 'from-device', address, 64)
-        assert.ok(region.bytes.subarray(0, 64).every((byte) => byte === 0x33))
+        assert.ok(memory.bytes.subarray(0, 64).every((byte) => byte === 0x33))
       }))
 
     it('shows why the mask matters: the device cuts off what lies above it', () =>
       withDevice(host, async (device) => {
-        device.setMaster()
-        dmaSetMask(device, dmaBitMask(28))
-        const registers = device.bar(0)
-        using region = createDmaRegion(device, { byteLength: 4096 })
-        assert.ok(toNumber(region.dmaAddress) + 4096 <= 2 ** 28)
-        region.bytes.fill(0x44, 0, 16)
-        // 2^28 higher is the same address to 28 address lines, so the device reads the region all the same.
-        const alias = addToDmaAddress(region.dmaAddress, 2 ** 28)
+        const registers = ready(device).bar(0)
+        using memory = dmaAllocCoherent(device, 4096)
+        assert.ok(toNumber(memory.dmaAddress) + 4096 <= 2 ** 28)
+        memory.bytes.fill(0x44, 0, 16)
+        // 2^28 higher is the same address to 28 address lines, so the device reads the memory all the same.
+        const alias = addToDmaAddress(memory.dmaAddress, 2 ** 28)
         await transfer(registers, 'to-device', alias, 16)
-        await transfer(registers, 'from-device', region.addressAt(100, 16), 16)
-        assert.ok(region.bytes.subarray(100, 116).every((byte) => byte === 0x44))
+        await transfer(registers, 'from-device', addToDmaAddress(memory.dmaAddress, 100), 16)
+        assert.ok(memory.bytes.subarray(100, 116).every((byte) => byte === 0x44))
       }))
 
     it('gives the device up with everything on it, in order, whatever was left open', () =>

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import {
   allocateDmaMemory,
   createDmaRegion,
+  DmaDirection,
   dmaBitMask,
   dmaMapSingle,
   dmaSetMask,
@@ -47,8 +48,11 @@ export function vfioLimits({ describe, it }: Runner, host: Host): void {
         assert.equal(region.byteLength, hugePageSize)
         assert.equal(toNumber(region.dmaAddress) % hugePageSize, 0)
         region.bytes.fill(0x5a, hugePageSize - 100)
-        await transfer(device.bar(0), 'to-device', region.addressAt(hugePageSize - 100, 100), 100)
-        await transfer(device.bar(0), 'from-device', region.addressAt(0, 100), 100)
+        const out = region.mapSingle(hugePageSize - 100, 100, DmaDirection.ToDevice)
+        await transfer(device.bar(0), 'to-device', region.addressOf(out), 100)
+        const back = region.mapSingle(0, 100, DmaDirection.FromDevice)
+        await transfer(device.bar(0), 'from-device', region.addressOf(back), 100)
+        for (const handle of [out, back]) region.unmapSingle(handle)
         assert.ok(region.bytes.subarray(0, 100).every((byte) => byte === 0x5a))
         refusal(
           () => createDmaRegion(device, { byteLength: 2 ** 30, hugePageSize }),
