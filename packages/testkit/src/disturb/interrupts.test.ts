@@ -173,6 +173,15 @@ describe('stop()', () => {
   })
 })
 
+it('what is scheduled moves no time, and holds nobody up, where nobody waits', async () => {
+  const host = openDisturbed({ interrupt: 'spurious', everyMilliseconds: 1 })
+  const before = host.now()
+  await host.machine.clock.settle()
+  for (let turn = 0; turn < 10; turn++) await new Promise((resolve) => setImmediate(resolve))
+  expect([host.now(), host.disturbance.count]).toEqual([before, 0])
+  host.end()
+})
+
 it('a reset of the device forgets what is held back', async () => {
   const host = openDisturbed({ interrupt: 'late', byMilliseconds: 10 })
   const interrupts = host.device.interrupts({ vectors: 4 })
