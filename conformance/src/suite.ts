@@ -42,6 +42,7 @@ import { sgChunkEnds } from './suites/sg-chunk-ends'
 import { sgChunks } from './suites/sg-chunks'
 import { sgMapping } from './suites/sg-mapping'
 import { sgMappingLife } from './suites/sg-mapping-life'
+import { trace } from './suites/trace'
 import { uDmaBuf } from './suites/u-dma-buf'
 import { uDmaBufErrnos } from './suites/u-dma-buf-errnos'
 import { udmabufCreate } from './suites/udmabuf-create'
@@ -113,6 +114,7 @@ const suites = {
     sgChunks,
     sgChunkEnds,
     vfioLimits,
+    trace,
     dmaBounce,
     dmaBounceLife,
     dmaBouncePool,

@@ -11,17 +11,19 @@ export function recordedValue({ value }: RegisterEvent): bigint {
 }
 
 /**
- * What a read may give: what was recorded, or what the same register gave to a read after it, so long as the driver did nothing else in
- * between. A driver that polls sees the same values in the same order, but not each as often: no two devices are equally fast.
+ * What a read may give: what was recorded, or what the same register gave to a read after it, so long as the driver did nothing but read
+ * in between. A driver that polls sees the same values in the same order, but not each as often: no two devices are equally fast.
  */
 export function acceptedValues(events: readonly TraceEvent[], index: number): Set<bigint> {
   const first = events[index] as RegisterEvent
   const accepted = new Set([recordedValue(first)])
-  for (const event of events.slice(index + 1)) {
+  for (let next = index + 1; next < events.length; next++) {
+    const event = events[next]!
     if (!isDriversDoing(event)) continue
     if (event.kind !== 'register' || event.access !== 'read') break
-    if (event.bar !== first.bar || event.offset !== first.offset || event.width !== first.width) break
-    accepted.add(recordedValue(event))
+    const { bar, offset, width } = event
+    if (bar === first.bar && offset === first.offset && width === first.width)
+      accepted.add(recordedValue(event))
   }
   return accepted
 }

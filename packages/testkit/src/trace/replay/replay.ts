@@ -75,13 +75,13 @@ export class Replay {
       device.write(bar, offset, width, recordedValue(event))
       return undefined
     }
-    const accepted = acceptedValues(this.#events, index)
     let value = device.read(bar, offset, width)
-    if (this.#rules.ignore(event) || accepted.has(value)) return undefined
-    const isRight = () => accepted.has(value)
+    if (value === recordedValue(event) || this.#rules.ignore(event)) return undefined
+    const accepted = acceptedValues(this.#events, index)
+    if (accepted.has(value)) return undefined
     const readAgain = () => {
       value = device.read(bar, offset, width)
-      return isRight()
+      return accepted.has(value)
     }
     if (device.waitFor(readAgain, this.#rules.patience)) return undefined
     const what = `the ${width}-bit register at 0x${offset.toString(16)} of BAR ${bar} reads differently`
