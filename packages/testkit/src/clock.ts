@@ -125,6 +125,19 @@ export class VirtualClock implements FakeClock {
     return true
   }
 
+  /** Whether nothing will happen until something comes from outside: nobody to tell, and no time that moves. */
+  get atRest(): boolean {
+    return this.#immediate === undefined
+  }
+
+  /** Lets the process end in spite of all who wait: they wait for nothing. */
+  abandon(): void {
+    this.#queue.length = 0
+    this.#holds = 0
+    this.#immediate?.unref()
+    clearTimeout(this.#vigil)
+  }
+
   /** Sets what tells one readable waiter, and says whether there was one. */
   setDelivery(deliver: () => boolean): void {
     this.#deliver = deliver
@@ -139,7 +152,8 @@ export class VirtualClock implements FakeClock {
 
   /** Takes back one `hold()`. */
   release(): void {
-    this.#holds--
+    // Those of an abandoned clock are counted no more.
+    this.#holds = Math.max(0, this.#holds - 1)
     if (this.#holds > 0) return
     this.#immediate?.unref()
     clearTimeout(this.#vigil)

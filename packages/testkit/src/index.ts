@@ -36,6 +36,16 @@ export type {
 } from './disturb/options'
 export type { HeapOptions } from './dma-buf/heaps'
 export type { FakeFence, FakeImporter, ImportOptions } from './dma-buf/importer'
+export { linuxErrnos } from './fail-nth/errnos'
+export { failNth } from './fail-nth/fail-nth'
+export type {
+  FailNthCall,
+  FailNthFailure,
+  FailNthOptions,
+  FailNthResult,
+  FailNthRun,
+  FailNthScenario,
+} from './fail-nth/types'
 export type { PlannedFailure } from './fault-plan'
 export type { DmaFault } from './iommu/dma-path'
 export { type AddDeviceOptions, createFakeMachine, type FakeMachine } from './machine'

@@ -6,7 +6,7 @@ import type { Disturbance, DisturbanceOptions } from './disturb/options'
 import { addContiguousHeap, type HeapOptions } from './dma-buf/heaps'
 import { type FakeImporter, type ImportOptions, importDmaBuf } from './dma-buf/importer'
 import { invalidArgument, SystemFailure, systemError } from './errors'
-import type { PlannedFailure } from './fault-plan'
+import type { FaultPlan, PlannedFailure } from './fault-plan'
 import type { DmaFault } from './iommu/dma-path'
 import type { DescriptorTable } from './kernel/descriptor-table'
 import type { FakeKernel } from './kernel/fake-kernel'
@@ -42,6 +42,7 @@ export class FakeMachineCore implements FakeMachine {
   readonly descriptors: DescriptorTable
   readonly open: MappingOwner['open']
   readonly vfio: VfioPciDriver
+  readonly faultPlan: FaultPlan
   readonly #parts: ReturnType<typeof assembleMachine>
 
   constructor(options: CheckedOptions) {
@@ -56,6 +57,7 @@ export class FakeMachineCore implements FakeMachine {
     this.descriptors = parts.descriptors
     this.open = parts.open
     this.vfio = parts.vfio
+    this.faultPlan = parts.faultPlan
     this.#parts = parts
   }
 
@@ -105,7 +107,7 @@ export class FakeMachineCore implements FakeMachine {
   }
 
   failCall(failure: PlannedFailure): void {
-    this.#parts.faultPlan.add(failure)
+    this.faultPlan.add(failure)
   }
 
   setUid(uid: number): void {
