@@ -1,9 +1,10 @@
 import type { MachineKind } from '../suite'
+import { memfd } from './families/memfd'
+import { udmabuf } from './families/udmabuf'
 import type { AnyFamily } from './family'
-import { memfd } from './memfd'
 
 /** What there is to fuzz. */
-export const families: readonly AnyFamily[] = [memfd]
+export const families: readonly AnyFamily[] = [memfd, udmabuf]
 
 /** @throws where there is none of that name */
 export function findFamily(name: string): AnyFamily {

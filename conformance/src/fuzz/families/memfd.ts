@@ -1,14 +1,14 @@
 import { O_RDONLY, O_RDWR, O_WRONLY } from '@linux-dma/native'
 import fc from 'fast-check'
-import { fdinfo } from '../raw-dma-buf'
-import { type Family, type Operation, operation } from './family'
-import { CLOSED_DESCRIPTOR } from './handles'
+import { fdinfo } from '../../raw-dma-buf'
+import { type Family, type Operation, operation } from '../family'
+import { CLOSED_DESCRIPTOR } from '../handles'
+import { describeBytes } from '../outcome'
 import { mappingOperations } from './mapping-operations'
 import { byte, HUGE_PAGE, index, length, MemoryWorld, maybe, offset, size } from './memfd-world'
-import { describeBytes } from './outcome'
 
 /** Of what makes, names and ends descriptors. */
-const descriptors: Record<string, Operation<MemoryWorld>> = {
+export const descriptorOperations: Record<string, Operation<MemoryWorld>> = {
   memfd: operation(
     fc.record({ byteLength: size }),
     ({ byteLength }, world) => world.add(world.kernel.memfd('fuzz', { byteLength }), byteLength),
@@ -49,7 +49,7 @@ const descriptors: Record<string, Operation<MemoryWorld>> = {
 }
 
 /** Of what a file is asked. */
-const files: Record<string, Operation<MemoryWorld>> = {
+export const fileOperations: Record<string, Operation<MemoryWorld>> = {
   addSeals: operation(
     fc.record({
       fd: index,
@@ -89,7 +89,7 @@ export const memfd: Family<MemoryWorld> = {
   machineKind: 'iommu',
   setUp: ({ kernel }) => new MemoryWorld(kernel),
   tearDown: (world) => world.close(),
-  operations: { ...descriptors, ...files, ...mappingOperations },
+  operations: { ...descriptorOperations, ...fileOperations, ...mappingOperations },
   observe: (world) => [
     world.counts(),
     ...world.mappings

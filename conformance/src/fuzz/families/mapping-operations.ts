@@ -1,7 +1,7 @@
 import fc from 'fast-check'
-import { type Operation, operation } from './family'
+import { type Operation, operation } from '../family'
+import { describeBytes } from '../outcome'
 import { byte, HUGE_PAGE, index, length, type MemoryWorld, offset } from './memfd-world'
-import { describeBytes } from './outcome'
 
 const PRESENT = 1n << 63n
 const SWAPPED = 1n << 62n

@@ -1,7 +1,7 @@
 import type { Kernel, MemoryMapping, MemoryPin } from '@linux-dma/native'
 import fc from 'fast-check'
-import { fdinfo } from '../raw-dma-buf'
-import { CLOSED_DESCRIPTOR, Handles } from './handles'
+import { fdinfo } from '../../raw-dma-buf'
+import { CLOSED_DESCRIPTOR, Handles } from '../handles'
 
 export const HUGE_PAGE = 0x20_0000
 

@@ -1,0 +1,87 @@
+import { O_RDWR } from '@linux-dma/native'
+import fc from 'fast-check'
+import { type Operation, operation } from '../family'
+import { index } from './memfd-world'
+import { type DmaBufWorld, structure } from './udmabuf-world'
+
+const PAGE = 4096n
+const UDMABUF_CREATE = 0x4018_7542
+const UDMABUF_CREATE_LIST = 0x4008_7543
+const DMA_HEAP_IOCTL_ALLOC = 0xc018_4800
+
+/** Mostly whole pages that a file may have; else what is none, or wraps around. */
+const pages = (least: number) =>
+  fc.oneof(
+    { weight: 8, arbitrary: fc.integer({ min: least, max: 4 }).map((count) => BigInt(count) * PAGE) },
+    { weight: 1, arbitrary: fc.constantFrom(0n, 1n, 4095n, 0x20_0000n, 1n << 40n, -PAGE, -1n, 1n << 63n) },
+  )
+const item = fc.record({ fd: index, offset: pages(0), size: pages(1) })
+const flags = fc.oneof(
+  { weight: 6, arbitrary: fc.nat(1) },
+  { weight: 1, arbitrary: fc.constantFrom(2, 0xffff_fffe) },
+)
+
+interface Item {
+  readonly fd: number
+  readonly offset: bigint
+  readonly size: bigint
+}
+
+/** How dma-bufs come to be. */
+export const creations: Record<string, Operation<DmaBufWorld>> = {
+  create: operation(
+    fc.record({ item, flags }),
+    ({ item, flags }, world) => {
+      const { view, bytes } = structure(24)
+      putItem(world, view, 0, item)
+      view.setUint32(4, flags, true)
+      return world.add(world.kernel.ioctl(world.udmabuf, UDMABUF_CREATE, bytes, 'UDMABUF_CREATE'))
+    },
+    4,
+  ),
+  createList: operation(
+    fc.record({ items: fc.array(item, { maxLength: 4 }), flags }),
+    ({ items, flags }, world) => {
+      const { view, bytes } = structure(8 + 24 * items.length)
+      view.setUint32(0, flags, true)
+      view.setUint32(4, items.length, true)
+      items.forEach((one, at) => {
+        putItem(world, view, 8 + 24 * at, one)
+      })
+      return world.add(world.kernel.ioctl(world.udmabuf, UDMABUF_CREATE_LIST, bytes, 'UDMABUF_CREATE_LIST'))
+    },
+    3,
+  ),
+  allocate: operation(
+    fc.record({
+      size: fc.constantFrom(0n, 1n, 4096n, 4097n, 12_288n, 65_536n, 1n << 62n),
+      given: fc.constantFrom(0, 0, 0, 0, 3),
+      flags: fc.constantFrom(O_RDWR, O_RDWR, O_RDWR, 0, 1, 0o2000002, 0o4000, 0x8000_0000),
+      heapFlags: fc.constantFrom(0n, 0n, 0n, 1n),
+    }),
+    ({ size, given, flags, heapFlags }, world) => {
+      const { view, bytes } = structure(24)
+      view.setBigUint64(0, size, true)
+      view.setUint32(8, given, true)
+      view.setUint32(12, flags, true)
+      view.setBigUint64(16, heapFlags, true)
+      world.kernel.ioctl(world.heap, DMA_HEAP_IOCTL_ALLOC, bytes, 'DMA_HEAP_IOCTL_ALLOC')
+      return world.add(view.getInt32(8, true))
+    },
+  ),
+  setLimit: operation(
+    fc.oneof(
+      fc.record({ name: fc.constant('list_limit' as const), value: fc.constantFrom(0, 1, 2, 1024) }),
+      fc.record({ name: fc.constant('size_limit_mb' as const), value: fc.constantFrom(0, 1, 64) }),
+    ),
+    ({ name, value }, world) => world.setLimit(name, value),
+    0.25,
+  ),
+}
+
+/** Descriptor, four bytes of something else, offset and size. */
+function putItem(world: DmaBufWorld, view: DataView, start: number, { fd, offset, size }: Item): void {
+  view.setInt32(start, world.fd(fd), true)
+  view.setBigUint64(start + 8, BigInt.asUintN(64, offset), true)
+  view.setBigUint64(start + 16, BigInt.asUintN(64, size), true)
+}
