@@ -78,7 +78,7 @@ describe.each(models)('on a machine that is %s', (coherence) => {
     machine.assertQuiescent()
   })
 
-  it('one without its syncs does so by luck alone', async () => {
+  it('one without its syncs does so at most by luck', async () => {
     const lucky = coherence === 'coherent'
     for (const syncs of [noneForDevice, noneForCpu]) {
       const echoed = await echo(createFakeMachine({ coherence, checks: 'off' }), syncs)
@@ -89,16 +89,44 @@ describe.each(models)('on a machine that is %s', (coherence) => {
 })
 
 describe('what is told of a sync that is missing', () => {
-  it('for the device: which bytes it read that the CPU wrote', async () => {
-    const machine = createFakeMachine({ coherence: 'write-back', checks: 'collect' })
+  it('for the device: which bytes it read that the CPU wrote, of what, when, and what to call', async () => {
+    const machine = createFakeMachine({ coherence: 'write-back' })
     await echo(machine, noneForDevice)
-    const [first] = machine.dmaErrors
-    expect(first).toMatchObject({ code: 'DMA_STALE' })
-    console.log(machine.dmaErrors.map(({ message }) => message))
+    expect(machine.dmaErrors.map((error) => (error as { code?: string }).code)).toEqual([
+      'DMA_STALE',
+      'DMA_STALE',
+    ])
+    const [{ message }] = machine.dmaErrors as [Error]
+    expect(message).toMatch(
+      /stale: bytes 0\.\.255 of the 256-byte bidirectional mapping at 0x\w+ were written by the CPU and not synced for the device: 0000:00:04\.0 read what memory had before, at 100\.\d+ ms/,
+    )
+    expect(message).toMatch(/mapped at .*missing-sync\.test\.ts/)
+    expect(message).toContain('dmaSyncSingleForDevice(device, mapping)')
+    expect(() => machine.assertNoDmaErrors()).toThrow(expect.objectContaining({ code: 'DMA_DEBUG' }))
   })
 
-  it('for the CPU: which bytes it looks at that the device wrote', async () => {
-    const machine = createFakeMachine({ coherence: 'write-back', checks: 'collect' })
-    await expect(echo(machine, noneForCpu, (bytes) => machine.assertNotStale(bytes))).rejects.toThrow('x')
+  it('for the CPU: which bytes it is about to look at that the device wrote', async () => {
+    const machine = createFakeMachine({ coherence: 'write-back' })
+    const error = await echo(machine, noneForCpu, (bytes) => machine.assertNotStale(bytes)).catch(
+      (reason) => reason,
+    )
+    expect(error).toMatchObject({ code: 'DMA_STALE' })
+    expect(error.message).toMatch(
+      /stale: bytes 0\.\.255 were written by 0000:00:04\.0, at 0x\w+, at 200\.\d+ ms and not synced for the CPU/,
+    )
+    expect(error.message).toContain('call dmaSyncSingleForCpu(device, mapping) before the CPU looks')
+  })
+})
+
+describe('two runs', () => {
+  it.each(models)('of one seed are the same, byte for byte, on a machine that is %s', async (coherence) => {
+    const run = async () => {
+      const machine = createFakeMachine({ coherence, seed: 7, checks: 'collect' })
+      const echoed = await echo(machine, noneForDevice)
+      return [echoed, machine.dmaErrors.map(({ message }) => message), machine.clock.now()]
+    }
+    const runs: unknown[] = []
+    for (let round = 0; round < 2; round++) runs.push(await run())
+    expect(runs[0]).toEqual(runs[1])
   })
 })

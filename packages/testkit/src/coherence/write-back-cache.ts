@@ -50,13 +50,13 @@ export class WriteBackCache {
 
   /** Writes the dirty lines of a range back: whole lines, also where the range has only a part of them. */
   clean(start: number, end: number): void {
-    this.#evictAround(start, end)
     for (const line of this.#dirtyLines(start, end)) {
       // The range itself is handed over: the bytes beside it are others', and what a device wrote there is lost.
-      this.#tellLost(line, Math.min(line + this.#lineSize, start))
-      this.#tellLost(Math.max(line, end), line + this.#lineSize)
+      this.#tellOverwritten(line, Math.min(line + this.#lineSize, start))
+      this.#tellOverwritten(Math.max(line, end), line + this.#lineSize)
       this.#writeBack(line)
     }
+    this.#evictAround(start, end)
   }
 
   /** Drops the lines of a range, so that the CPU sees what is in memory. Those at its ends, where it has only a part, are cleaned first. */
@@ -85,7 +85,9 @@ export class WriteBackCache {
   /** A device has written to a range of `ram`. */
   deviceWrote(start: number, end: number, access: DeviceAccess): void {
     this.unseen.add({ start, end, ...access })
-    for (const line of this.#dirtyLines(start, end)) this.#tellLost(line, line + this.#lineSize)
+    for (const line of this.#dirtyLines(start, end)) {
+      this.#tellLost(this.unseen.within(line, line + this.#lineSize), line)
+    }
     this.#evictAround(start, end)
   }
 
@@ -137,7 +139,7 @@ export class WriteBackCache {
   /** A line that the range of an invalidation has only a part of. */
   #cleanShared(line: number): void {
     if (!this.#differs(line, line + this.#lineSize)) return
-    this.#tellLost(line, line + this.#lineSize)
+    this.#tellOverwritten(line, line + this.#lineSize)
     this.#writeBack(line)
   }
 
@@ -148,18 +150,25 @@ export class WriteBackCache {
     if (this.unseen.within(from, to).length === 0) return
     for (const line of this.#dirtyLines(from, to)) {
       if (this.unseen.within(line, line + lineSize).length === 0 || !this.#parts.evicts()) continue
-      this.#tellLost(line, line + lineSize)
+      this.#tellOverwritten(line, line + lineSize)
       this.#writeBack(line)
     }
   }
 
-  #tellLost(start: number, end: number): void {
-    const line = this.#lineOf(start)
-    if (start >= end || this.#toldLost.has(line)) return
-    for (const write of this.unseen.within(start, end)) {
-      this.#toldLost.add(line)
-      this.#parts.onLostWrite(write)
-    }
+  /** What a device wrote to a part of a line that is written back now. What the CPU has written to itself, it has done with. */
+  #tellOverwritten(start: number, end: number): void {
+    if (start >= end) return
+    const writes = this.unseen.within(start, end)
+    this.#tellLost(
+      writes.filter((write) => !this.#differs(write.start, write.end)),
+      this.#lineOf(start),
+    )
+  }
+
+  #tellLost(writes: readonly DeviceWrite[], line: number): void {
+    if (writes.length === 0 || this.#toldLost.has(line)) return
+    this.#toldLost.add(line)
+    for (const write of writes) this.#parts.onLostWrite(write)
   }
 
   /** The bytes of a range, line by line and joined, that the CPU wrote and memory has not got. */
