@@ -1,5 +1,5 @@
 // npm test: sets up, builds, checks and tests all that needs no emulator, and then the lab, where its parts can be had.
-//   --require-lab   fail where they cannot
+//   --require-lab   fail where they cannot, or where there is no browser to open a report in
 //   --no-lab        leave the lab out
 import { spawn } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
@@ -76,7 +76,8 @@ async function step(title, command, args, count = () => undefined) {
 
 function tee(command, args) {
   return new Promise((resolve) => {
-    const env = { ...process.env, TURBO_TELEMETRY_DISABLED: '1', DO_NOT_TRACK: '1' }
+    const browser = options['require-lab'] ? { LINUX_DMA_REQUIRE_BROWSER: '1' } : {}
+    const env = { ...process.env, ...browser, TURBO_TELEMETRY_DISABLED: '1', DO_NOT_TRACK: '1' }
     const child = spawn(command, args, { cwd: root, stdio: ['ignore', 'pipe', 'inherit'], env })
     let output = ''
     child.stdout.on('data', (chunk) => {

@@ -177,7 +177,15 @@ export class FakeMachineCore implements FakeMachine {
   }
 
   assertNotStale(bytes: ArrayBufferView): void {
-    this.#parts.kernelParts.caches?.assertNotStale(checkView(bytes))
+    const { caches, trace } = this.#parts.kernelParts
+    const view = checkView(bytes)
+    try {
+      caches?.assertNotStale(view)
+    } catch (error) {
+      // What a test stumbles on is to be seen in its place among all that went before.
+      trace?.misuse(error as Error)
+      throw error
+    }
   }
 
   assertQuiescent(): void {

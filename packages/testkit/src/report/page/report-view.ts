@@ -139,7 +139,7 @@ export class ReportView {
   /** Looks at an event from near: with what was around it. */
   goTo(index: number): void {
     const { positions, kind } = this.axis
-    const around = kind === 'step' ? 30 : Math.max((this.extent.end - this.extent.start) / 20, 0.05)
+    const around = kind === 'step' ? 22 : Math.max((this.extent.end - this.extent.start) / 20, 0.05)
     if (this.to - this.from > around)
       this.show(positions[index]! - around / 2, positions[index]! + around / 2)
     if (this.matched[index] === 0)
