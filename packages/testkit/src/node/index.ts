@@ -1,0 +1,1 @@
+export { saveReports } from './save-reports'
