@@ -133,11 +133,9 @@ class Sweep {
   }
 
   async #runOn(machine: FakeMachineCore): Promise<Outcome> {
-    const outcome = await runToEnd(
-      () => this.#scenario(machine),
-      machine.clock,
-      this.#options.timeoutMilliseconds,
-    )
+    const scenario = this.#scenario
+    const { timeoutMilliseconds } = this.#options
+    const outcome = await runToEnd(() => scenario(machine), machine.clock, timeoutMilliseconds)
     await letSettle(machine.clock)
     return outcome
   }

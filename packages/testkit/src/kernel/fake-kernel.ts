@@ -79,11 +79,13 @@ export class FakeKernel implements Kernel {
 
   close(fd: number): void {
     checkDescriptor(fd)
-    this.#call('close', undefined, () => {
+    const run = () => {
       this.#parts.descriptors.get(fd)
       this.#parts.waiters.descriptorClosed(fd)
       this.#parts.descriptors.close(fd)
-    })
+    }
+    // As on Linux, the descriptor is gone whatever the answer is.
+    this.#call('close', undefined, run, 'fails after')
   }
 
   duplicate(fd: number): number {
@@ -286,12 +288,19 @@ export class FakeKernel implements Kernel {
   }
 
   /** Runs a system call: what fails inside becomes the error that a real one gives. */
-  #call<Result>(syscall: string, path: string | undefined, run: () => Result): Result {
+  #call<Result>(
+    syscall: string,
+    path: string | undefined,
+    run: () => Result,
+    when: 'fails before' | 'fails after' = 'fails before',
+  ): Result {
     const { faultPlan, mirrors } = this.#parts
     try {
-      faultPlan.check(syscall, path)
+      if (when === 'fails before') faultPlan.check(syscall, path)
       settleMirrors(mirrors)
-      return run()
+      const result = run()
+      if (when === 'fails after') faultPlan.check(syscall, path)
+      return result
     } catch (error) {
       throw error instanceof SystemFailure ? systemError(error, syscall, path) : error
     } finally {

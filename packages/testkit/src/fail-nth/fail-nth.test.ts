@@ -1,0 +1,234 @@
+import { DmaError, O_RDWR } from '@linux-dma/native'
+import { expect, it } from 'vitest'
+import { failNth } from './fail-nth'
+import type { FailNthRun, FailNthScenario } from './types'
+
+/** Opens what it closes: a counter, and its own copy. */
+const tidy: FailNthScenario = ({ kernel }) => {
+  const fd = kernel.eventfd()
+  try {
+    kernel.close(kernel.duplicate(fd))
+  } finally {
+    kernel.close(fd)
+  }
+}
+
+/** What one thing that goes wrong is told as. */
+async function complaints(scenario: FailNthScenario, options = {}): Promise<string> {
+  const { failures } = await failNth(scenario, { collect: true, ...options })
+  return failures.map(({ syscall, nth, code, what }) => `${syscall} ${nth} ${code}: ${what}`).join('\n')
+}
+
+it('fails each call once with each errno that Linux can answer there', async () => {
+  const runs: FailNthRun[] = []
+  const result = await failNth(tidy, { onRun: (run) => runs.push(run) })
+  expect(result.calls.map(({ syscall, nth }) => [syscall, nth])).toEqual([
+    ['eventfd', 1],
+    ['fcntl(F_DUPFD_CLOEXEC)', 1],
+    ['close', 1],
+    ['close', 2],
+  ])
+  expect(result.calls[0]!.at).toContain('fail-nth.test.ts')
+  expect(runs.map(({ syscall, code }) => `${syscall} ${code}`)).toEqual([
+    'eventfd EMFILE',
+    'eventfd ENFILE',
+    'eventfd ENOMEM',
+    'fcntl(F_DUPFD_CLOEXEC) EMFILE',
+    'fcntl(F_DUPFD_CLOEXEC) EBADF',
+  ])
+  expect(result).toMatchObject({ runs: 5, coped: 0, failures: [] })
+})
+
+it('counts what a scenario copes with', async () => {
+  const copes: FailNthScenario = ({ kernel }) => {
+    try {
+      kernel.unlink('/run/none')
+    } catch {}
+    try {
+      tidy({ kernel } as never)
+    } catch {}
+  }
+  const { runs, coped } = await failNth(copes, { errnos: ['EIO'] })
+  expect([runs, coped]).toEqual([5, 5])
+})
+
+it('fails only what is meant, by system call, verb or pattern, and says which there are', async () => {
+  const meant = async (verbs: (string | RegExp)[]) => (await failNth(tidy, { verbs })).runs
+  expect(await meant(['eventfd'])).toBe(3)
+  expect(await meant(['duplicate'])).toBe(2)
+  expect(await meant([/^e|^f/])).toBe(5)
+  await expect(meant(['eventfd', 'mmap'])).rejects.toMatchObject({
+    code: 'DMA_INVALID_ARGUMENT',
+    hint: expect.stringContaining('eventfd, fcntl(F_DUPFD_CLOEXEC), close'),
+  })
+})
+
+it('leaves out what prepare does', async () => {
+  const { calls } = await failNth(tidy, { prepare: ({ kernel }) => void kernel.eventfd() })
+  expect(calls).toHaveLength(4)
+})
+
+it('fails what a loop does once where each place counts once', async () => {
+  const loop: FailNthScenario = ({ kernel }) => {
+    for (let round = 0; round < 10; round++) kernel.list('/proc')
+    kernel.list('/sys')
+  }
+  const errnos = ['EMFILE']
+  expect((await failNth(loop, { errnos })).runs).toBe(11)
+  expect((await failNth(loop, { errnos, oncePerPlace: true })).runs).toBe(2)
+})
+
+it('finds what is left open', async () => {
+  const leaks: FailNthScenario = ({ kernel }) => {
+    const fd = kernel.eventfd()
+    kernel.close(kernel.duplicate(fd))
+    kernel.close(fd)
+  }
+  const failed = failNth(leaks)
+  await expect(failed).rejects.toMatchObject({ code: 'DMA_FAIL_NTH' })
+  await expect(failed).rejects.toThrow(
+    /2 of 5 runs.*\n {2}fcntl\(F_DUPFD_CLOEXEC\), at .*fail-nth\.test\.ts.*: number 1 with EMFILE, number 1 with EBADF\n.*left: descriptor 3 of .*eventfd/,
+  )
+})
+
+it('finds a mapping and a watch that are left', async () => {
+  const maps: FailNthScenario = async ({ kernel }) => {
+    const fd = kernel.memfd('test', { byteLength: 4096 })
+    const mapping = kernel.mmap(fd, { byteLength: 4096 })
+    kernel.close(fd)
+    const counter = kernel.eventfd()
+    const watch = kernel.watch(counter, 8, { onCount() {}, onError() {} })
+    kernel.list('/proc')
+    watch.close()
+    kernel.close(counter)
+    mapping.close()
+  }
+  const text = await complaints(maps, { verbs: ['list'], errnos: ['EMFILE'] })
+  expect(text).toMatch(/left: mapping of 4096 bytes/)
+  expect(text).toMatch(/left: 1 watches or polls under way/)
+})
+
+it.each<[string, () => never, RegExp]>([
+  ['another class', () => [].at(1)!, /TypeError.*no DmaError/],
+  ['a DmaError without a word', () => raise(new DmaError('EDU_BROKEN', '')), /says nothing: EDU_BROKEN/],
+  [
+    'another failure',
+    () => raise(new DmaError('EDU_WRONG', 'no answer')),
+    /says nothing of the call: EDU_WRONG/,
+  ],
+])('finds an error that is %s', async (_, fails, what) => {
+  const hides: FailNthScenario = ({ kernel }) => {
+    try {
+      kernel.list('/proc')
+    } catch {
+      const error = fails()
+      throw (error as object).constructor
+    }
+  }
+  expect(await complaints(hides, { errnos: ['EMFILE'] })).toMatch(what)
+})
+
+function raise(error: Error): never {
+  throw error
+}
+
+it('takes an error for clear that has a clear one as its cause, or that says what failed', async () => {
+  const wraps =
+    (wrap: (cause: unknown) => Error): FailNthScenario =>
+    ({ kernel }) => {
+      try {
+        kernel.list('/proc')
+      } catch (error) {
+        throw wrap(error)
+      }
+    }
+  expect(await complaints(wraps((cause) => new Error('no list', { cause })))).toBe('')
+  expect(await complaints(wraps(() => new DmaError('MY_LIST', 'scandir failed')))).toBe('')
+  expect(await complaints(wraps((cause) => new AggregateError([cause])))).toBe('')
+  class Own extends Error {}
+  const isClear = (error: unknown) => error instanceof Own
+  expect(
+    await complaints(
+      wraps(() => new Own()),
+      { isClear },
+    ),
+  ).toBe('')
+})
+
+it('finds a scenario that waits for what never comes, and one that goes on for ever', async () => {
+  const waits: FailNthScenario = async ({ kernel }) => {
+    try {
+      kernel.list('/proc')
+    } catch {
+      const fd = kernel.eventfd()
+      await kernel.poll(fd, 1)
+    }
+  }
+  const errnos = ['EMFILE']
+  expect(await complaints(waits, { errnos })).toMatch(/hangs: it waits, and nothing is left/)
+  const sleeps: FailNthScenario = async ({ kernel }) => {
+    try {
+      kernel.list('/proc')
+    } catch {
+      for (;;) await kernel.clock.sleep(1)
+    }
+  }
+  expect(await complaints(sleeps, { errnos, timeoutMilliseconds: 50 })).toMatch(
+    /hangs: it goes on after 50 ms/,
+  )
+})
+
+it('finds a machine that cannot be used again', async () => {
+  const broken = new WeakSet<object>()
+  const spoils: FailNthScenario = (machine) => {
+    if (broken.has(machine)) throw new Error('spoilt')
+    try {
+      machine.kernel.list('/proc')
+    } catch (error) {
+      broken.add(machine)
+      throw error
+    }
+  }
+  expect(await complaints(spoils, { errnos: ['EMFILE'] })).toMatch(/fails on the same machine.*spoilt/)
+})
+
+it('finds a scenario that is another one each time', async () => {
+  let runs = 0
+  const changes: FailNthScenario = ({ kernel }) => {
+    if (runs++ === 0) kernel.list('/proc')
+  }
+  expect(await complaints(changes, { errnos: ['EMFILE'] })).toMatch(/did not make this call/)
+})
+
+it('hands on what a scenario throws where nothing fails, and says what it leaves', async () => {
+  await expect(failNth(() => raise(new RangeError('mine')))).rejects.toThrow(RangeError)
+  await expect(failNth(({ kernel }) => void kernel.eventfd())).rejects.toMatchObject({
+    code: 'DMA_FAIL_NTH',
+    message: expect.stringMatching(/where no call fails:\nleft: descriptor 3/),
+  })
+})
+
+it('refuses options that make no sense', async () => {
+  const wrong: object[] = [
+    { verb: ['mmap'] },
+    { verbs: [] },
+    { verbs: [1] },
+    { errnos: ['ENONSENSE'] },
+    { errnos: 'EIO' },
+    { timeoutMilliseconds: 0 },
+    { collect: 1 },
+    { prepare: 1 },
+    { machine: { iomu: 'on' } },
+  ]
+  for (const options of wrong) {
+    await expect(failNth(tidy, options)).rejects.toMatchObject({ code: 'DMA_INVALID_ARGUMENT' })
+  }
+  await expect(failNth('scenario' as never)).rejects.toMatchObject({ code: 'DMA_INVALID_ARGUMENT' })
+})
+
+it('runs the same each time', async () => {
+  const opens: FailNthScenario = ({ kernel }) => kernel.close(kernel.open('/dev/vfio/vfio', O_RDWR))
+  const results: unknown[] = []
+  for (let round = 0; round < 2; round++) results.push(await failNth(opens))
+  expect(results[0]).toEqual(results[1])
+})
