@@ -34,7 +34,8 @@ export function readDeviceInfo(kernel: Kernel, fd: number, address: string): Vfi
   }
 }
 
-/** Undefined for an index that the device does not have, such as VGA, which the kernel answers with EINVAL. */
+/** Undefined for an index that the device does not have, such as VGA, which the kernel answers with EINVAL. Up to the configuration
+ * space all have all. */
 function readRegionInfo(kernel: Kernel, fd: number, index: number): RegionInfo | undefined {
   const ask = (byteLength: number) => {
     const view = structure(byteLength)
@@ -42,7 +43,7 @@ function readRegionInfo(kernel: Kernel, fd: number, index: number): RegionInfo |
     kernel.ioctl(fd, vfio.VFIO_DEVICE_GET_REGION_INFO, bytesOf(view), 'VFIO_DEVICE_GET_REGION_INFO')
     return view
   }
-  return absentIfInvalid(() => {
+  return absentIfInvalid(index > vfio.VFIO_PCI_CONFIG_REGION_INDEX, () => {
     let view = ask(32)
     if (view.getUint32(0, true) > view.byteLength) view = ask(view.getUint32(0, true))
     const flags = view.getUint32(4, true)
@@ -58,8 +59,9 @@ function readRegionInfo(kernel: Kernel, fd: number, index: number): RegionInfo |
   })
 }
 
+/** Undefined where there is none: every device is asked for INTx, MSI and MSI-X, and says 0 where it has none of a kind. */
 function readIrqInfo(kernel: Kernel, fd: number, index: number): IrqInfo | undefined {
-  return absentIfInvalid(() => {
+  return absentIfInvalid(index > vfio.VFIO_PCI_MSIX_IRQ_INDEX, () => {
     const view = structure(16)
     view.setUint32(8, index, true)
     kernel.ioctl(fd, vfio.VFIO_DEVICE_GET_IRQ_INFO, bytesOf(view), 'VFIO_DEVICE_GET_IRQ_INFO')
@@ -67,11 +69,11 @@ function readIrqInfo(kernel: Kernel, fd: number, index: number): IrqInfo | undef
   })
 }
 
-function absentIfInvalid<Info>(ask: () => Info): Info | undefined {
+function absentIfInvalid<Info>(mayBeAbsent: boolean, ask: () => Info): Info | undefined {
   try {
     return ask()
   } catch (error) {
-    if ((error as { code?: string }).code === 'EINVAL') return undefined
+    if (mayBeAbsent && (error as { code?: string }).code === 'EINVAL') return undefined
     throw error
   }
 }
