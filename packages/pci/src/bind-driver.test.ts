@@ -75,6 +75,19 @@ describe('bindDriver', () => {
     },
   )
 
+  it('puts everything back where it cannot be seen which driver has the device', () => {
+    for (let nth = 1; nth <= 3; nth++) {
+      const machine = machineWith('nic')
+      const { kernel } = machine
+      const found = state(kernel)
+      machine.failCall({ syscall: 'readlink', nth, code: 'ENOMEM' })
+      expect(() => bindDriver(address, 'uio_pci_generic', { kernel })).toThrow(
+        expect.objectContaining({ code: 'ENOMEM', syscall: 'readlink' }),
+      )
+      expect(state(kernel)).toEqual(found)
+    }
+  })
+
   it('gives a device back that the new driver refuses, and says why it may have', () => {
     const machine = machineWith('nic', { iommu: 'off' })
     const { kernel } = machine

@@ -98,8 +98,8 @@ export class DriverBinding {
       } catch {}
     }
     const before = this.#before
-    if (this.#driver !== null && this.#holder === this.#driver) attempt(() => this.#unbind())
-    if (before !== undefined && this.#holder !== before) {
+    if (this.#driver !== null && this.#holderAsFarAsKnown === this.#driver) attempt(() => this.#unbind())
+    if (before !== undefined && this.#holderAsFarAsKnown !== before) {
       // Some drivers take a device only where it says their name.
       attempt(() => this.#override(before))
       attempt(() => this.#write(`${DRIVERS}/${before}/bind`, this.#address))
@@ -109,6 +109,15 @@ export class DriverBinding {
 
   get #holder(): string | undefined {
     return linkName(this.#kernel, `${this.#folder}/driver`)
+  }
+
+  /** The same on the way out of a failure, of which a second one must not take the place. */
+  get #holderAsFarAsKnown(): string | undefined {
+    try {
+      return this.#holder
+    } catch {
+      return undefined
+    }
   }
 
   #override(name: string): void {
@@ -131,7 +140,7 @@ export class DriverBinding {
 
   #refused(driver: string, cause: unknown): unknown {
     if (isDmaError(cause, 'EACCES') || isDmaError(cause, 'EROFS')) return cause
-    const holder = this.#holder
+    const holder = this.#holderAsFarAsKnown
     const why = holder === undefined ? (isDmaError(cause) ? `: ${cause.code}` : '') : `: ${holder} has it now`
     return new DmaError('DMA_NOT_BOUND', `${driver} did not take ${this.#address}${why}`, {
       hint: whyRefused(driver),
@@ -140,7 +149,11 @@ export class DriverBinding {
   }
 
   #isGone(): boolean {
-    return !this.#kernel.list(PCI_DEVICES).includes(this.#address)
+    try {
+      return !this.#kernel.list(PCI_DEVICES).includes(this.#address)
+    } catch {
+      return false
+    }
   }
 
   #gone(cause: unknown): DmaError {
@@ -152,7 +165,7 @@ export class DriverBinding {
 
   /** An error that also tells where the device is, if it is not where it was. */
   #withWhatIsLeft(error: unknown): unknown {
-    const holder = this.#holder
+    const holder = this.#holderAsFarAsKnown
     const before = this.#before
     if (before === undefined || holder === before || !isDmaError(error)) return error
     const now = holder === undefined ? 'has no driver now' : `is bound to ${holder} now`

@@ -37,6 +37,14 @@ describe('readPciDevice', () => {
     })
   })
 
+  it('says so where its driver or its group cannot be looked at, which is not the same as none', () => {
+    for (const nth of [1, 2]) {
+      const { machine, kernel } = machineOfAnybody()
+      machine.failCall({ syscall: 'readlink', nth, code: 'EACCES' })
+      expect(() => readPciDevice(kernel, address)).toThrow(expect.objectContaining({ code: 'EACCES' }))
+    }
+  })
+
   it('does without the type of a group, which older kernels do not tell', () => {
     const { kernel } = machineOfAnybody()
     const older = alteredKernel(kernel, {

@@ -60,7 +60,8 @@ function readType(kernel: Kernel, folder: string): string | undefined {
 export function linkName(kernel: Kernel, path: string): string | undefined {
   try {
     return kernel.readLink(path).split('/').pop()
-  } catch {
-    return undefined
+  } catch (error) {
+    if (isDmaError(error, 'ENOENT')) return undefined
+    throw error
   }
 }
