@@ -52,8 +52,9 @@ export class DeviceChecks {
   #driverOf(pciAddress: string): string | undefined {
     try {
       return this.#kernel.readLink(`${PCI_DEVICES}/${pciAddress}/driver`).split('/').pop()
-    } catch {
-      return undefined
+    } catch (error) {
+      if (isDmaError(error, 'ENOENT')) return undefined
+      throw error
     }
   }
 }

@@ -109,6 +109,19 @@ describe('devices that it is of no use to', () => {
     else expect(map).toThrow(expect.objectContaining({ code }))
   })
 
+  it('does not take a driver that cannot be looked at for none', () => {
+    const machine = createFakeMachine({ iommu: 'passthrough' })
+    const { kernel } = machine
+    machine.addUDmaBuf({ size: page })
+    machine.addDevice(new EduDevice(), { address: '0000:00:04.0', driver: 'vfio-pci' })
+    using buffer = openUDmaBuf('udmabuf0', { kernel })
+    const device = new DmaDevice('0000:00:04.0', kernel, uDmaBufOps(buffer))
+    machine.failCall({ syscall: 'readlink', code: 'EACCES' })
+    expect(() => dmaMapSingle(device, buffer.bytes, ToDevice)).toThrow(
+      expect.objectContaining({ code: 'EACCES', syscall: 'readlink' }),
+    )
+  })
+
   it('looks where sysfs has a device that is none of PCI, when told where', () => {
     const machine = createFakeMachine()
     machine.addUDmaBuf({ size: page })
