@@ -112,6 +112,13 @@ describe('listUioDevices', () => {
     }
   })
 
+  it('leaves a device out that its driver is being taken from: it is still there for a moment', () => {
+    const files = Object.entries(recordedMachine()).filter(([path]) => !/0000:00:04\.0\/driver$/.test(path))
+    const kernel = recordedKernel(Object.fromEntries(files))
+    expect(listUioDevices({ kernel }).map(({ node }) => node)).toEqual(['uio1', 'uio2', 'uio10'])
+    expect(() => readUioDevice(kernel, 'uio0')).toThrow(expect.objectContaining({ code: 'DMA_NO_DEVICE' }))
+  })
+
   it('throws what is no device gone', () => {
     const kernel = recordedKernel(recordedMachine())
     const full = Object.assign(kernel, {

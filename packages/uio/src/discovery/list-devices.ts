@@ -72,6 +72,7 @@ function readDevice(kernel: Kernel, number: number, memory: SystemMemory): UioDe
   const iommuType =
     iommuGroup === undefined ? undefined : readOptional(kernel, `${devicePath}/iommu_group/type`)
   const address = pciAddressOf(kernel, devicePath)
+  if (address !== undefined && driver === undefined) throw unregistered(node, address)
   const bars = address === undefined ? [] : readPciBars(kernel, address)
   const owner = { driver, translated: iommuTranslates({ iommuGroup, iommuType }) }
   const maps = readMaps(kernel, folder, owner, bars, memory)
@@ -91,6 +92,13 @@ function readDevice(kernel: Kernel, number: number, memory: SystemMemory): UioDe
     version: kernel.readText(`${folder}/version`).trim(),
     eventCount: readNumber(kernel, `${folder}/event`),
   }
+}
+
+/** The driver made it: it is on its way out where that is not there any more. */
+function unregistered(node: string, address: string): DmaError {
+  return new DmaError('DMA_NO_DEVICE', `${node} is going away: ${address} was unbound from its driver`, {
+    hint: 'listUioDevices() tells which there are; bindDriver() of @linux-dma/pci gives a device to a driver',
+  })
 }
 
 /** Address of the device behind it, where that is a PCI device. */
