@@ -311,6 +311,10 @@ export class DmaMemory implements Disposable {
       : 'close that device, which gives the memory back once nothing reaches it any more, and allocate new memory'
   }
 
+  #takeFromDevices(): void {
+    closeAll([...this.#users, ...this.#regions].reverse().map((user) => () => user.close()))
+  }
+
   /** Ends a quarantine when the last device that may reach the pages, or properly has them, is out of the way. */
   #giveBackIfQuiet(): void {
     if (this.#state !== 'quarantined' || this.#suspects.size > 0) return
@@ -327,11 +331,13 @@ export class DmaMemory implements Disposable {
    */
   close(options: { detach?: boolean } = {}): void {
     assertOptions('close', options, ['detach'])
+    // Kept, and yet no device but the one that did not let go of it is to reach it any longer.
+    if (this.#state === 'quarantined') this.#takeFromDevices()
     if (this.#state !== 'open') return
     // A region that owns this memory closes it in turn.
     this.#state = 'closing'
     try {
-      closeAll([...this.#users, ...this.#regions].reverse().map((user) => () => user.close()))
+      this.#takeFromDevices()
       this.#pins.close()
       this.#mapping.close(options)
     } finally {
