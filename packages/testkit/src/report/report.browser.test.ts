@@ -1,94 +1,53 @@
 // Opens reports in a real browser. With REPORT_SCREENSHOT=FILE it leaves a picture of one there: docs/report.png is made so.
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import path from 'node:path'
-import { fileURLToPath, pathToFileURL } from 'node:url'
+import { writeFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { Browser, findBrowser } from '../fixtures/browser'
-import type { BrowserPage } from '../fixtures/browser-page'
 import { eventfulRun } from '../fixtures/eventful-run'
-import { sampleTrace, staleRead } from '../fixtures/sample-trace'
+import { staleRead } from '../fixtures/sample-trace'
+import { count, type Seen, ShownReports, seen, text, whyNoBrowser } from '../fixtures/shown-reports'
 import type { Trace } from '../trace/trace-event'
-import { type ReportOptions, writeReport } from './write-report'
+import { layOut } from './model/axis'
 
-const program = findBrowser()
-const required = process.env.LINUX_DMA_REQUIRE_BROWSER === '1'
-if (!program) console.warn('no report is opened: there is no chromium here (apt-get install chromium)')
-
-/** What the page says of itself. */
-interface Seen {
-  readonly from: string
-  readonly to: string
-  readonly lanes: string
-  readonly selected: string
-}
-
-let browser: Browser
-let folder: string
+const whyNot = whyNoBrowser()
+const width = ({ from, to }: Seen) => Number(to) - Number(from)
+let reports: ShownReports
 let run: { trace: Trace; failure: string }
 
 beforeAll(async () => {
-  if (!program) return
-  folder = mkdtempSync(path.join(tmpdir(), 'linux-dma-report-'))
-  browser = new Browser(program)
+  if (whyNot) return
+  reports = new ShownReports()
   const { machine, failure } = await eventfulRun()
   // Wherever the repository lies, the picture is the same.
   const all = JSON.stringify({ trace: machine.trace, failure })
   run = JSON.parse(all.replaceAll(fileURLToPath(new URL('../../../../', import.meta.url)), ''))
-})
+}, 60_000)
 
-afterAll(async () => {
-  if (!program) return
-  await browser.close()
-  rmSync(folder, { recursive: true })
-})
+afterAll(() => reports?.close(), 60_000)
 
-let count = 0
-async function show(trace: Trace, options: ReportOptions = {}, prefer = {}): Promise<BrowserPage> {
-  const file = path.join(folder, `report-${++count}.html`)
-  writeFileSync(file, writeReport(trace, options))
-  const page = await browser.newPage(1400, 900)
-  await page.prefer(prefer)
-  await page.open(pathToFileURL(file).href)
-  return page
-}
-
-const seen = (page: BrowserPage) =>
-  page.evaluate<Seen>('({ ...document.getElementById("timeline").dataset })')
-const text = (page: BrowserPage, selector: string) =>
-  page.evaluate<string>(`document.querySelector(${JSON.stringify(selector)})?.innerText ?? ''`)
-const number = (page: BrowserPage, selector: string) =>
-  page.evaluate<number>(`document.querySelectorAll(${JSON.stringify(selector)}).length`)
-const width = ({ from, to }: Seen) => Number(to) - Number(from)
-
-it.runIf(required)('has a browser to be opened in', () => {
-  expect(program).toBeDefined()
-})
-
-describe.skipIf(!program)('a report in a browser', { timeout: 60_000 }, () => {
+describe.skipIf(whyNot)('a report in a browser', { timeout: 60_000 }, () => {
   it('asks nothing of any network, and complains of nothing', async () => {
-    const page = await show(run.trace, { failure: run.failure })
+    const page = await reports.show(run.trace, { failure: run.failure })
     const elsewhere = page.requests.filter((url) => !/^(file:\/\/.*\.html|data:,)$/.test(url))
     expect([elsewhere, page.errors]).toEqual([[], []])
     expect(await text(page, '#failure')).toBe(run.failure)
   })
 
   it('has a lane for each range that was mapped, and rows for what else each device did', async () => {
-    const page = await show(run.trace)
+    const page = await reports.show(run.trace)
     const maps = run.trace.events.filter((event) => event.kind === 'map')
     const ranges = new Set(
       maps.map(({ device, address, byteLength }) => `${device} ${address} ${byteLength}`),
     )
     expect(Number((await seen(page)).lanes)).toBe(ranges.size)
-    expect(await number(page, '.label.mapping')).toBe(ranges.size)
+    expect(await count(page, '.label.mapping')).toBe(ranges.size)
     for (const address of new Set(maps.map((event) => event.address))) {
       expect(await text(page, '.labels')).toContain(address)
     }
-    expect([await number(page, '.label.device'), await number(page, '.label.registers')]).toEqual([2, 2])
+    expect([await count(page, '.label.device'), await count(page, '.label.registers')]).toEqual([2, 2])
   })
 
   it('colours the bytes by who owns them', async () => {
-    const page = await show(staleRead())
+    const page = await reports.show(staleRead())
     // Of 128 bytes the CPU has been given the first 64: the upper half of the lane.
     const cpuPixels = (share: number) =>
       page.evaluate<number>(`(() => {
@@ -107,14 +66,14 @@ describe.skipIf(!program)('a report in a browser', { timeout: 60_000 }, () => {
   })
 
   it('is more than one colour', async () => {
-    const page = await show(run.trace, {
+    const page = await reports.show(run.trace, {
       failure: run.failure,
       title: 'An edu driver that forgets a sync, and a disturbed network card',
     })
     await page.click('#problems button')
     const picture = await page.screenshot()
     if (process.env.REPORT_SCREENSHOT) writeFileSync(process.env.REPORT_SCREENSHOT, picture)
-    const viewer = await browser.newPage(100, 100)
+    const viewer = await reports.browser.newPage(100, 100)
     const colours = await viewer.evaluate<number>(`(async () => {
       const picture = new Image()
       picture.src = 'data:image/png;base64,${picture.toString('base64')}'
@@ -128,9 +87,9 @@ describe.skipIf(!program)('a report in a browser', { timeout: 60_000 }, () => {
   })
 })
 
-describe.skipIf(!program)('what is seen', { timeout: 60_000 }, () => {
+describe.skipIf(whyNot)('what is seen', { timeout: 60_000 }, () => {
   it('is nearer or farther by buttons, keys and the wheel, and all of it again', async () => {
-    const page = await show(run.trace)
+    const page = await reports.show(run.trace)
     const all = width(await seen(page))
     const lanes = await page.middleOf('#lanes')
     const widths = []
@@ -151,7 +110,7 @@ describe.skipIf(!program)('what is seen', { timeout: 60_000 }, () => {
   })
 
   it('moves by dragging and by arrows, no further than there is something', async () => {
-    const page = await show(run.trace)
+    const page = await reports.show(run.trace)
     for (let i = 0; i < 3; i++) await page.click('#zoom-in')
     const before = await seen(page)
     const { x, y } = await page.middleOf('#lanes')
@@ -170,8 +129,36 @@ describe.skipIf(!program)('what is seen', { timeout: 60_000 }, () => {
     expect(first.selected).toBe('')
   })
 
+  it('is nearer where two fingers part', async () => {
+    const page = await reports.show(run.trace)
+    const before = width(await seen(page))
+    const { x, y } = await page.middleOf('#lanes')
+    const fingers = [40, 80, 160].map((apart) => [
+      { x: x - apart, y },
+      { x: x + apart, y },
+    ])
+    await page.touch(...fingers)
+    expect(width(await seen(page))).toBeLessThan(before / 2)
+  })
+
+  it('says what it is under the pointer, and is looked at by a click', async () => {
+    const page = await reports.show(staleRead())
+    const { from, to } = await seen(page)
+    const position = layOut(staleRead().events, 'step').positions[2]!
+    const { x } = await page.middleOf('#lanes')
+    const left = await page.evaluate<number>('document.getElementById("lanes").getBoundingClientRect().left')
+    const at = left + ((position - Number(from)) / (Number(to) - Number(from))) * (x - left) * 2 + 4
+    const lane = await page.middleOf('.label.mapping')
+    await page.hover(at, lane.y)
+    expect(await text(page, '#tip')).toContain('device writes 128 bytes at 0xfff000')
+    await page.drag([{ x: at, y: lane.y }])
+    expect((await seen(page)).selected).toBe('2')
+    await page.hover(20, 20)
+    expect(await count(page, '#tip:not([hidden])')).toBe(0)
+  })
+
   it('is what one spans in the overview', async () => {
-    const page = await show(run.trace)
+    const page = await reports.show(run.trace)
     const { x, y } = await page.middleOf('#overview')
     const before = width(await seen(page))
     await page.drag([
@@ -183,7 +170,7 @@ describe.skipIf(!program)('what is seen', { timeout: 60_000 }, () => {
   })
 
   it('is laid out by time, if one wants that', async () => {
-    const page = await show(run.trace)
+    const page = await reports.show(run.trace)
     await page.click('#axis')
     const last = run.trace.events.at(-1)!.time
     expect(Number((await seen(page)).to)).toBeGreaterThan(last)
@@ -191,9 +178,9 @@ describe.skipIf(!program)('what is seen', { timeout: 60_000 }, () => {
   })
 })
 
-describe.skipIf(!program)('problems', { timeout: 60_000 }, () => {
+describe.skipIf(whyNot)('problems', { timeout: 60_000 }, () => {
   it('are listed, and lead to their place', async () => {
-    const page = await show(staleRead())
+    const page = await reports.show(staleRead())
     const problems = await text(page, '#problems')
     expect(problems).toContain('bytes 64..127 were read by the CPU while the device owned them')
     expect(problems).toContain('the IOMMU refused a write of 16 bytes at 0x40000000')
@@ -209,136 +196,10 @@ describe.skipIf(!program)('problems', { timeout: 60_000 }, () => {
   })
 
   it('come from a real driver and a disturbed device', async () => {
-    const page = await show(run.trace)
+    const page = await reports.show(run.trace)
     const problems = await text(page, '#problems')
     expect(problems).toMatch(/stale: bytes 64\.\.127 were written by 0000:00:04\.0, at 0x[0-9a-f]+40/)
     expect(problems).toContain('the IOMMU refused a write of 128 bytes at 0x900000')
     expect(problems).toMatch(/the device wrote 16 bytes right behind mapping \d/)
   })
 })
-
-describe.skipIf(!program)('keys and filters', { timeout: 60_000 }, () => {
-  it('go through events and problems', async () => {
-    const page = await show(staleRead())
-    const chosen = []
-    for (const key of ['N', 'N', 'P', 'n', 'p', 'Escape', 'n']) {
-      await page.press(key)
-      chosen.push((await seen(page)).selected)
-    }
-    expect(chosen).toEqual(['6', '8', '6', '7', '6', '', '0'])
-    await page.evaluate('document.getElementById("event-list").focus()')
-    await page.press('ArrowDown')
-    expect((await seen(page)).selected).toBe('1')
-    expect(await text(page, '[aria-selected="true"]')).toContain('write bar0+0x98')
-  })
-
-  it('search for words, and for the byte at an address', async () => {
-    const page = await show(staleRead())
-    await page.press('/')
-    for (const key of 'link') await page.press(key)
-    expect(await text(page, '#events h2')).toBe('1 of 12 events')
-    expect((await seen(page)).lanes).toBe('0')
-    for (const [words, found] of [
-      // Its map, the device's write, the read, and its unmap.
-      ['0xfff07f', 4],
-      ['0xfff080', 0],
-    ] as const) {
-      await page.evaluate(
-        `Object.assign(document.getElementById('search'), { value: '${words}' }).dispatchEvent(new Event('input'))`,
-      )
-      await page.settle()
-      expect(await number(page, '#events [role="option"]')).toBe(found)
-    }
-  })
-
-  it('leave out kinds', async () => {
-    const page = await show(staleRead())
-    await page.click('#toolbar [aria-pressed]:nth-of-type(3)')
-    expect(await text(page, '#events h2')).toBe('10 of 12 events')
-    expect(await number(page, '.label.registers')).toBe(0)
-  })
-
-  it('have names for those who hear the page', async () => {
-    const page = await show(run.trace)
-    const nameless = await page.evaluate<
-      string[]
-    >(`[...document.querySelectorAll('button, input, select, [tabindex]')]
-      .filter((one) => !(one.getAttribute('aria-label') || one.innerText.trim()))
-      .map((one) => one.outerHTML)`)
-    expect(nameless).toEqual([])
-  })
-})
-
-describe.skipIf(!program)('traces of all kinds', { timeout: 60_000 }, () => {
-  it('10,000 events make no more elements than are seen', async () => {
-    const page = await show(longTrace(10_000))
-    expect(await text(page, '#events h2')).toBe('10000 events')
-    expect((await seen(page)).lanes).toBe('500')
-    expect(await number(page, '*')).toBeLessThan(400)
-    await page.evaluate('document.querySelector(".scroll").scrollTop = 1e9')
-    await page.settle()
-    expect(await text(page, '.label.mapping:last-child')).toContain('0x0 ')
-    expect(page.errors).toEqual([])
-    expect(await number(page, '*')).toBeLessThan(400)
-  })
-
-  it('an empty one says so', async () => {
-    const page = await show(sampleTrace([]))
-    expect(await text(page, '#top')).toContain('The trace is empty')
-    for (const key of ['n', 'N', '+', 'ArrowLeft', '0']) await page.press(key)
-    expect(page.errors).toEqual([])
-  })
-
-  it('one that has let events go says so, and shows what is known of the mappings', async () => {
-    const { events } = staleRead()
-    const page = await show({ ...staleRead(), events: events.slice(5), dropped: 5 })
-    expect(await text(page, '#top')).toContain('5 older events were let go')
-    expect(await text(page, '.label.mapping')).toContain('mapped before the trace begins')
-    expect(page.errors).toEqual([])
-  })
-
-  it('one with a page in its words is no page', async () => {
-    const message =
-      '</script><script>window.broken = 1</script><img src=x onerror="window.broken = 1">\u2028<!--'
-    const page = await show(sampleTrace([{ time: 0, kind: 'note', message }]), {
-      title: message,
-      failure: message,
-    })
-    expect(await page.evaluate('window.broken ?? 0')).toBe(0)
-    expect(await text(page, '#events')).toContain('</script><script>')
-    expect(await text(page, 'h1')).toContain('<img src=x')
-    expect(page.errors).toEqual([])
-  })
-
-  it('is a table where scripts are off', async () => {
-    const page = await show(staleRead(), {}, { scripts: false })
-    expect(await text(page, 'noscript')).toContain('bytes 64..127 were read by the CPU')
-    expect(await number(page, 'noscript tbody tr')).toBe(12)
-  })
-
-  it('is dark for those who like it dark', async () => {
-    const ground = 'getComputedStyle(document.body).backgroundColor'
-    const [light, dark] = [await show(staleRead()), await show(staleRead(), {}, { dark: true })]
-    expect(await light.evaluate(ground)).not.toBe(await dark.evaluate(ground))
-  })
-})
-
-/** 500 buffers, mapped and unmapped again and again. */
-function longTrace(length: number): Trace {
-  return sampleTrace(
-    Array.from({ length }, (_, i) => {
-      const mapping = Math.floor(i / 4) + 1
-      const common = { time: i / 10, address: `0x${((mapping % 500) * 4096).toString(16)}`, byteLength: 2048 }
-      switch (i % 4) {
-        case 0:
-          return { ...common, kind: 'map', mapping, direction: 'from-device', family: 'single' } as const
-        case 1:
-          return { ...common, kind: 'dma', access: 'write' } as const
-        case 2:
-          return { ...common, kind: 'sync', for: 'cpu', mapping } as const
-        default:
-          return { ...common, kind: 'unmap', mapping } as const
-      }
-    }),
-  )
-}
