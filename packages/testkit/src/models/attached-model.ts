@@ -1,7 +1,6 @@
 import type { FakeClock } from '../clock'
 import type { MachineCaches } from '../coherence/machine-caches'
 import { Interferences } from '../disturb/interference'
-import type { PhysicalRange } from '../fs/iomem'
 import { throughAddressLines } from '../iommu/address-lines'
 import type { DmaFault, DmaPath, DmaSegment } from '../iommu/dma-path'
 import { transferThrough } from '../iommu/transfer'
@@ -12,7 +11,7 @@ import { accessMilliseconds } from '../registers/access-time'
 import { accessRegisters } from '../registers/register-access'
 import type { RegisterBlock } from '../registers/register-block'
 import type { TraceLog } from '../trace/trace-log'
-import { BarRegisters } from './bar-registers'
+import { allOnes, BarRegisters } from './bar-registers'
 import type { AccessWidth, DeviceModel, DeviceSlot } from './device-model'
 
 /** What a device needs of its machine. */
@@ -126,10 +125,6 @@ export abstract class AttachedModel implements DeviceSlot {
     }
     if (this.absent) return
     this.#parts.trace?.interrupt(this.address, vector, 1, 'raised')
-    if (!this.interferences.any) {
-      this.sendMessage(vector)
-      return
-    }
     this.interferences.interrupt({ vector, by: 'message' }, () => {
       if (!this.absent) this.sendMessage(vector)
     })
@@ -299,16 +294,4 @@ export abstract class AttachedModel implements DeviceSlot {
     this.#parts.log.push({ time: this.clock.now(), device: this.address, message })
     this.#parts.trace?.note(message, this.address)
   }
-}
-
-/** What a bus reads where nobody answers. */
-function allOnes(width: AccessWidth): number | bigint {
-  return width === 64 ? 0xffff_ffff_ffff_ffffn : 2 ** width - 1
-}
-
-/** The physical addresses of a device's registers. */
-export function rangesOf({ address: name, bars }: AttachedModel): PhysicalRange[] {
-  return bars
-    .filter(({ kind }) => kind === 'memory')
-    .map(({ address: start, byteLength }) => ({ start, byteLength, name }))
 }

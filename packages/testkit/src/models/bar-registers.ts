@@ -1,3 +1,4 @@
+import type { PhysicalRange } from '../fs/iomem'
 import type { Bar } from '../pci/config-space'
 import type { RegisterBlock } from '../registers/register-block'
 import type { AttachedModel } from './attached-model'
@@ -34,4 +35,16 @@ export class BarRegisters implements RegisterBlock {
   access(byteOffset: number, bytes: Uint8Array, direction: 'read' | 'write'): void {
     this.#device.accessAsPeer(this.#bar, byteOffset, bytes, direction)
   }
+}
+
+/** What a bus reads where nobody answers. */
+export function allOnes(width: AccessWidth): number | bigint {
+  return width === 64 ? 0xffff_ffff_ffff_ffffn : 2 ** width - 1
+}
+
+/** The physical addresses of a device's registers. */
+export function rangesOf({ address: name, bars }: AttachedModel): PhysicalRange[] {
+  return bars
+    .filter(({ kind }) => kind === 'memory')
+    .map(({ address: start, byteLength }) => ({ start, byteLength, name }))
 }
