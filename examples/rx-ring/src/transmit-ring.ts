@@ -5,6 +5,7 @@ import {
   DmaError,
   type DmaRegion,
   type IoRegion,
+  type MappingHandle,
 } from '@linux-dma/core'
 import { DescriptorRing } from './descriptor-ring'
 import * as e1000 from './registers'
@@ -14,6 +15,8 @@ export class TransmitRing implements Disposable {
   readonly #ring: DescriptorRing
   readonly #region: DmaRegion
   readonly #bufferByteLength: number
+  /** The mapping of the frame that stands in each place. */
+  readonly #handles: MappingHandle[] = []
   /** Where the next frame goes. */
   #next = 0
   /** The oldest frame that the card has not been seen to be done with. */
@@ -48,9 +51,10 @@ export class TransmitRing implements Disposable {
     }
     const start = index * this.#bufferByteLength
     this.#region.bytes.set(frame, start)
-    const address = this.#region.addressAt(start, frame.length)
+    const handle = this.#region.mapSingle(start, frame.length, DmaDirection.ToDevice)
+    this.#handles[index] = handle
     const command = e1000.TRANSMIT_LAST_PART | e1000.TRANSMIT_ADD_CHECKSUM | e1000.TRANSMIT_REPORT_STATUS
-    this.#ring.write(index, address, command | frame.length)
+    this.#ring.write(index, this.#region.addressOf(handle), command | frame.length)
     this.#next = following
     this.#ring.moveTail(following)
   }
@@ -64,6 +68,7 @@ export class TransmitRing implements Disposable {
   #reclaim(): void {
     while (this.#oldest !== this.#next) {
       if ((this.#ring.status(this.#oldest) & e1000.DESCRIPTOR_DONE) === 0) return
+      this.#region.unmapSingle(this.#handles[this.#oldest]!)
       this.#oldest = this.#ring.next(this.#oldest)
     }
   }
