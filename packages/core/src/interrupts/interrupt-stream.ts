@@ -196,11 +196,16 @@ export abstract class InterruptStream
 
   #expire(waiter: Waiter): void {
     if (this.#waiter !== waiter) return
-    // What is in the counters came in time.
-    this.collect()
+    let reason: unknown = TIME_IS_UP
+    try {
+      // What is in the counters came in time.
+      this.collect()
+    } catch (error) {
+      reason = error
+    }
     if (this.#waiter !== waiter) return
     this.#waiter = undefined
-    waiter.reject(TIME_IS_UP)
+    waiter.reject(reason)
   }
 
   #timedOut(milliseconds: number): DmaError {
