@@ -8,10 +8,13 @@ export interface CheckedFailNth extends Required<Omit<FailNthOptions, 'errnos'>>
   readonly errnos: (call: FailNthCall) => readonly string[]
 }
 
+/** All of them, also where there are none. */
+export const everyCall: readonly RegExp[] = [/^/]
+
 const defaults: CheckedFailNth = {
   machine: {},
   prepare: () => {},
-  verbs: [/^/],
+  verbs: everyCall,
   errnos: linuxErrnos,
   oncePerPlace: false,
   isClear: () => false,

@@ -13,7 +13,7 @@ const errnos: Readonly<Record<string, readonly ErrnoName[]>> = {
   'fcntl(F_DUPFD_CLOEXEC)': ['EMFILE', 'EBADF'],
   'fcntl(F_ADD_SEALS)': ['EPERM', 'EBUSY', 'EINVAL'],
   'fcntl(F_GET_SEALS)': ['EINVAL'],
-  read: ['EIO', 'EAGAIN', 'ENODEV'],
+  read: ['EIO', 'EAGAIN'],
   pread: ['EIO', 'EINVAL', 'ENOMEM'],
   write: ['EIO', 'EAGAIN', 'EINVAL'],
   pwrite: ['EIO', 'EINVAL', 'ENOMEM'],

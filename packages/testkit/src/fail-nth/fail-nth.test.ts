@@ -63,6 +63,11 @@ it('fails only what is meant, by system call, verb or pattern, and says which th
   })
 })
 
+it('has nothing to fail in a scenario that makes no call', async () => {
+  expect(await failNth(() => {})).toEqual({ calls: [], runs: 0, coped: 0, failures: [] })
+  await expect(failNth(() => {}, { verbs: ['mmap'] })).rejects.toMatchObject({ code: 'DMA_INVALID_ARGUMENT' })
+})
+
 it('leaves out what prepare does', async () => {
   const { calls } = await failNth(tidy, { prepare: ({ kernel }) => void kernel.eventfd() })
   expect(calls).toHaveLength(4)
