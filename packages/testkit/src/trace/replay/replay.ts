@@ -96,7 +96,6 @@ export class Replay {
     if (bytes !== undefined) memory.set(fromBase64(bytes).subarray(0, byteLength))
     this.#maps.set(mapping, event)
     this.#device.memory.map(mapping, Number(address), memory)
-    if (family === 'noncoherent') this.#cpuHas.add(mapping)
   }
 
   #sync(event: SyncEvent): Divergence | undefined {
