@@ -41,7 +41,10 @@ describe('a report', () => {
 
   it('takes what knows its trace, and is the same page each time', () => {
     const trace = staleRead()
-    const page = writeReport({ toJSON: () => trace }, { title: 'a < b', failure: 'c & d' })
+    const page = writeReport(
+      { toJSON: () => trace },
+      { title: 'a < b', failure: '\u001b[31mc\u001b[39m & d' },
+    )
     expect(page === writeReport(trace, { title: 'a < b', failure: 'c & d' })).toBe(true)
     expect(page.includes('<h1>a &#60; b</h1>')).toBe(true)
     expect(page.includes('<pre>c &#38; d</pre>')).toBe(true)

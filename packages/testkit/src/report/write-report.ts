@@ -1,4 +1,5 @@
 /// <reference path="./report-page.d.ts" />
+import { stripVTControlCharacters } from 'node:util'
 import { script, scriptHash, style, styleHash } from 'report-page'
 import { checkOptionNames } from '../arguments'
 import type { Trace } from '../trace/trace-event'
@@ -59,5 +60,7 @@ ${plainTables(readTimeline(data))}
 
 function failureBox(failure: string | undefined): string {
   if (failure === undefined) return ''
-  return `<section id="failure" aria-label="What failed"><pre>${escapeHtml(failure)}</pre></section>`
+  // Test runners colour their messages for terminals.
+  const words = escapeHtml(stripVTControlCharacters(failure))
+  return `<section id="failure" aria-label="What failed"><pre>${words}</pre></section>`
 }

@@ -35,8 +35,8 @@ describe('the axis', () => {
 
 describe('times', () => {
   it('are in the unit that reads best', () => {
-    expect([0, 0.001, 0.25, 1.5, 999, 1500, 100.025].map(formatTime)).toEqual([
-      ...['0 ms', '1 µs', '250 µs', '1.5 ms', '999 ms', '1.5 s', '100.025 ms'],
+    expect([0, 0.001, 0.25, 1.5, 999, 1500, 100.025, 2200.241].map(formatTime)).toEqual([
+      ...['0 ms', '1 µs', '250 µs', '1.5 ms', '999 ms', '1.5 s', '100.025 ms', '2.200241 s'],
     ])
   })
 

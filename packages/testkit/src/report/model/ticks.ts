@@ -11,9 +11,9 @@ export interface Tick {
 export function formatTime(milliseconds: number): string {
   const size = Math.abs(milliseconds)
   if (size === 0) return '0 ms'
-  if (size < 1) return `${trim(milliseconds * 1000)} µs`
-  if (size < 1000) return `${trim(milliseconds)} ms`
-  return `${trim(milliseconds / 1000)} s`
+  if (size < 1) return `${round(milliseconds * 1000, 3)} µs`
+  if (size < 1000) return `${round(milliseconds, 4)} ms`
+  return `${round(milliseconds / 1000, 6)} s`
 }
 
 /** Marks for what is seen from `from` to `to`, at least `apart` units from each other. */
@@ -57,7 +57,7 @@ function stepTicks(
   return ticks
 }
 
-/** Six digits tell a microsecond of a second; more are noise of binary fractions. */
-function trim(value: number): string {
-  return String(Number(value.toPrecision(6)))
+/** To what tells two register accesses apart; more digits are noise of binary fractions. */
+function round(value: number, digits: number): string {
+  return String(Number(value.toFixed(digits)))
 }

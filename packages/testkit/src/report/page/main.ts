@@ -33,5 +33,7 @@ view.onChange(() => {
   if (view.selected !== undefined && view.selected !== revealed) pane.reveal(view.selected)
   revealed = view.selected
 })
+// Last: what the others have to say decides how much room is left.
+view.onChange(() => pane.draw())
 matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => view.changed())
 view.changed()

@@ -44,7 +44,6 @@ export class TimelinePane {
     new ResizeObserver(() => view.changed()).observe(this.#scroll)
     addGestures(this.canvas, view, this.#scroll)
     addHover(this.canvas, view, () => this.#inView())
-    view.onChange(() => this.draw())
   }
 
   /** Brings a row with this event into view, if none is. */
