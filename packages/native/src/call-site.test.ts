@@ -22,6 +22,15 @@ describe('where a call came from', () => {
     expect(more).toEqual([])
   })
 
+  it('is none of the engine, through which the program may have called', () => {
+    let site = ''
+    new Promise(() => {
+      site = [0].map(() => callSite(9)).join()
+    })
+    expect(site).toMatch(/call-site\.test\.ts/)
+    expect(site).not.toMatch(/<anonymous>\)/)
+  })
+
   it('leaves stacks as it found them', () => {
     const before = [Error.stackTraceLimit, Error.prepareStackTrace]
     callSite()

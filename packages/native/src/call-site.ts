@@ -2,6 +2,9 @@
 const ownFile =
   /[\\/](?:@linux-dma|packages)[\\/](?:testkit|native|core|pci|sg|udmabuf|uio|vfio)[\\/](?:src|dist)[\\/](?!.*\.test\.)/
 
+/** A frame of the engine's own, such as that of `new Promise`, of `Array.map` or of `Promise.all`. */
+const enginePlace = /\((?:<anonymous>|index \d+)\)$/
+
 /** Frames that are looked at: the program's lies below those of two or three packages. */
 const DEPTH = 40
 /** Places that are remembered: more are those of a program that makes its functions up as it goes. */
@@ -96,5 +99,5 @@ function isInstalled(place: string): boolean {
 }
 
 function isOwn(place: string): boolean {
-  return ownFile.test(place) || place.includes('node:internal')
+  return ownFile.test(place) || place.includes('node:internal') || enginePlace.test(place)
 }
