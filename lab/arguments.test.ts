@@ -56,6 +56,13 @@ describe('parseLabArguments', () => {
     expect(parseLabArguments(['--shell', '--machine=no-iommu']).machine?.name).toBe('no-iommu')
   })
 
+  it('takes a seed for the fuzzer', () => {
+    expect(parseLabArguments([]).fuzzSeed).toBe(1)
+    expect(parseLabArguments(['--fuzz-seed', '7']).fuzzSeed).toBe(7)
+    for (const seed of ['-1', 'x', '2147483648', '1.5'])
+      expect(() => parseLabArguments([`--fuzz-seed=${seed}`])).toThrow('0 to 2147483647')
+  })
+
   it('takes a kernel in several packages', () => {
     const argv = ['--kernel', 'linux-image.deb', '--kernel', 'linux-headers.deb']
     expect(parseLabArguments(argv).kernelPackages).toEqual(['linux-image.deb', 'linux-headers.deb'])

@@ -92,7 +92,7 @@ describe('the commands of packages', () => {
 })
 
 describe('listPrograms', () => {
-  it('has the conformance suites first, each on its machine, then each example with the address of its device', () => {
+  it('has the conformance suites first, each on its machine, then each example with the address of its device, then the fuzzer', () => {
     const programs = listPrograms(writeRepository())
     expect(programs.map(({ id, real }) => [id, real.directory, real.command.slice(2)])).toEqual([
       ['conformance-iommu', '/app/conformance', ['dist/real.mjs', 'iommu']],

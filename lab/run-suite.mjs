@@ -15,7 +15,7 @@ import { listPrograms, runOnFake } from './suite.mjs'
  */
 export async function runSuite(session, workspaces) {
   const { say } = session
-  const programs = listPrograms(workspaces)
+  const programs = listPrograms(workspaces, session.options)
   if (programs.length === 0) {
     throw new LabError('there is nothing to run: conformance and examples are not built', {
       hint: 'npm run build',
@@ -60,7 +60,7 @@ async function runPrograms(session, programs, kind, name) {
     const { id, title } = program
     const fake = await runOnFake(program, options.timeoutSeconds)
     const real = outcome.jobs.get(id)
-    rows.push(...compare(title, fake, real, { hasResults: program.kind === 'conformance' }))
+    rows.push(...compare(title, fake, real, { hasResults: program.kind !== 'example' }))
     if (program.kind === 'example') {
       print(formatOutputs(title, { fake: fake.output, real: real?.output ?? '', name, width }))
     }
@@ -74,6 +74,7 @@ async function runPrograms(session, programs, kind, name) {
       `${faults.length} times the IOMMU stopped the device (as tests of it do), last:\n    ${faults.at(-1)}`,
     )
   }
+  for (const count of fuzzCounts(outcome.jobs)) print(count)
   print(describeTimes(outcome))
   if (!failure) return rows
   print(formatTotals(count(rows)))
@@ -90,6 +91,15 @@ function kernelRows(kernelLog) {
   return [
     { name: 'the kernel itself', fake: undefined, real: { name: '', ok: false, error: crashes.join('\n') } },
   ]
+}
+
+/**
+ * How many operations the fuzzer compared on the real kernel, a line for each family.
+ * @param {Map<string, import('./recorder.mjs').JobOutcome>} jobs
+ */
+function fuzzCounts(jobs) {
+  const lines = [...jobs.values()].flatMap(({ output }) => output.split(/\r?\n/))
+  return lines.filter((line) => /^fuzz [\w-]+: \d+ operations, /.test(line))
 }
 
 /** @param {string} text */

@@ -9,22 +9,30 @@ import { findProgram } from './workspace.mjs'
  * @typedef {object} Program one program that runs twice: on the fake, here, and on the real kernel, in the guest
  * @property {string} id a word
  * @property {string} title
- * @property {'conformance' | 'example'} kind
+ * @property {'conformance' | 'example' | 'fuzz'} kind
  * @property {string} directory here
  * @property {string[]} fake node's arguments here
  * @property {import('./plan.mjs').Job} real
  * @property {import('./machine-kinds.mjs').MachineKind} machine which it needs
  */
 
+/** The machines that the fuzzer has families of operations for. */
+export const fuzzedMachines = ['iommu', 'dma-buf']
+/** Operations that are enough where both sides are fakes: they differ only where one depends on chance. */
+const fakeOperations = 400
+
 /**
- * Lists what there is to run: the conformance suites for each kind of machine, and each example.
+ * Lists what there is to run: the conformance suites for each kind of machine, each example, and the fuzzer.
  * @param {import('./workspace.mjs').Workspace[]} workspaces
+ * @param {{ fuzzSeed?: number }} [options]
  * @returns {Program[]}
  */
-export function listPrograms(workspaces) {
+export function listPrograms(workspaces, { fuzzSeed = 1 } = {}) {
   const suites = workspaces.filter(({ path }) => path === 'conformance')
   const examples = workspaces.filter(({ path }) => path.startsWith('examples/'))
-  return [...suites.flatMap(conformance), ...examples.flatMap(example)]
+  // The fuzzer comes last: what it may do to a kernel is nobody else's trouble then.
+  const fuzzers = suites.flatMap((workspace) => fuzzer(workspace, fuzzSeed))
+  return [...suites.flatMap(conformance), ...examples.flatMap(example), ...fuzzers]
 }
 
 /** @param {import('./workspace.mjs').Workspace} workspace @returns {Program[]} */
@@ -37,6 +45,19 @@ function conformance({ path, directory }) {
     const job = { id, directory: `/app/${path}`, command: nodeCommand(real, machine.name) }
     const title = `conformance, ${machine.name}`
     return { id, title, kind: 'conformance', directory, fake: [fake, machine.name], real: job, machine }
+  })
+}
+
+/** @param {import('./workspace.mjs').Workspace} workspace @param {number} seed @returns {Program[]} */
+function fuzzer({ path, directory }, seed) {
+  const program = findProgram(directory, ['fuzz'])
+  if (!program) return []
+  return fuzzedMachines.map((name) => {
+    const id = `fuzz-${name}`
+    const words = [name, '--seed', String(seed)]
+    const job = { id, directory: `/app/${path}`, command: nodeCommand(program, ...words) }
+    const fake = [program, ...words, '--fake', '--operations', String(fakeOperations)]
+    return { id, title: `fuzz, ${name}`, kind: 'fuzz', directory, fake, real: job, machine: findKind(name) }
   })
 }
 
