@@ -1,18 +1,9 @@
 // npm run pack:check: packs every package as it would be published, checks the tarballs, installs them into an empty
 // folder with scripts disabled and no compiler in reach, and runs the example from there, as ESM and as CommonJS.
-import { execFileSync } from 'node:child_process'
-import {
-  copyFileSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs'
+import { copyFileSync, existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
+import { pack, quietly } from './pack.mjs'
 import { bin, build, buildAddon, ensureDependencies, must, root } from './steps.mjs'
 
 ensureDependencies()
@@ -21,12 +12,14 @@ buildAddon()
 
 const scratch = mkdtempSync(path.join(tmpdir(), 'linux-dma-pack-'))
 try {
-  const tarballs = pack()
+  const tarballs = pack(scratch)
   for (const tarball of tarballs) {
     must(bin('publint'), ['run', '--strict', tarball])
-    must(bin('attw'), ['--no-emoji', '--format', 'ascii', tarball], {
-      stdio: ['ignore', 'ignore', 'inherit'],
-    })
+    for (const expectation of typesOf(tarball)) {
+      must(bin('attw'), ['--no-emoji', '--format', 'ascii', ...expectation, tarball], {
+        stdio: ['ignore', 'ignore', 'inherit'],
+      })
+    }
   }
   must(process.execPath, ['packages/native/scripts/check-prebuild.mjs'])
   const folder = install(tarballs)
@@ -36,22 +29,15 @@ try {
   rmSync(scratch, { recursive: true, force: true })
 }
 
-function pack() {
-  return readdirSync(path.join(root, 'packages')).map((name) => {
-    const folder = path.join(root, 'packages', name)
-    const report = execFileSync(
-      'npm',
-      ['pack', '--json', '--ignore-scripts', '--pack-destination', scratch],
-      {
-        cwd: folder,
-        encoding: 'utf8',
-        stdio: ['ignore', 'pipe', 'ignore'],
-      },
-    )
-    const [{ filename, unpackedSize, entryCount }] = Object.values(JSON.parse(report))
-    console.log(`packed ${filename}: ${entryCount} files, ${Math.round(unpackedSize / 1024)} KiB`)
-    return path.join(scratch, filename.replace('@', '').replace('/', '-'))
-  })
+/** What has its types for whom: everything for everybody, but for the testkit's entries for test runners. */
+function typesOf(tarball) {
+  if (!tarball.includes('testkit')) return [[]]
+  return [
+    ['--exclude-entrypoints', 'node', 'vitest'],
+    // TypeScript's resolution of before 2022 does not know of exports.
+    ['--entrypoints', 'node', '--profile', 'node16'],
+    ['--entrypoints', 'vitest', '--profile', 'esm-only'],
+  ]
 }
 
 /** An empty folder with the packages installed, by a PATH on which there is nothing but Node.js, npm and a shell. */
@@ -59,22 +45,10 @@ function install(tarballs) {
   const folder = path.join(scratch, 'user')
   mkdirSync(folder)
   writeFileSync(path.join(folder, 'package.json'), '{ "name": "user", "private": true }')
-  must(
-    'npm',
-    [
-      'install',
-      '--ignore-scripts',
-      '--prefer-offline',
-      '--no-audit',
-      '--no-fund',
-      '--loglevel=error',
-      ...tarballs,
-    ],
-    {
-      cwd: folder,
-      env: { ...process.env, PATH: barePath() },
-    },
-  )
+  must('npm', ['install', ...quietly, ...tarballs], {
+    cwd: folder,
+    env: { ...process.env, PATH: barePath() },
+  })
   return folder
 }
 

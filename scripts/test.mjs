@@ -31,9 +31,11 @@ await step(
   ['run', '--reporter=default', '--reporter=json', `--outputFile.json=${unitReport}`],
   countUnitTests,
 )
+await step('macOS and Windows', process.execPath, ['scripts/elsewhere.mjs'], countLines)
 await step('Packed packages', process.execPath, ['scripts/pack-check.mjs'])
+await step('A project that uses the packages', process.execPath, ['scripts/downstream-check.mjs'], countLines)
 if (options['no-lab']) console.log('\nLab: left out, as --no-lab asks')
-else await step('Lab: a real kernel', process.execPath, ['scripts/lab.mjs'], countLabTests)
+else await step('Lab: a real kernel', process.execPath, ['scripts/lab.mjs'], countLines)
 rmSync(scratch, { recursive: true, force: true })
 
 console.log('')
@@ -97,8 +99,8 @@ function countUnitTests() {
   return { passed: report.numPassedTests, failed: report.numFailedTests, skipped: report.numPendingTests }
 }
 
-/** The lab's last line: N passed, N failed[, N skipped]. */
-function countLabTests(output) {
+/** The last line of a step that counts by itself: N passed, N failed[, N skipped]. */
+function countLines(output) {
   const match = [...output.matchAll(/^(\d+) passed, (\d+) failed(?:, (\d+) skipped)?$/gm)].pop()
   return match && { passed: Number(match[1]), failed: Number(match[2]), skipped: Number(match[3] ?? 0) }
 }

@@ -1,0 +1,12 @@
+import { fileURLToPath } from 'node:url'
+import { mergeConfig } from 'vitest/config'
+import config from '../../vitest.config'
+
+export default mergeConfig(config, {
+  root: fileURLToPath(new URL('../..', import.meta.url)),
+  test: {
+    // A process each, since a thread shares its process with Vitest's own compiled code.
+    pool: 'forks',
+    setupFiles: [fileURLToPath(new URL('./setup.ts', import.meta.url))],
+  },
+})
