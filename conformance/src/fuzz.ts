@@ -19,6 +19,9 @@ const { values, positionals } = parseArgs({
     fake: { type: 'boolean', default: false },
   },
 })
+// Half of all operations fail, as they are to: where they were called from is of no interest, and costs as much as they do.
+Error.stackTraceLimit = 0
+
 const kind = kindFromArguments(positionals)
 const options = { seed: wholeNumber('seed'), operations: wholeNumber('operations') }
 

@@ -62,5 +62,7 @@ async function ask(
   const reference = await question(right)
   if (typeof at === 'number') outcomes.push(reference)
   const fake = await question(other)
-  return isDeepStrictEqual(reference, fake) ? undefined : { at, outcomes, reference, fake }
+  return reference === fake || isDeepStrictEqual(reference, fake)
+    ? undefined
+    : { at, outcomes, reference, fake }
 }

@@ -1,4 +1,4 @@
-import { F_SEAL_FUTURE_WRITE, F_SEAL_SEAL, F_SEAL_WRITE, O_RDONLY } from '@linux-dma/native'
+import { F_SEAL_FUTURE_WRITE, F_SEAL_SEAL, F_SEAL_WRITE, O_RDONLY, O_WRONLY } from '@linux-dma/native'
 import { type KnownStep, replays } from '../fuzz/replay'
 import type { Host, Runner } from '../host'
 
@@ -27,7 +27,7 @@ export function fuzzFoundMemory({ describe, it }: Runner, host: Host): void {
     it('maps nothing beyond the end of a file, of whatever access', () =>
       memfd(
         file,
-        ['reopen', { fd: 0, flags: O_RDONLY }, 1],
+        ['reopen', { fd: 0, flags: O_RDONLY, O_WRONLY }, 1],
         ...[0, 1].flatMap((fd) =>
           [false, true].map(
             (writable): KnownStep => [
@@ -74,7 +74,7 @@ export function fuzzFoundMemory({ describe, it }: Runner, host: Host): void {
     it('looks at how the file is open before it looks at the seals', () =>
       memfd(
         file,
-        ['reopen', { fd: 0, flags: O_RDONLY }, 1],
+        ['reopen', { fd: 0, flags: O_RDONLY, O_WRONLY }, 1],
         ['addSeals', { fd: 1, seals: 0x40 }, refused('EPERM', 'fcntl(F_ADD_SEALS)')],
         ['addSeals', { fd: 0, seals: F_SEAL_SEAL }, undefined],
         ['addSeals', { fd: 0, seals: 0x40 }, refused('EINVAL', 'fcntl(F_ADD_SEALS)')],
@@ -88,6 +88,14 @@ export function fuzzFoundMemory({ describe, it }: Runner, host: Host): void {
         ['write', { fd: 0, byteLength: 1, value: 0, position: 0 }, refused('EPERM', 'pwrite')],
       ))
 
+    it('writes nothing to a sealed file, where it is asked to write nothing', () =>
+      memfd(
+        file,
+        ['addSeals', { fd: 0, seals: F_SEAL_WRITE }, undefined],
+        ['write', { fd: 0, byteLength: 0, value: 0, position: undefined }, 0],
+        ['write', { fd: 0, byteLength: 1, value: 0, position: undefined }, refused('EPERM', 'write')],
+      ))
+
     for (const [name, made] of [
       ['base', file],
       ['huge', hugeFile],
@@ -98,11 +106,22 @@ export function fuzzFoundMemory({ describe, it }: Runner, host: Host): void {
           ['mmap', { fd: 0, pages: page, writable: false }, name === 'base' ? 4096 : HUGE_PAGE],
           ['addSeals', { fd: 0, seals: F_SEAL_WRITE }, refused('EBUSY', 'fcntl(F_ADD_SEALS)')],
           ['unmap', { mapping: 0 }, true],
-          ['reopen', { fd: 0, flags: O_RDONLY }, 1],
+          ['reopen', { fd: 0, flags: O_RDONLY, O_WRONLY }, 1],
           ['mmap', { fd: 1, pages: page, writable: false }, name === 'base' ? 4096 : HUGE_PAGE],
           ['addSeals', { fd: 0, seals: F_SEAL_WRITE }, undefined],
           ['look', { ...part, mapping: 1 }, '1×00'],
         ))
     }
+  })
+}
+
+/** The same, of dma-bufs. */
+export function fuzzFoundDmaBufs({ describe, it }: Runner, host: Host): void {
+  const udmabuf = (...program: KnownStep[]) => replays(host, 'udmabuf', program)
+  const allocated: KnownStep = ['allocate', { size: 12_288n, given: 0, flags: O_WRONLY, heapFlags: 0n }, 0]
+
+  describe('fuzz found, udmabuf', () => {
+    it('finds that a buffer has no positions before it finds that it is not for reading', () =>
+      udmabuf(allocated, ['read', { fd: 0, byteLength: 0, position: 0 }, refused('ESPIPE', 'pread')]))
   })
 }

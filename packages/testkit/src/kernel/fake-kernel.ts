@@ -104,8 +104,8 @@ export class FakeKernel implements Kernel {
     checkTransfer(fd, bytes, position)
     return this.#call(position === undefined ? 'write' : 'pwrite', undefined, () => {
       const file = this.#parts.descriptors.get(fd)
-      if (file.access === 'read') fail('EBADF', `${file.path} is open for reading only`)
       if (position !== undefined && !file.seekable) fail('ESPIPE')
+      if (file.access === 'read') fail('EBADF', `${file.path} is open for reading only`)
       const count = file.writeAt(bytes, position ?? file.position)
       if (position === undefined) file.position += count
       return count
@@ -310,8 +310,8 @@ export class FakeKernel implements Kernel {
 
   #readFile(fd: number, bytes: Uint8Array, position: number | undefined): number {
     const file = this.#parts.descriptors.get(fd)
-    if (file.access === 'write') fail('EBADF', `${file.path} is open for writing only`)
     if (position !== undefined && !file.seekable) fail('ESPIPE')
+    if (file.access === 'write') fail('EBADF', `${file.path} is open for writing only`)
     const count = file.readAt(bytes, position ?? file.position)
     if (position === undefined) file.position += count
     return count

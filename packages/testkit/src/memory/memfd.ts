@@ -107,6 +107,7 @@ export class MemFd extends OpenFile {
 
   override writeAt(bytes: Uint8Array, position: number): number {
     if (this.storage.hugePageSize !== undefined) fail('EINVAL', 'hugetlb files are mapped, not written')
+    if (bytes.byteLength === 0) return 0
     if ((this.seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE)) !== 0) fail('EPERM', 'the file is sealed')
     const room = this.storage.byteLength - position
     if (room <= 0 && (this.seals & F_SEAL_GROW) !== 0) fail('EPERM', 'F_SEAL_GROW is set')
