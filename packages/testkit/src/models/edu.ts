@@ -49,7 +49,14 @@ export interface EduOptions {
  * memory); the command completes all the same, since the device has no error status.
  */
 export class EduDevice extends DeviceModel {
-  override readonly identity = { vendor: 0x1234, device: 0x11e8, revision: 0x10, classCode: 0x00ff00 }
+  override readonly identity = {
+    vendor: 0x1234,
+    device: 0x11e8,
+    revision: 0x10,
+    classCode: 0x00ff00,
+    subsystemVendor: 0x1af4,
+    subsystemDevice: 0x1100,
+  }
   override readonly bars = [{ byteLength: 0x100000 }]
   override readonly interrupts = { pin: true, msi: 1 }
   readonly #dmaMask: bigint

@@ -43,7 +43,6 @@ export class ConfigSpace {
     this.#hasIo = bars.some(({ kind }) => kind === 'io')
     view.setUint32(0x08, (((identity.classCode ?? 0xff0000) << 8) | (identity.revision ?? 0)) >>> 0, true)
     this.#writable[0x0c] = 0xff // cache line size
-    this.#writable[0x0d] = 0xff // latency timer
     for (const bar of bars) this.#addBar(bar)
     view.setUint16(0x2c, identity.subsystemVendor ?? 0, true)
     view.setUint16(0x2e, identity.subsystemDevice ?? 0, true)
@@ -119,6 +118,12 @@ export class ConfigSpace {
     const [offset, bit] = kind === 'msi' ? [msiCapability + 2, 0x0001] : [msixCapability + 2, 0x8000]
     const control = this.#view.getUint16(offset, true)
     this.#view.setUint16(offset, enabled ? control | bit : control & ~bit, true)
+  }
+
+  /** Whether a device sends messages of a kind in place of driving its pin. */
+  messagesEnabled(kind: 'msi' | 'msix'): boolean {
+    const [offset, bit] = kind === 'msi' ? [msiCapability + 2, 0x0001] : [msixCapability + 2, 0x8000]
+    return (this.#view.getUint16(offset, true) & bit) !== 0
   }
 
   read(byteOffset: number, target: Uint8Array): void {

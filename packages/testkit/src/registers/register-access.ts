@@ -1,12 +1,20 @@
+import type { AccessWidth } from '../models/device-model'
+
 /** One access to a register, in its exact width. */
 export interface RegisterAccess {
   read(byteOffset: number, width: 8 | 16 | 32): number | bigint
   write(byteOffset: number, width: 8 | 16 | 32, value: number): void
 }
 
+/** One that has accesses of 64 bits, too. */
+export interface WideRegisterAccess {
+  read(byteOffset: number, width: AccessWidth): number | bigint
+  write(byteOffset: number, width: AccessWidth, value: number | bigint): void
+}
+
 /**
- * Moves bytes to or from registers in the widest aligned accesses of 32 bits or fewer: what the kernel does for a read of
- * a descriptor, and a bus for a device that reaches into another one.
+ * Moves bytes to or from registers in the widest aligned accesses of 32 bits or fewer: what a bus does for a device that
+ * reaches into another one.
  */
 export function accessRegisters(
   registers: RegisterAccess,
@@ -21,6 +29,28 @@ export function accessRegisters(
     else registers.write(byteOffset + done, width, getWidth(view, done, width))
     done += width / 8
   }
+}
+
+/** The same with accesses of 64 bits, where as many bytes are left: what the kernel does for a read of a descriptor. */
+export function accessWideRegisters(
+  registers: WideRegisterAccess,
+  byteOffset: number,
+  bytes: Uint8Array,
+  direction: 'read' | 'write',
+): void {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  let done = 0
+  const narrow = (end: number) => {
+    if (done < end) accessRegisters(registers, byteOffset + done, bytes.subarray(done, end), direction)
+    done = Math.max(done, end)
+  }
+  narrow(Math.min(bytes.byteLength, (8 - (byteOffset % 8)) % 8))
+  for (; bytes.byteLength - done >= 8; done += 8) {
+    const at = byteOffset + done
+    if (direction === 'read') view.setBigUint64(done, BigInt(registers.read(at, 64)), true)
+    else registers.write(at, 64, view.getBigUint64(done, true))
+  }
+  narrow(bytes.byteLength)
 }
 
 function widestAccess(byteOffset: number, left: number): 8 | 16 | 32 {

@@ -16,6 +16,8 @@ export const VFIO_DEVICE_SET_IRQS = request(10)
 export const VFIO_DEVICE_RESET = request(11)
 export const VFIO_DEVICE_GET_PCI_HOT_RESET_INFO = request(12)
 export const VFIO_DEVICE_PCI_HOT_RESET = request(13)
+export const VFIO_DEVICE_IOEVENTFD = request(16)
+export const VFIO_DEVICE_FEATURE = request(17)
 // The container counts on from the same number as the device does.
 export const VFIO_IOMMU_GET_INFO = request(12)
 export const VFIO_IOMMU_MAP_DMA = request(13)
@@ -32,6 +34,12 @@ export const VFIO_GROUP_FLAGS_VIABLE = 1
 export const VFIO_GROUP_FLAGS_CONTAINER_SET = 2
 export const VFIO_DEVICE_FLAGS_RESET = 1
 export const VFIO_DEVICE_FLAGS_PCI = 2
+
+export const VFIO_DEVICE_FEATURE_GET = 1 << 16
+export const VFIO_DEVICE_FEATURE_SET = 1 << 17
+export const VFIO_DEVICE_FEATURE_PROBE = 1 << 18
+export const VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY = 3
+export const VFIO_DEVICE_FEATURE_LOW_POWER_EXIT = 5
 
 export const VFIO_REGION_INFO_FLAG_READ = 1
 export const VFIO_REGION_INFO_FLAG_WRITE = 2

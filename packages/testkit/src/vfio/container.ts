@@ -55,6 +55,7 @@ export class VfioContainer extends OpenFile {
   }
 
   attach(group: VfioGroup): void {
+    if (this.#iommu?.waitsForVaddr) fail('EBUSY', 'the vaddr of a mapping was given up, and is not back')
     if (this.#iommu !== undefined) this.#assertInterruptsAreSafe()
     this.groups.add(group)
   }

@@ -11,9 +11,7 @@ import {
   VFIO_DEVICE_FLAGS_RESET,
   VFIO_DEVICE_GET_INFO,
   VFIO_DEVICE_GET_IRQ_INFO,
-  VFIO_DEVICE_GET_PCI_HOT_RESET_INFO,
   VFIO_DEVICE_GET_REGION_INFO,
-  VFIO_DEVICE_PCI_HOT_RESET,
   VFIO_DEVICE_RESET,
   VFIO_DEVICE_SET_IRQS,
   VFIO_PCI_NUM_IRQS,
@@ -22,6 +20,7 @@ import {
 import type { VfioPciDevice } from './device'
 import type { GroupFile } from './group'
 import { readIrqSet } from './irq-set'
+import { refuseRequest } from './refused-requests'
 import { accessRegion, writeRegionInfo } from './regions'
 
 /** A descriptor of a vfio-pci device. Mapped registers keep it open after its descriptor is closed. */
@@ -59,11 +58,8 @@ export class VfioDeviceFile extends OpenFile {
         if (this.#device.pci.absent) fail('ENOTTY', 'the device does not answer')
         this.#device.pci.reset()
         return 0
-      case VFIO_DEVICE_GET_PCI_HOT_RESET_INFO:
-      case VFIO_DEVICE_PCI_HOT_RESET:
-        return fail('ENODEV', 'a device on the root bus has no slot or bus reset')
       default:
-        return fail('ENOTTY')
+        return refuseRequest(request, argument)
     }
   }
 
@@ -102,11 +98,14 @@ export class VfioDeviceFile extends OpenFile {
   }
 
   #getInfo(argument: UserMemory): void {
-    const { view } = argument.sized(16)
+    const { view, argsz } = argument.sized(16)
     const reset = this.#device.pci.model.resettable ? VFIO_DEVICE_FLAGS_RESET : 0
     view.setUint32(4, VFIO_DEVICE_FLAGS_PCI | reset, true)
     view.setUint32(8, VFIO_PCI_NUM_REGIONS, true)
     view.setUint32(12, VFIO_PCI_NUM_IRQS, true)
+    // Where capabilities begin, of which there are none, and a word of padding.
+    const end = Math.min(argsz, 24)
+    for (let at = 16; at < end; at++) argument.view(end).setUint8(at, 0)
   }
 
   #getIrqInfo(argument: UserMemory): void {
@@ -117,7 +116,9 @@ export class VfioDeviceFile extends OpenFile {
   }
 
   #access(bytes: Uint8Array, position: number, direction: 'read' | 'write'): number {
+    // Nothing is nothing done, wherever.
+    if (bytes.byteLength === 0) return 0
     const index = regionOfPosition(position)
-    return accessRegion(this.#device.pci, index, position - regionPosition(index), bytes, direction)
+    return accessRegion(this.#device, index, position - regionPosition(index), bytes, direction)
   }
 }

@@ -19,6 +19,7 @@ import {
 import { VfioDeviceFile } from './device-file'
 import type { GroupFile } from './group'
 import { eventFdOf, type IrqSet, VfioInterrupts } from './interrupts'
+import { VirtualConfig } from './virtual-config'
 
 /** What vfio-pci devices need of their machine. */
 export interface VfioDeviceParts {
@@ -33,6 +34,7 @@ export class VfioPciDevice {
   readonly #parts: VfioDeviceParts
   #openCount = 0
   #savedConfig: Uint8Array = new Uint8Array()
+  #config: VirtualConfig | undefined
   #requestTrigger: EventFd | undefined
 
   constructor(
@@ -56,6 +58,7 @@ export class VfioPciDevice {
       device.enable()
       if (device.model.resettable) device.reset()
       this.#savedConfig = device.config.save()
+      this.#config = new VirtualConfig(device)
     }
     this.#openCount++
     return new VfioDeviceFile(this, group, this.#parts)
@@ -71,6 +74,12 @@ export class VfioPciDevice {
     device.config.restore(this.#savedConfig)
     if (device.model.resettable) device.reset()
     device.disable()
+  }
+
+  /** Reads or writes configuration space as programs see it. */
+  accessConfig(byteOffset: number, bytes: Uint8Array, direction: 'read' | 'write'): void {
+    if (direction === 'read') this.#config!.read(byteOffset, bytes)
+    else this.#config!.write(byteOffset, bytes, this.interrupts.active === VFIO_PCI_MSI_IRQ_INDEX)
   }
 
   /** Asks the program to let go of the device: somebody wants to unbind it. */

@@ -44,6 +44,7 @@ export class DirtyTracking {
     const size = view.getBigUint64(16, true)
     if (iova + size >= 1n << 64n) fail('EINVAL', 'the range wraps')
     const bitmap = bitmapAt(view, 24, size, this.#addressSpace)
+    bitmap.assertPages()
     if ((iova | size) & BigInt(pageSize - 1) || size === 0n)
       fail('EINVAL', 'iova and size are multiples of the page')
     if (!this.active) fail('EINVAL', 'dirty tracking is off')
@@ -52,25 +53,65 @@ export class DirtyTracking {
     if (covered.some((mapping) => mapping.iova < start || mapping.iova + mapping.size > end)) {
       fail('EINVAL', 'the range cuts a mapping in two')
     }
-    for (const mapping of covered) markDirty(bitmap, start, mapping)
+    for (const mapping of covered) bitmap.mark(start, mapping)
   }
 }
 
 /** The caller's `struct vfio_bitmap` at `byteOffset`: page size, bytes, pointer. Checked as the kernel checks it. */
-export function bitmapAt(view: DataView, byteOffset: number, range: bigint, space: AddressSpace): Uint8Array {
+export function bitmapAt(
+  view: DataView,
+  byteOffset: number,
+  range: bigint,
+  space: AddressSpace,
+): DirtyBitmap {
   const unit = view.getBigUint64(byteOffset, true)
   const byteLength = view.getBigUint64(byteOffset + 8, true)
-  if (unit !== BigInt(pageSize)) fail('EINVAL', `the bitmap's page size is not ${pageSize}`)
-  const pages = range / unit
+  const pages = range >> lowestBit(unit)
   const needed = ((pages + 63n) / 64n) * 8n
   if (pages === 0n || byteLength > BigInt(largestDirtyBitmap) || byteLength < needed) {
     fail('EINVAL', `a bitmap of ${byteLength} bytes for ${pages} pages`)
   }
-  return space.bytesAt(view.getBigUint64(byteOffset + 16, true), Number(needed), true)
+  return new DirtyBitmap(unit, view.getBigUint64(byteOffset + 16, true), space)
 }
 
-/** Sets the bits of a mapping in a bitmap that begins at `start`. */
-export function markDirty(bitmap: Uint8Array, start: number, { iova, size }: IovaMapping): void {
-  const first = (iova - start) / pageSize
-  for (let page = first; page < first + size / pageSize; page++) bitmap[page >> 3]! |= 1 << (page & 7)
+/** Where a program wants to have the bits. Its pointer is looked at once there is something to write. */
+export class DirtyBitmap {
+  readonly #unit: bigint
+  readonly #pointer: bigint
+  readonly #space: AddressSpace
+
+  constructor(unit: bigint, pointer: bigint, space: AddressSpace) {
+    this.#unit = unit
+    this.#pointer = pointer
+    this.#space = space
+  }
+
+  /** Whether a bit is one page, which is all that there is. `EINVAL` */
+  assertPages(): void {
+    if (this.#unit !== BigInt(pageSize)) fail('EINVAL', `the bitmap's page size is not ${pageSize}`)
+  }
+
+  /** Sets the bits of a mapping, where bit 0 is the page at `start`. Whole words are written, as by the kernel. `EFAULT` */
+  mark(start: number, { iova, size }: IovaMapping): void {
+    const first = (iova - start) / pageSize
+    const firstWord = Math.floor(first / 64)
+    const end = first + size / pageSize
+    const byteLength = (Math.ceil(end / 64) - firstWord) * 8
+    const bytes = this.#space.bytesAt(this.#pointer + BigInt(firstWord * 8), byteLength, true)
+    const before = first - firstWord * 64
+    clearFrom(bytes, before)
+    for (let page = before; page < end - firstWord * 64; page++) bytes[page >> 3]! |= 1 << (page & 7)
+  }
+}
+
+function clearFrom(bytes: Uint8Array, bit: number): void {
+  bytes[bit >> 3]! &= (1 << (bit & 7)) - 1
+  bytes.fill(0, (bit >> 3) + 1)
+}
+
+/** The number of the lowest bit that is set. */
+function lowestBit(value: bigint): bigint {
+  let bit = 0n
+  while (bit < 63n && ((value >> bit) & 1n) === 0n) bit++
+  return bit
 }

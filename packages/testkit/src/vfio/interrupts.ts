@@ -40,7 +40,17 @@ export class VfioInterrupts implements InterruptSink {
     return this.#active !== undefined
   }
 
+  /** Index of the kind that is on. */
+  get active(): number | undefined {
+    return this.#active
+  }
+
+  /** A program can turn them off in configuration space while their vectors are there. */
   get messages(): boolean {
+    return this.#hasVectors && this.#device.config.messagesEnabled(this.#messageKind)
+  }
+
+  get #hasVectors(): boolean {
     return this.#active === VFIO_PCI_MSI_IRQ_INDEX || this.#active === VFIO_PCI_MSIX_IRQ_INDEX
   }
 
@@ -81,7 +91,7 @@ export class VfioInterrupts implements InterruptSink {
   disable(): void {
     for (const vector of [...this.#triggers.keys()]) this.#setTrigger(vector, undefined)
     this.#stopUnmaskListener()
-    if (this.messages) this.#device.config.setMessagesEnabled(this.#messageKind, false)
+    if (this.#hasVectors) this.#device.config.setMessagesEnabled(this.#messageKind, false)
     this.#active = undefined
     this.#vectors = 0
     this.#masked = false
@@ -119,6 +129,7 @@ export class VfioInterrupts implements InterruptSink {
         this.#setBlock(start, data.descriptors, index)
         return
       }
+      if (start + count === 0) fail('ERANGE', 'no vectors to allocate')
       this.#active = index
       this.#vectors = start + count
       this.#device.config.setMessagesEnabled(this.#messageKind, true)

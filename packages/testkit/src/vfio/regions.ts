@@ -3,7 +3,7 @@ import type { UserMemory } from '../kernel/user-memory'
 import { configBytes } from '../pci/config-space'
 import type { PciFunction } from '../pci/function'
 import { IoBar } from '../pci/io-bar'
-import { accessRegisters, type RegisterAccess } from '../registers/register-access'
+import { accessRegisters, accessWideRegisters, type WideRegisterAccess } from '../registers/register-access'
 import {
   regionPosition,
   VFIO_PCI_CONFIG_REGION_INDEX,
@@ -25,7 +25,6 @@ export function writeRegionInfo(device: PciFunction, argument: UserMemory): void
   const { byteLength, flags } = describeRegion(device, index)
   const withCapability = device.model.interrupts.msix?.bar === index && byteLength > 0
   view.setUint32(4, flags | (withCapability ? VFIO_REGION_INFO_FLAG_CAPS : 0), true)
-  view.setUint32(12, 0, true)
   view.setBigUint64(16, BigInt(byteLength), true)
   view.setBigUint64(24, BigInt(regionPosition(index)), true)
   if (!withCapability) return
@@ -51,9 +50,14 @@ function describeRegion(device: PciFunction, index: number): { byteLength: numbe
   return { byteLength: bar.byteLength, flags: readWrite | mappable }
 }
 
+interface RegionOwner {
+  readonly pci: PciFunction
+  accessConfig(byteOffset: number, bytes: Uint8Array, direction: 'read' | 'write'): void
+}
+
 /** pread(2) or pwrite(2) of a region: returns the count of bytes. */
 export function accessRegion(
-  device: PciFunction,
+  owner: RegionOwner,
   index: number,
   byteOffset: number,
   bytes: Uint8Array,
@@ -62,22 +66,24 @@ export function accessRegion(
   if (index === VFIO_PCI_CONFIG_REGION_INDEX) {
     if (byteOffset + bytes.byteLength > configBytes)
       fail('EFAULT', `configuration space has ${configBytes} bytes`)
-    if (direction === 'read') device.readConfig(byteOffset, bytes)
-    else device.writeConfig(byteOffset, bytes)
+    owner.accessConfig(byteOffset, bytes, direction)
     return bytes.byteLength
   }
+  const device = owner.pci
   const bar = device.bar(index)
   if (bar === undefined || byteOffset >= bar.byteLength)
     return fail('EINVAL', `nothing at ${byteOffset} of region ${index}`)
   if (bar.kind === 'memory') device.assertDecoding()
   const count = Math.min(bytes.byteLength, bar.byteLength - byteOffset)
-  const registers: RegisterAccess =
-    bar.kind === 'io'
-      ? new IoBar(device, bar)
-      : {
-          read: (at, width) => device.readRegister(index, at, width),
-          write: (at, width, value) => device.writeRegister(index, at, width, value),
-        }
-  accessRegisters(registers, byteOffset, bytes.subarray(0, count), direction)
+  const part = bytes.subarray(0, count)
+  if (bar.kind === 'io') accessRegisters(new IoBar(device, bar), byteOffset, part, direction)
+  else accessWideRegisters(memoryBar(device, index), byteOffset, part, direction)
   return count
+}
+
+function memoryBar(device: PciFunction, index: number): WideRegisterAccess {
+  return {
+    read: (at, width) => device.readRegister(index, at, width),
+    write: (at, width, value) => device.writeRegister(index, at, width, value),
+  }
 }

@@ -16,7 +16,7 @@ import {
   VFIO_IOMMU_MAP_DMA,
   VFIO_IOMMU_UNMAP_DMA,
 } from './abi'
-import { bitmapAt, DirtyTracking, markDirty } from './dirty-pages'
+import { bitmapAt, DirtyTracking } from './dirty-pages'
 import { iovaRanges, writeIommuInfo } from './type1-info'
 
 /** What the type1 backend needs of its machine. */
@@ -57,6 +57,11 @@ export class Type1 {
   /** Bytes pinned for devices. */
   get pinnedBytes(): number {
     return [...this.table].reduce((sum, { size }) => sum + size, 0)
+  }
+
+  /** Whether a mapping is between an unmap and a map with the VADDR flag. */
+  get waitsForVaddr(): boolean {
+    return [...this.table].some(({ vaddrInvalid }) => vaddrInvalid)
   }
 
   ioctl(request: number, argument: UserMemory): number {
@@ -167,19 +172,21 @@ export class Type1 {
       )
     }
     if (bitmap !== undefined && !this.#dirty.active) fail('EINVAL', 'dirty tracking is off')
+    bitmap?.assertPages()
     const start = Number(iova)
     const extent = all ? Number(wordEnd) : Number(size)
     if (this.#version === 2 && !all) this.#assertWhole(start, extent)
     let unmapped = 0
-    const covered = this.table.within(start, extent)
+    // A range that ends with the last of all addresses has its end at 0, for the kernel, and nothing lies before that.
+    const covered = !all && iova + size === wordEnd ? [] : this.table.within(start, extent)
     if (invalidate && covered.some(({ vaddrInvalid }) => vaddrInvalid)) {
       fail('EINVAL', 'the vaddr of a mapping was given up already')
     }
     for (const mapping of covered) {
       // Version 1 takes whole mappings, but none that begins before the range.
       if (this.#version === 1 && start > mapping.iova) break
+      bitmap?.mark(start, mapping)
       unmapped += mapping.size
-      if (bitmap !== undefined) markDirty(bitmap, start, mapping)
       if (invalidate) mapping.vaddrInvalid = true
       else this.#remove(mapping)
     }
