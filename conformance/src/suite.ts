@@ -28,6 +28,7 @@ import { dmaPool } from './suites/dma-pool'
 import { dmaResource } from './suites/dma-resource'
 import { dmaShare } from './suites/dma-share'
 import { fuzzFoundMemory } from './suites/fuzz-found-memory'
+import { fuzzFoundVfio } from './suites/fuzz-found-vfio'
 import { kernelEvents } from './suites/kernel-events'
 import { kernelFiles } from './suites/kernel-files'
 import { kernelMemory } from './suites/kernel-memory'
@@ -92,6 +93,7 @@ const suites = {
     kernelSocketMessages,
     kernelProcesses,
     fuzzFoundMemory,
+    fuzzFoundVfio,
     vfioErrnos,
     vfioRandom,
     vfioOpen,

@@ -1,10 +1,12 @@
 import type { MachineKind } from '../suite'
+import { edu } from './families/edu'
 import { memfd } from './families/memfd'
 import { udmabuf } from './families/udmabuf'
+import { vfio } from './families/vfio'
 import type { AnyFamily } from './family'
 
 /** What there is to fuzz. */
-export const families: readonly AnyFamily[] = [memfd, udmabuf]
+export const families: readonly AnyFamily[] = [memfd, udmabuf, vfio, edu]
 
 /** @throws where there is none of that name */
 export function findFamily(name: string): AnyFamily {

@@ -1,0 +1,141 @@
+import { type Kernel, type MemoryMapping, O_RDWR, type RegisterWindow } from '@linux-dma/native'
+import fc from 'fast-check'
+import type { Host } from '../../host'
+import { groupPath, ioctls, text, words } from '../../raw-vfio'
+import type { Outcome } from '../family'
+import { CLOSED_DESCRIPTOR, Handles } from '../handles'
+import { describeBytes } from '../outcome'
+
+/** The lab's e1000 network card, in a group of its own: a second device, to be where another one is meant. */
+const ETHERNET = '0000:00:09.0'
+
+/** Pages of the memory that devices are given. */
+export const MEMORY_PAGES = 64
+/** Pages of what is mapped for reading only. */
+export const READ_ONLY_PAGES = 4
+/** Pages that bitmaps of dirty pages are written to: for 512 MiB of addresses. */
+export const BITMAP_PAGES = 4
+
+/** What a program of VFIO requests has. */
+export interface VfioWorld {
+  readonly kernel: Kernel
+  /** PCI addresses: that of the edu device, and another's. */
+  readonly devices: readonly string[]
+  /** Paths of their groups. */
+  readonly groups: readonly string[]
+  readonly files: { readonly [kind in FileKind]: Handles<number> }
+  readonly windows: Handles<RegisterWindow>
+  readonly memfd: number
+  readonly memory: MemoryMapping
+  readonly readOnly: MemoryMapping
+  readonly bitmap: MemoryMapping
+}
+
+/** The kinds of files that a program opens. */
+export const fileKinds = ['container', 'group', 'device', 'eventfd'] as const
+export type FileKind = (typeof fileKinds)[number]
+
+/** One of the program's files, open or closed. */
+export interface FileWords {
+  readonly of: FileKind
+  readonly index: number
+}
+
+const indexes = fc.integer({ min: 0, max: 3 })
+
+/** Mostly a file of the kind that is meant. */
+export function fileOf(kind: FileKind): fc.Arbitrary<FileWords> {
+  return fc.oneof(
+    { weight: 24, arbitrary: fc.record({ of: fc.constant(kind), index: indexes }) },
+    { weight: 1, arbitrary: anyFile },
+  )
+}
+
+export const anyFile: fc.Arbitrary<FileWords> = fc.record({
+  of: fc.constantFrom(...fileKinds),
+  index: indexes,
+})
+
+/** The descriptor of a file. */
+export function descriptorOf({ files }: VfioWorld, { of, index }: FileWords): number {
+  return files[of].at(index) ?? CLOSED_DESCRIPTOR
+}
+
+/** More than any request reads or writes, so that no wrong length reaches the memory of the process behind it. */
+const ARGUMENT_BYTES = 1024
+/** What is in an argument where nothing was put. */
+const FILLER = 0xa5
+
+/** A structure of 32-bit words, in a buffer that has room for everything. */
+export function structure(...values: readonly number[]): { bytes: Uint8Array; view: DataView } {
+  const bytes = new Uint8Array(ARGUMENT_BYTES).fill(FILLER)
+  const view = new DataView(bytes.buffer)
+  values.forEach((value, index) => {
+    view.setUint32(index * 4, value, true)
+  })
+  return { bytes, view }
+}
+
+/** One request, and all that the kernel wrote into its argument. */
+export function request(
+  { kernel }: VfioWorld,
+  fd: number,
+  name: keyof typeof ioctls,
+  argument: Uint8Array,
+): Outcome {
+  const result = kernel.ioctl(fd, ioctls[name], argument, name)
+  return { result, wrote: describeBytes(argument) }
+}
+
+/** Container, group and device of edu, open and at rest, and memory to map. */
+export function vfioWorld({ kernel, edu }: Host): VfioWorld {
+  const devices = [edu, ETHERNET]
+  const files = {
+    container: new Handles<number>(),
+    group: new Handles<number>(),
+    device: new Handles<number>(),
+    eventfd: new Handles<number>(),
+  }
+  const groups = devices.map((address) => groupPath(kernel, address))
+  const container = kernel.open('/dev/vfio/vfio', O_RDWR)
+  const group = kernel.open(groups[0]!, O_RDWR)
+  files.container.add(container)
+  files.group.add(group)
+  kernel.ioctl(group, ioctls.GROUP_SET_CONTAINER, words(container))
+  kernel.ioctl(container, ioctls.SET_IOMMU, 3)
+  const device = kernel.ioctl(group, ioctls.GROUP_GET_DEVICE_FD, text(edu))
+  files.device.add(device)
+  files.eventfd.add(kernel.eventfd())
+  quieten(kernel, device)
+  const memfd = kernel.memfd('fuzz', { byteLength: MEMORY_PAGES * kernel.pageSize })
+  const map = (pages: number, access: 'read' | 'read-write') =>
+    kernel.mmap(memfd, { byteLength: pages * kernel.pageSize, access })
+  return {
+    kernel,
+    devices,
+    groups,
+    files,
+    windows: new Handles(),
+    memfd,
+    memory: map(MEMORY_PAGES, 'read-write'),
+    readOnly: map(READ_ONLY_PAGES, 'read'),
+    bitmap: map(BITMAP_PAGES, 'read-write'),
+  }
+}
+
+/** The edu device keeps its state from program to program: it has no reset. */
+function quieten(kernel: Kernel, device: number): void {
+  kernel.write(device, words(0), 0x04)
+  kernel.write(device, words(0), 0x20)
+  kernel.write(device, words(-1), 0x64)
+}
+
+/** Closes all that a program has left. */
+export function closeVfioWorld({ kernel, files, windows, memfd, ...mappings }: VfioWorld): void {
+  for (const window of windows.open()) window.close()
+  for (const kind of ['device', 'group', 'container', 'eventfd'] as const) {
+    for (const fd of files[kind].open()) kernel.close(fd)
+  }
+  for (const mapping of [mappings.memory, mappings.readOnly, mappings.bitmap]) mapping.close()
+  kernel.close(memfd)
+}
