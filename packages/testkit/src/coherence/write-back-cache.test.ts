@@ -65,6 +65,15 @@ describe('a line that CPU and device share', () => {
     expect([...region.bytes.subarray(63, 65), ...region.bytes.subarray(127, 129)]).toEqual([9, 5, 5, 9])
   })
 
+  it('keeps what the CPU wrote beside a buffer, at both of its ends', () => {
+    const { device, region } = opened()
+    const mapping = dmaMapSingle(device, region.bytes.subarray(32, 160), FromDevice)
+    region.bytes[0] = 8
+    region.bytes[191] = 9
+    mapping.unmap()
+    expect([region.bytes[0], region.bytes[191]]).toEqual([8, 9])
+  })
+
   it('is as long as cacheLineSize says', () => {
     for (const [cacheLineSize, reports] of [
       [32, 0],
@@ -153,4 +162,16 @@ it('lets a driver drop a buffer unseen, and fill it anew', () => {
   expect(read(0, 128).every((byte) => byte === 7)).toBe(true)
   sent.unmap()
   expect([machine.dmaErrors, machine.stale(packet)]).toEqual([[], []])
+})
+
+it('says nothing of a buffer that was dropped and is being filled, whatever the device does beside it', () => {
+  const { machine, device, region, write } = opened()
+  const received = dmaMapSingle(device, region.bytes.subarray(0, 64), FromDevice)
+  write(0, new Array(64).fill(5))
+  received.unmap(DmaAttribute.SkipCpuSync)
+  region.bytes.fill(7, 0, 64)
+  const next = dmaMapSingle(device, region.bytes.subarray(64, 128), FromDevice)
+  for (let round = 0; round < 16; round++) write(64, [round])
+  next.unmap()
+  expect(machine.dmaErrors).toEqual([])
 })

@@ -114,15 +114,15 @@ export class WriteBackCache {
 
   /** Where the lines that the CPU wrote to begin, of those that a range touches. */
   *#dirtyLines(start: number, end: number): Generator<number> {
-    this.#memory()
     const lineSize = this.#lineSize
     const first = this.#lineOf(Math.max(0, start))
-    const last = Math.min(this.#lineOf(end + lineSize - 1), this.#agreed.length)
+    const last = Math.min(this.#lineOf(end + lineSize - 1), this.storage.capacity)
     if (first >= last || !this.#differs(first, last)) return
     for (let line = first; line < last; line += lineSize) if (this.#differs(line, line + lineSize)) yield line
   }
 
   #differs(start: number, end: number): boolean {
+    this.#memory()
     const agreed = this.#agreed.subarray(start, end)
     return Buffer.compare(this.storage.view(start, end - start), agreed) !== 0
   }
