@@ -16,7 +16,7 @@ try {
   for (const tarball of tarballs) {
     must(bin('publint'), ['run', '--strict', tarball])
     for (const expectation of typesOf(tarball)) {
-      must(bin('attw'), ['--no-emoji', '--format', 'ascii', ...expectation, tarball], {
+      must(bin('attw'), [tarball, '--no-emoji', '--format', 'ascii', ...expectation], {
         stdio: ['ignore', 'ignore', 'inherit'],
       })
     }

@@ -7,6 +7,8 @@ export default mergeConfig(config, {
   test: {
     // A process each, since a thread shares its process with Vitest's own compiled code.
     pool: 'forks',
+    // A browser is a program of this system.
+    exclude: ['**/*.browser.test.ts'],
     setupFiles: [fileURLToPath(new URL('./setup.ts', import.meta.url))],
   },
 })
