@@ -48,8 +48,17 @@ function checkVerbs(verbs: readonly (string | RegExp)[]): void {
   }
 }
 
+function oneInTurn(): CheckedFailNth['errnos'] {
+  let turn = 0
+  return (call) => {
+    const all = linuxErrnos(call)
+    return all.length === 0 ? [] : [all[turn++ % all.length]!]
+  }
+}
+
 function errnosOf(errnos: NonNullable<FailNthOptions['errnos']>): CheckedFailNth['errnos'] {
   if (typeof errnos === 'function') return errnos
+  if (errnos === 'one') return oneInTurn()
   if (!Array.isArray(errnos)) invalidArgument('errnos is neither an array nor a function')
   for (const code of errnos)
     if (!isErrnoName(code)) invalidArgument(`the fake kernel knows no errno '${code}'`)

@@ -68,6 +68,15 @@ it('has nothing to fail in a scenario that makes no call', async () => {
   await expect(failNth(() => {}, { verbs: ['mmap'] })).rejects.toMatchObject({ code: 'DMA_INVALID_ARGUMENT' })
 })
 
+it('fails each call with one errno, another one each time, where that is enough', async () => {
+  const codes: string[] = []
+  const twice: FailNthScenario = ({ kernel }) => {
+    for (let round = 0; round < 2; round++) kernel.close(kernel.eventfd())
+  }
+  await failNth(twice, { errnos: 'one', onRun: ({ code }) => codes.push(code) })
+  expect(codes).toEqual(['EMFILE', 'ENFILE'])
+})
+
 it('leaves out what prepare does', async () => {
   const { calls } = await failNth(tidy, { prepare: ({ kernel }) => void kernel.eventfd() })
   expect(calls).toHaveLength(4)

@@ -45,8 +45,11 @@ export interface FailNthOptions {
    * (`mapRegisters`, `ioctl`), patterns. All by default.
    */
   verbs?: readonly (string | RegExp)[]
-  /** What they fail with: names of errnos, or what says them for a call. What Linux can answer by default ({@link linuxErrnos}). */
-  errnos?: readonly string[] | ((call: FailNthCall) => readonly string[])
+  /**
+   * What they fail with: names of errnos, or what says them for a call. By default all that Linux can answer there, as
+   * {@link linuxErrnos} has them; `'one'`: one of those, in turn.
+   */
+  errnos?: readonly string[] | 'one' | ((call: FailNthCall) => readonly string[])
   /**
    * Has each place in the code fail once with each errno, by the first call from there: those that a loop makes are all from the same
    * one. False by default: each call fails.
