@@ -110,6 +110,7 @@ export class EduDriver implements Disposable {
         `${byteLength} bytes do not fit: the device moves up to ${edu.LONGEST_TRANSFER}`,
       )
     }
+    await this.#idle()
     this.#registers.writeAddress(edu.DMA_SOURCE, source)
     this.#registers.writeAddress(edu.DMA_DESTINATION, destination)
     this.#registers.write32(edu.DMA_COUNT, byteLength)
@@ -121,6 +122,17 @@ export class EduDriver implements Disposable {
       this.device.clearMaster()
       throw error
     }
+  }
+
+  /** Waits for what an earlier user left the device at, which nothing stopped where opening it is no reset. */
+  async #idle(): Promise<void> {
+    const command = this.#registers.read32(edu.DMA_COMMAND)
+    if ((command & edu.DMA_START) === 0) return
+    await this.#registers.pollUntil(edu.DMA_COMMAND, (value) => (value & edu.DMA_START) === 0, {
+      timeoutMilliseconds: 5000,
+      intervalMilliseconds: 1,
+    })
+    this.#registers.write32(edu.INTERRUPT_ACKNOWLEDGE, edu.CAUSE_DMA)
   }
 
   /**
