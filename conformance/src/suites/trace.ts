@@ -16,9 +16,10 @@ import {
   recordTrace,
   replayTrace,
   type Trace,
+  type TraceEvent,
 } from '@linux-dma/testkit'
 import { openVfioDevice } from '@linux-dma/vfio'
-import { AhciPortDriver, ATA } from '../ahci-driver'
+import { AhciPortDriver, ATA, PORT } from '../ahci-driver'
 import {
   EDU_ACKNOWLEDGE,
   EDU_ID,
@@ -42,6 +43,14 @@ class WrongInversion extends EduDevice {
     const value = super.read(bar, byteOffset)
     return byteOffset === EDU_LIVENESS ? Number(value) ^ 0x100 : value
   }
+}
+
+/**
+ * After a reset QEMU's disk says 0x30 of itself where ATA, and the model, say 0x50: it calls itself ready by no bit. A driver goes by
+ * others, so that is left out.
+ */
+function isSignatureStatus(event: TraceEvent): boolean {
+  return event.kind === 'register' && event.offset === 0x100 + PORT.TFD && event.value === 0x130
 }
 
 /** What a device does is recorded on either kernel, and a model of it does the same. */
@@ -78,7 +87,9 @@ export function trace({ describe, it }: Runner, host: Host): void {
       try {
         const recorded = await record((kernel) => driveAhci(kernel, host))
         const disk = { bytes: new Uint8Array(0x10_0000) }
-        const { divergence, outside } = replayTrace(recorded, () => createAhciController({ disks: [disk] }))
+        const { divergence, outside } = replayTrace(recorded, () => createAhciController({ disks: [disk] }), {
+          ignore: isSignatureStatus,
+        })
         assert.deepEqual(divergence, undefined)
         assert.deepEqual(outside, [])
         const other = { bytes: new Uint8Array(0x10_0000) }
@@ -86,7 +97,7 @@ export function trace({ describe, it }: Runner, host: Host): void {
         const writes = recorded.events.map((event) =>
           event.kind === 'map' && event.direction === 'to-device' ? { ...event, bytes: 'AAAA' } : event,
         )
-        const changed = replayTrace({ ...recorded, events: writes }, forgetful)
+        const changed = replayTrace({ ...recorded, events: writes }, forgetful, { ignore: isSignatureStatus })
         assert.match(changed.divergence?.what ?? '', /the device wrote other bytes/)
       } finally {
         bindDriver(host.ahci, before ?? null, { kernel: host.kernel })
