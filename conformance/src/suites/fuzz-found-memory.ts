@@ -68,6 +68,13 @@ export function fuzzFoundMemory({ describe, it }: Runner, host: Host): void {
     it('knows an eventfd by its link and its flags', () =>
       memfd(['eventfd', { count: 0 }, 0], ['describe', { fd: 0 }, ['anon_inode:[eventfd]', '0', '02004002']]))
 
+    it('leaves an eventfd at position 0', () =>
+      memfd(
+        ['eventfd', { count: 0 }, 0],
+        ['write', { fd: 0, byteLength: 8, value: 0, position: undefined }, 8],
+        ['describe', { fd: 0 }, ['anon_inode:[eventfd]', '0', '02004002']],
+      ))
+
     it('refuses seals that are no integer of C, before the descriptor is looked at', () =>
       memfd(['addSeals', { fd: 0, seals: 0x8000_0000 }, { code: 'DMA_INVALID_ARGUMENT' }]))
 

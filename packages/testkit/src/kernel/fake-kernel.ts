@@ -107,7 +107,7 @@ export class FakeKernel implements Kernel {
       if (position !== undefined && !file.seekable) fail('ESPIPE')
       if (file.access === 'read') fail('EBADF', `${file.path} is open for reading only`)
       const count = file.writeAt(bytes, position ?? file.position)
-      if (position === undefined) file.position += count
+      if (position === undefined && file.seekable) file.position += count
       return count
     })
   }
@@ -313,7 +313,7 @@ export class FakeKernel implements Kernel {
     if (position !== undefined && !file.seekable) fail('ESPIPE')
     if (file.access === 'write') fail('EBADF', `${file.path} is open for writing only`)
     const count = file.readAt(bytes, position ?? file.position)
-    if (position === undefined) file.position += count
+    if (position === undefined && file.seekable) file.position += count
     return count
   }
 }
