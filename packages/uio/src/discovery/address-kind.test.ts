@@ -132,6 +132,7 @@ describe('maps and BARs', () => {
           name: 'one',
           devicePath: `/sys/devices/pci0000:00/${address}`,
           subsystem: 'pci',
+          driver: 'a_driver',
           maps: { map0: { name: '', ...map } },
         }),
       }),
