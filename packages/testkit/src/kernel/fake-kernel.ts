@@ -27,7 +27,7 @@ import { checkDescriptor, checkRequest, checkTransfer, checkWatch } from './chec
 import { EventFd } from './eventfd'
 import type { KernelParts } from './kernel-parts'
 import { MemoryCalls } from './memory-calls'
-import type { FileAccess } from './open-file'
+import type { FileAccess, OpenFile } from './open-file'
 import { PidFd } from './pidfd'
 import { SocketCalls } from './socket-calls'
 import type { SystemCall } from './system-call'
@@ -207,13 +207,22 @@ export class FakeKernel implements Kernel {
     checkText(path, 'path')
     if (text !== '') checkText(text, 'text')
     this.#call('write', path, () => {
-      const file = this.#parts.fs.open(path, 'write').retain()
+      const file = this.#openForWriting(path).retain()
       try {
         file.writeAt(new TextEncoder().encode(text), 0)
       } finally {
         file.release()
       }
     })
+  }
+
+  /** What fails here is the open, not the write. */
+  #openForWriting(path: string): OpenFile {
+    try {
+      return this.#parts.fs.open(path, 'write')
+    } catch (error) {
+      throw error instanceof SystemFailure ? systemError(error, 'open', path) : error
+    }
   }
 
   list(path: string): string[] {

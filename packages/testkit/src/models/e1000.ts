@@ -60,11 +60,15 @@ export interface E1000Options {
   onTransmit?: (frame: Uint8Array) => void
 }
 
+/** The BAR in memory space: the other one is of I/O ports. */
+const REGISTERS = 0
+
 /**
  * Intel's 82540EM (PCI 8086:100e) as QEMU emulates it: a receive and a transmit ring of legacy descriptors, PHY
  * loopback, INTx with its throttle, EEPROM, exact, multicast and broadcast filters.
  *
- * Not modelled: VLAN tags, checksum and segmentation offloads, the bit-banged EEPROM, wake-up, the BAR of I/O ports.
+ * Not modelled: VLAN tags, checksum and segmentation offloads, the bit-banged EEPROM, wake-up. The I/O ports read as zeros
+ * and take nothing, as QEMU's.
  */
 export class E1000Device extends DeviceModel {
   override readonly identity = {
@@ -75,7 +79,7 @@ export class E1000Device extends DeviceModel {
     subsystemVendor: 0x1af4,
     subsystemDevice: 0x1100,
   }
-  override readonly bars = [{ byteLength: 0x20000 }]
+  override readonly bars = [{ byteLength: 0x20000 }, { byteLength: 0x40, kind: 'io' as const }]
   override readonly interrupts = { pin: true }
   readonly #macAddress: readonly number[]
   readonly #onTransmit: (frame: Uint8Array) => void
@@ -123,8 +127,8 @@ export class E1000Device extends DeviceModel {
     return this.#receiver.receive(frame)
   }
 
-  override accepts(_bar: number, _byteOffset: number, width: AccessWidth): boolean {
-    return width === 32
+  override accepts(bar: number, _byteOffset: number, width: AccessWidth): boolean {
+    return bar === REGISTERS && width === 32
   }
 
   override read(_bar: number, byteOffset: number): number {

@@ -108,7 +108,9 @@ export class VfioInterrupts implements InterruptSink {
     }
     if (data.kind !== 'eventfd') {
       if (!active) fail('EINVAL', 'INTx is not enabled')
-      if (data.kind === 'none' || data.flags[0]) this.#triggers.get(0)?.signal()
+      const asked = data.kind === 'none' || data.flags[0]
+      // Of a pin that is switched off nothing is told, though a program asks for it.
+      if (asked && this.#device.config.interruptPinEnabled) this.#triggers.get(0)?.signal()
       return
     }
     const trigger = this.#eventFd(data.descriptors[0]!)

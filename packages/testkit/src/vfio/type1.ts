@@ -76,6 +76,7 @@ export class Type1 {
         this.#unmapDma(argument)
         return 0
       case VFIO_IOMMU_DIRTY_PAGES:
+        if (this.#version === 1) fail('EACCES', 'version 1 of the type1 backend tells nothing of dirty pages')
         this.#dirty.ioctl(argument)
         return 0
       default:
