@@ -28,6 +28,7 @@ import { dmaPool } from './suites/dma-pool'
 import { dmaResource } from './suites/dma-resource'
 import { dmaShare } from './suites/dma-share'
 import { fuzzFoundMemory } from './suites/fuzz-found-memory'
+import { fuzzFoundUio } from './suites/fuzz-found-uio'
 import { fuzzFoundVfio } from './suites/fuzz-found-vfio'
 import { kernelEvents } from './suites/kernel-events'
 import { kernelFiles } from './suites/kernel-files'
@@ -138,6 +139,7 @@ const suites = {
     dmaDirectTables,
     dmaBounceDirect,
     uioDmaDirect,
+    fuzzFoundUio,
   ],
   /** An IOMMU that lets every device pass. */
   'pass-through': [uioDmaDirect],

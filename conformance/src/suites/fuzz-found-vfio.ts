@@ -116,6 +116,23 @@ export function fuzzFoundVfio({ describe, it }: Runner, host: Host): void {
         ],
       ))
 
+    it('tells nothing of dirty pages by version 1', () =>
+      vfio(
+        ['close', { file: device }, 'closed'],
+        ['unsetContainer', { group: { of: 'group', index: 0 } }, 0],
+        ['setContainer', { group: { of: 'group', index: 0 }, container }, 0],
+        ['setIommu', { container, type: 1 }, 0],
+        ['dirtyPages', dirty, refused('EACCES', 'IOMMU_DIRTY_PAGES')],
+      ))
+
+    it('signals no INTx that is switched off, though it is asked to', () =>
+      vfio(
+        ['setIrqs', { ...irqs, index: 0 }, 0],
+        ['command', { device, bits: 0x402 }, 2],
+        ['setIrqs', { ...irqs, index: 0, data: 1 }, 0],
+        ['readEventfd', { eventfd: anEventfd }, { code: 'EAGAIN', syscall: 'read' }],
+      ))
+
     it('reads no bytes wherever it is asked to', () =>
       vfio(
         ['readRegisters', { device, region: 0, at: 0x10_0000, length: 0 }, [0, '']],

@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { ioctls, words } from '../../raw-vfio'
 import { outcome } from '../../with-uio'
 import { type Operation, type Outcome, operation } from '../family'
+import { CLOSED_DESCRIPTOR } from '../handles'
 import { describeBytes } from '../outcome'
 import { argszOf } from './vfio-files'
 import {
@@ -9,6 +10,7 @@ import {
   type FileWords,
   fileKinds,
   fileOf,
+  isOther,
   request,
   structure,
   type VfioWorld,
@@ -114,7 +116,7 @@ export const vfioDevice: Operations = {
  * QEMU's interrupt controller forgets it, since its pin was masked.
  */
 function lowersLine(world: VfioWorld, device: FileWords): boolean {
-  if (device.of !== 'device') return true
+  if (device.of !== 'device' || isOther(world, device)) return true
   const answer = outcome(() => world.kernel.write(descriptorOf(world, device), words(-1), 0x64))
   // Memory decoding is off: what the line is at cannot be changed.
   return answer !== 'EIO'
@@ -128,7 +130,22 @@ function anyRequest(
   argsz: number,
   value: number,
 ): Outcome {
-  const { bytes } = structure(argsz, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
+  // The first word is a descriptor to one of them: none that the process itself may have.
+  const { bytes } = structure(
+    request === ioctls.GROUP_SET_CONTAINER ? CLOSED_DESCRIPTOR : argsz,
+    0,
+    0,
+    0,
+    0,
+    0,
+    0,
+    0,
+    0,
+    0,
+    0,
+    0,
+    0,
+  )
   const argument = value < 0 ? bytes : value
   const result = world.kernel.ioctl(descriptorOf(world, file), request, argument)
   return { result, wrote: describeBytes(bytes) }

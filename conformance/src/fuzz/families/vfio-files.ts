@@ -2,7 +2,7 @@ import { O_RDWR } from '@linux-dma/native'
 import fc from 'fast-check'
 import { ioctls, words } from '../../raw-vfio'
 import { type Operation, operation } from '../family'
-import { anyFile, descriptorOf, fileOf, request, structure, type VfioWorld } from './vfio-world'
+import { anyFile, descriptorOf, fileOf, isOther, request, structure, type VfioWorld } from './vfio-world'
 
 type Operations = { readonly [name: string]: Operation<VfioWorld> }
 
@@ -48,6 +48,8 @@ export const vfioFiles: Operations = {
         'GROUP_GET_DEVICE_FD',
       )
       world.files.device.add(fd)
+      if (name === 1) world.others.add(fd)
+      else world.others.delete(fd)
       return 'opened'
     },
     3,
@@ -60,7 +62,11 @@ export const vfioFiles: Operations = {
     },
   ),
   duplicate: operation(fc.record({ file: anyFile }), ({ file }, world: VfioWorld) => {
-    world.files[file.of].add(world.kernel.duplicate(descriptorOf(world, file)))
+    const other = isOther(world, file)
+    const fd = world.kernel.duplicate(descriptorOf(world, file))
+    world.files[file.of].add(fd)
+    if (other) world.others.add(fd)
+    else world.others.delete(fd)
     return 'made'
   }),
   close: operation(

@@ -24,6 +24,8 @@ export interface VfioWorld {
   /** Paths of their groups. */
   readonly groups: readonly string[]
   readonly files: { readonly [kind in FileKind]: Handles<number> }
+  /** Descriptors of the device that is not edu. */
+  readonly others: Set<number>
   readonly windows: Handles<RegisterWindow>
   readonly memfd: number
   readonly memory: MemoryMapping
@@ -59,6 +61,11 @@ export const anyFile: fc.Arbitrary<FileWords> = fc.record({
 /** The descriptor of a file. */
 export function descriptorOf({ files }: VfioWorld, { of, index }: FileWords): number {
   return files[of].at(index) ?? CLOSED_DESCRIPTOR
+}
+
+/** Whether a file is a device whose registers are not to be touched: of the other one's, the fake has but what a driver needs. */
+export function isOther(world: VfioWorld, file: FileWords): boolean {
+  return file.of === 'device' && world.others.has(descriptorOf(world, file))
 }
 
 /** More than any request reads or writes, so that no wrong length reaches the memory of the process behind it. */
@@ -115,6 +122,7 @@ export function vfioWorld({ kernel, edu }: Host): VfioWorld {
     devices,
     groups,
     files,
+    others: new Set(),
     windows: new Handles(),
     memfd,
     memory: map(MEMORY_PAGES, 'read-write'),
