@@ -2,11 +2,12 @@ import type { MachineKind } from '../suite'
 import { edu } from './families/edu'
 import { memfd } from './families/memfd'
 import { udmabuf } from './families/udmabuf'
+import { uio } from './families/uio'
 import { vfio } from './families/vfio'
 import type { AnyFamily } from './family'
 
 /** What there is to fuzz. */
-export const families: readonly AnyFamily[] = [memfd, udmabuf, vfio, edu]
+export const families: readonly AnyFamily[] = [memfd, udmabuf, vfio, edu, uio]
 
 /** @throws where there is none of that name */
 export function findFamily(name: string): AnyFamily {
