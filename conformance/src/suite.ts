@@ -94,6 +94,7 @@ const suites = {
     kernelSocketMessages,
     kernelProcesses,
     fuzzFoundMemory,
+    fuzzFoundSockets,
     fuzzFoundVfio,
     vfioErrnos,
     vfioRandom,

@@ -122,6 +122,28 @@ export function fuzzFoundMemory({ describe, it }: Runner, host: Host): void {
   })
 }
 
+/** The same, of sockets. */
+export function fuzzFoundSockets({ describe, it }: Runner, host: Host): void {
+  const closed: KnownStep[] = [
+    ['memfd', { byteLength: 1 }, 0],
+    ['close', { fd: 0 }, undefined],
+  ]
+
+  describe('fuzz found, sockets', () => {
+    for (const [type, code] of [
+      ['seqpacket', 'ENOTCONN'],
+      ['stream', 'EBADF'],
+    ] as const) {
+      it(`looks at the connection and at what is to be sent in the order of its type: ${type}`, () =>
+        replays(host, 'sockets', [
+          ...closed,
+          ['listen', { name: 0, type, backlog: 0 }, 1],
+          ['send', { fd: 1, byteLength: 1, value: 0, descriptors: [0] }, refused(code, 'sendmsg')],
+        ]))
+    }
+  })
+}
+
 /** The same, of dma-bufs. */
 export function fuzzFoundDmaBufs({ describe, it }: Runner, host: Host): void {
   const udmabuf = (...program: KnownStep[]) => replays(host, 'udmabuf', program)
