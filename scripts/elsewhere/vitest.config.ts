@@ -9,6 +9,8 @@ export default mergeConfig(config, {
     pool: 'forks',
     // A browser is a program of this system.
     exclude: ['**/*.browser.test.ts'],
+    // Nothing is measured here.
+    testTimeout: 120_000,
     setupFiles: [fileURLToPath(new URL('./setup.ts', import.meta.url))],
   },
 })
