@@ -1,6 +1,13 @@
 import { dmaBitMask } from '@linux-dma/core'
 import { bindDriver } from '@linux-dma/pci'
-import { createAhciController, createFakeMachine, E1000Device, EduDevice } from '@linux-dma/testkit'
+import {
+  createAhciController,
+  createFakeMachine,
+  E1000Device,
+  EduDevice,
+  type FakeMachine,
+  type FakeMachineOptions,
+} from '@linux-dma/testkit'
 import { fakeDmaBufImporter } from './dma-buf-importer-fake'
 import { fakeUio } from './fake-uio'
 import type { Host } from './host'
@@ -26,19 +33,37 @@ const iommus: Partial<Record<MachineKind, 'off' | 'passthrough'>> = {
 
 /** A fake machine with what the suites need. */
 export function fakeHost(kind: MachineKind): Host {
-  // By physical address the device has to reach the machine's memory, which begins at 4 GiB.
-  const bits = ['no-iommu', 'pass-through', 'dma-buf'].includes(kind) ? 40 : 28
+  const machine = createFakeMachine(machineOptions(kind))
+  plugIn(machine, kind)
+  return hostOn(machine, kind)
+}
+
+/** What a fake machine of this kind is like. */
+export function machineOptions(kind: MachineKind): FakeMachineOptions {
   const iommu = iommus[kind] ?? 'on'
-  const machine = eduMachine({ iommu, interruptRemapping: kind !== 'no-remapping' }, bits)
-  if (kind === 'dma-buf') {
-    bindDriver(WIDE_EDU, 'vfio-pci', { kernel: machine.kernel })
-    machine.addUDmaBuf({ size: 0x10_0000, dmaMaskBits: 28 })
-  }
+  return { seed: 1, hugePages: 8, iommu, interruptRemapping: kind !== 'no-remapping' }
+}
+
+/** Puts in the devices that the suites need. */
+export function plugIn(machine: FakeMachine, kind: MachineKind): void {
+  addDevices(machine, addressBits(kind))
+  if (kind !== 'dma-buf') return
+  bindDriver(WIDE_EDU, 'vfio-pci', { kernel: machine.kernel })
+  machine.addUDmaBuf({ size: 0x10_0000, dmaMaskBits: 28 })
+}
+
+/** By physical address the device has to reach the machine's memory, which begins at 4 GiB. */
+function addressBits(kind: MachineKind): number {
+  return ['no-iommu', 'pass-through', 'dma-buf'].includes(kind) ? 40 : 28
+}
+
+/** A machine that has its devices, as the suites see it. */
+export function hostOn(machine: FakeMachine, kind: MachineKind): Host {
   return {
     name: 'fake',
     kernel: machine.kernel,
     edu: EDU,
-    eduAddressBits: bits,
+    eduAddressBits: addressBits(kind),
     wideEdu: WIDE_EDU,
     uio: fakeUio(machine),
     nvme: NVME,
@@ -58,20 +83,17 @@ export function fakeHost(kind: MachineKind): Host {
     },
     importDmaBuf: (fd) => fakeDmaBufImporter(machine, fd),
     asUser: async (scenario, { ownsGroup, memlockBytes }) => {
-      const user = eduMachine({ uid: 1000, memlockLimit: memlockBytes })
+      const user = createFakeMachine({ seed: 1, hugePages: 8, uid: 1000, memlockLimit: memlockBytes })
+      addDevices(user, addressBits('iommu'))
       if (ownsGroup) user.chown(groupPath(user.kernel, EDU), 1000)
       return runScenario(scenario, user.kernel, EDU)
     },
   }
 }
 
-function eduMachine(
-  options: Parameters<typeof createFakeMachine>[0] = {},
-  addressBits = 28,
-): ReturnType<typeof createFakeMachine> {
-  const machine = createFakeMachine({ seed: 1, hugePages: 8, ...options })
+function addDevices(machine: FakeMachine, bits: number): void {
   // Bound to vfio-pci, where there is an IOMMU: without one that driver takes no device.
-  machine.addDevice(new EduDevice({ dmaMask: dmaBitMask(addressBits) }), { address: EDU })
+  machine.addDevice(new EduDevice({ dmaMask: dmaBitMask(bits) }), { address: EDU })
   machine.addDevice(new EduDevice({ dmaMask: dmaBitMask(64) }), { address: WIDE_EDU, driver: null })
   machine.addDevice(new NvmeController(), { address: NVME })
   const disk = { bytes: new Uint8Array(DISK_BYTES), serial: 'lab-disk' }
@@ -82,5 +104,4 @@ function eduMachine(
   for (const address of ['0000:00:1f.2', '0000:00:1f.3']) {
     machine.addDevice(new EduDevice(), { address, driver: null, group: 3 })
   }
-  return machine
 }
