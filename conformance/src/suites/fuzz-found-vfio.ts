@@ -76,6 +76,13 @@ export function fuzzFoundVfio({ describe, it }: Runner, host: Host): void {
         ['readConfig', { device, at: 0x40, length: 4 }, [4, '1×05, 1×00, 1×80, 1×00']],
       ))
 
+    it('has the pin down once messages are on', () =>
+      vfio(
+        ['interrupt', { device, acknowledge: false }, undefined],
+        ['setIrqs', irqs, 0],
+        ['readConfig', { device, at: 6, length: 1 }, [1, '1×10']],
+      ))
+
     it('has no latency timer', () =>
       vfio(
         ['writeConfig', { device, place: { at: 0x0d, bytes: 1 }, value: Uint8Array.of(4) }, 1],

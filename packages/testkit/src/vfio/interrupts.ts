@@ -135,6 +135,8 @@ export class VfioInterrupts implements InterruptSink {
       this.#active = index
       this.#vectors = start + count
       this.#device.config.setMessagesEnabled(this.#messageKind, true)
+      // A function that sends messages drives no pin.
+      this.#device.setInterruptLevel(false)
       try {
         this.#setBlock(start, data.descriptors, index)
       } catch (error) {
