@@ -27,7 +27,7 @@ import { dmaPhysical } from './suites/dma-physical'
 import { dmaPool } from './suites/dma-pool'
 import { dmaResource } from './suites/dma-resource'
 import { dmaShare } from './suites/dma-share'
-import { fuzzFoundMemory } from './suites/fuzz-found-memory'
+import { fuzzFoundDmaBufs, fuzzFoundMemory, fuzzFoundSockets } from './suites/fuzz-found-memory'
 import { fuzzFoundUio } from './suites/fuzz-found-uio'
 import { fuzzFoundVfio } from './suites/fuzz-found-vfio'
 import { kernelEvents } from './suites/kernel-events'
@@ -173,6 +173,7 @@ const suites = {
     dmaBufSockets,
     dmaBufHandles,
     dmaBufLeaks,
+    fuzzFoundDmaBufs,
   ],
 } satisfies Record<string, readonly Suite[]>
 
