@@ -130,6 +130,15 @@ export function fuzzFoundSockets({ describe, it }: Runner, host: Host): void {
   ]
 
   describe('fuzz found, sockets', () => {
+    it('tells of an end that was closed with something unread before it looks at what is to be sent', () =>
+      replays(host, 'sockets', [
+        ...closed,
+        ['socketPair', {}, [1, 2]],
+        ['send', { fd: 2, byteLength: 1, value: 0, descriptors: [] }, 1],
+        ['close', { fd: 1 }, undefined],
+        ['send', { fd: 2, byteLength: 1, value: 0, descriptors: [0] }, refused('ECONNRESET', 'sendmsg')],
+      ]))
+
     for (const [type, code] of [
       ['seqpacket', 'ENOTCONN'],
       ['stream', 'EBADF'],

@@ -45,6 +45,10 @@ export class Listener extends UnixSocket {
     return end?.accept() ?? fail('EAGAIN', 'nobody has connected', 'await kernel.poll(fd, POLLIN) first')
   }
 
+  override checkSend(): void {
+    if (this.type === 'seqpacket') this.send()
+  }
+
   override send(): number {
     return fail('ENOTCONN', 'this socket listens', 'send over one of kernel.accept() or kernel.connect()')
   }

@@ -96,10 +96,11 @@ export class SocketCalls {
     return this.#call('sendmsg', undefined, () => {
       const table = this.#parts.descriptors
       const socket = this.#socket(table.get(fd))
-      const sendAll = (files: OpenFile[]) => socket.send(bytes, files)
-      // Messages that stay apart want a connection first, streams the descriptors.
-      if (socket instanceof Listener && socket.type === 'seqpacket') return sendAll([])
-      return sendAll(descriptors.map((descriptor) => table.get(descriptor)))
+      socket.checkSend()
+      return socket.send(
+        bytes,
+        descriptors.map((descriptor) => table.get(descriptor)),
+      )
     })
   }
 

@@ -42,6 +42,10 @@ export class SocketEnd extends UnixSocket {
     return this.type === 'stream' ? this.#sendPieces(bytes, files) : this.#sendMessage(bytes, files)
   }
 
+  override checkSend(): void {
+    if (this.type === 'seqpacket') this.#throwReset()
+  }
+
   #sendPieces(bytes: Uint8Array, files: readonly OpenFile[]): number {
     const peer = this.#connected()
     let sent = 0
@@ -57,7 +61,6 @@ export class SocketEnd extends UnixSocket {
   }
 
   #sendMessage(bytes: Uint8Array, files: readonly OpenFile[]): number {
-    this.#throwReset()
     if (bytes.byteLength > longestMessage) fail('EMSGSIZE', `a message has ${longestMessage} bytes at most`)
     const peer = this.#connected()
     if (this.#sentMemory >= sendBufferBytes) this.#full()

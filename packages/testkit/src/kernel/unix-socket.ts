@@ -53,6 +53,9 @@ export abstract class UnixSocket extends OpenFile {
     return 0
   }
 
+  /** What a message that stays apart is refused for before anybody looks at its descriptors. */
+  checkSend(): void {}
+
   abstract send(bytes: Uint8Array, files: readonly OpenFile[]): number
   abstract receive(bytes: Uint8Array): Received
 
