@@ -61,6 +61,8 @@ export class SocketEnd extends UnixSocket {
   }
 
   #sendMessage(bytes: Uint8Array, files: readonly OpenFile[]): number {
+    // Also by write(2), which has no descriptors.
+    this.#throwReset()
     if (bytes.byteLength > longestMessage) fail('EMSGSIZE', `a message has ${longestMessage} bytes at most`)
     const peer = this.#connected()
     if (this.#sentMemory >= sendBufferBytes) this.#full()
