@@ -6,14 +6,20 @@ import ts from 'typescript'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
-const packages = ['core', 'pci', 'sg', 'vfio', 'uio', 'udmabuf']
+const packages = ['core', 'pci', 'sg', 'vfio', 'uio', 'udmabuf', 'testkit']
 const readmes = ['README.md', ...packages.map((name) => `packages/${name}/README.md`)]
-const documents = [
+/** Texts with examples: also those that a README has no room for. */
+const guides = [
   ...readmes,
+  ...['devices', 'faults', 'runners', 'traces'].map((name) => `packages/testkit/docs/${name}.md`),
+]
+const documents = [
+  ...guides,
   'CONTRIBUTING.md',
   'SECURITY.md',
   'docs/architecture.md',
   'conformance/README.md',
+  'examples/downstream/README.md',
   'examples/edu-driver/README.md',
   'examples/framebuffer/README.md',
   'examples/rx-ring/README.md',
@@ -31,7 +37,7 @@ interface Example {
 const scratch = mkdtempSync(path.join(tmpdir(), 'linux-dma-docs-'))
 afterAll(() => rmSync(scratch, { recursive: true, force: true }))
 
-const examples = readmes.flatMap(examplesOf)
+const examples = guides.flatMap(examplesOf)
 const indexes = packages.map((name) => path.join(root, 'packages', name, 'src/index.ts'))
 let program: ts.Program
 
@@ -42,8 +48,8 @@ beforeAll(() => {
 }, 60_000)
 
 describe('the examples of the documentation', () => {
-  it.each(readmes)('%s has some', (readme) => {
-    expect(examplesOf(readme)).not.toEqual([])
+  it.each(guides)('%s has some', (guide) => {
+    expect(examplesOf(guide)).not.toEqual([])
   })
 
   it('compile', { timeout: 60_000 }, () => {
@@ -136,12 +142,12 @@ function readText(file: string): string {
   return readFileSync(path.join(root, file), 'utf8')
 }
 
-function examplesOf(readme: string): Example[] {
-  const blocks = [...readText(readme).matchAll(/^```ts\n(.*?)^```$/gms)]
+function examplesOf(guide: string): Example[] {
+  const blocks = [...readText(guide).matchAll(/^```ts\n(.*?)^```$/gms)]
   return blocks.map(([, source], i) => ({
-    title: `${readme}, example ${i + 1}`,
+    title: `${guide}, example ${i + 1}`,
     source: source!,
-    file: path.join(scratch, `${readme.replaceAll(/\W+/g, '-')}-${i + 1}.ts`),
+    file: path.join(scratch, `${guide.replaceAll(/\W+/g, '-')}-${i + 1}.ts`),
   }))
 }
 
