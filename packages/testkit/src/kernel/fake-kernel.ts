@@ -7,7 +7,6 @@ import {
   type MemoryMapping,
   type MemoryPin,
   type MmapOptions,
-  O_NONBLOCK,
   POLLIN,
   POLLNVAL,
   POLLOUT,
@@ -18,25 +17,19 @@ import {
   type Watch,
   type WatchListener,
 } from '@linux-dma/native'
-import { checkInteger, checkOptionNames, checkText } from '../arguments'
+import { checkInteger, checkOptionNames } from '../arguments'
 import type { VirtualClock } from '../clock'
 import { fail, invalidArgument, SystemFailure, systemError } from '../errors'
-import { readWhole } from '../fs/text-open-file'
 import { pageSize, settleMirrors } from '../memory/storage'
 import { checkDescriptor, checkRequest, checkTransfer, checkWatch } from './checks'
 import { EventFd } from './eventfd'
 import type { KernelParts } from './kernel-parts'
 import { MemoryCalls } from './memory-calls'
-import type { FileAccess, OpenFile } from './open-file'
+import { PathCalls } from './path-calls'
 import { PidFd } from './pidfd'
 import { SocketCalls } from './socket-calls'
 import type { SystemCall } from './system-call'
 import { UserMemory } from './user-memory'
-
-/** A bit of O_SYNC, too. */
-const O_DSYNC = 0o10000
-
-const accessModes: readonly FileAccess[] = ['read', 'write', 'read-write']
 
 /** The whole of `Kernel` on objects in memory: each verb checks its arguments, then does what Linux 6.12 does. */
 export class FakeKernel implements Kernel {
@@ -49,6 +42,7 @@ export class FakeKernel implements Kernel {
   readonly forceBounce: boolean
   readonly #parts: KernelParts
   readonly #memory: MemoryCalls
+  readonly #paths: PathCalls
   readonly #sockets: SocketCalls
 
   constructor(parts: KernelParts) {
@@ -60,21 +54,12 @@ export class FakeKernel implements Kernel {
     this.forceBounce = parts.forceBounce
     const call: SystemCall = (syscall, path, run) => this.#call(syscall, path, run)
     this.#memory = new MemoryCalls(parts, call, (fd) => this.close(fd))
+    this.#paths = new PathCalls(parts, call)
     this.#sockets = new SocketCalls(parts, call)
   }
 
   open(path: string, flags: number): number {
-    checkText(path, 'path')
-    checkInteger(flags, 'flags', 0, 0x7fffffff)
-    const access = accessModes[flags & 3]
-    return this.#call('open', path, () => {
-      // A descriptor first, as Linux does it: a driver hears of no open that fails for the want of one.
-      this.#parts.descriptors.reserve(1)
-      const file = this.#parts.fs.open(path, access ?? fail('EINVAL', 'no such access mode'))
-      file.nonBlocking = (flags & O_NONBLOCK) !== 0
-      file.synchronous = (flags & O_DSYNC) !== 0
-      return this.#parts.descriptors.installNew(file)
-    })
+    return this.#paths.open(path, flags)
   }
 
   close(fd: number): void {
@@ -192,52 +177,23 @@ export class FakeKernel implements Kernel {
   }
 
   readText(path: string): string {
-    checkText(path, 'path')
-    return this.#call('open', path, () => {
-      const file = this.#parts.fs.open(path, 'read').retain()
-      try {
-        return readWhole(file)
-      } finally {
-        file.release()
-      }
-    })
+    return this.#paths.readText(path)
   }
 
   writeText(path: string, text: string): void {
-    checkText(path, 'path')
-    if (text !== '') checkText(text, 'text')
-    this.#call('write', path, () => {
-      const file = this.#openForWriting(path).retain()
-      try {
-        file.writeAt(new TextEncoder().encode(text), 0)
-      } finally {
-        file.release()
-      }
-    })
-  }
-
-  /** What fails here is the open, not the write. */
-  #openForWriting(path: string): OpenFile {
-    try {
-      return this.#parts.fs.open(path, 'write')
-    } catch (error) {
-      throw error instanceof SystemFailure ? systemError(error, 'open', path) : error
-    }
+    this.#paths.writeText(path, text)
   }
 
   list(path: string): string[] {
-    checkText(path, 'path')
-    return this.#call('scandir', path, () => this.#parts.fs.list(path))
+    return this.#paths.list(path)
   }
 
   readLink(path: string): string {
-    checkText(path, 'path')
-    return this.#call('readlink', path, () => this.#parts.fs.readLink(path))
+    return this.#paths.readLink(path)
   }
 
   unlink(path: string): void {
-    checkText(path, 'path')
-    this.#call('unlink', path, () => this.#parts.fs.unlink(path))
+    this.#paths.unlink(path)
   }
 
   socketPair(): [number, number] {
