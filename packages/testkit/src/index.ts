@@ -90,6 +90,7 @@ export { parseTrace } from './trace/parse-trace'
 export { type Recording, type RecordOptions, recordTrace } from './trace/record/record-trace'
 export type { OutsideAccess } from './trace/replay/replay-memory'
 export {
+  type Compared,
   type Divergence,
   type ReplayOptions,
   type ReplayResult,

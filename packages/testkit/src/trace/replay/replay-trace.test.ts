@@ -116,7 +116,9 @@ describe('a replay', () => {
     for (const coherent of [false, true]) {
       const trace = await record({ coherent })
       const result = replayTrace(trace, () => new EduDevice())
-      expect(result).toEqual({ events: trace.events.length, outside: [] })
+      const reads = trace.events.filter((event) => event.kind === 'register' && event.access === 'read')
+      const compared = { registers: reads.length, bytes: 64, interrupts: 1 }
+      expect(result).toEqual({ events: trace.events.length, compared, outside: [] })
       expect(trace.events.length).toBeGreaterThan(40)
     }
   })
@@ -192,6 +194,7 @@ describe('a replay', () => {
       [trace, { patienceMilliseconds: -1 }],
       [trace, { interrupts: 'pin' }],
       [trace, { ignore: 'reads' }],
+      [trace, { polled: 0x98 }],
       [trace, { coherent: 1 }],
     ] as const) {
       expect(() => replayTrace(bad as Trace, new EduDevice(), options as object)).toThrow(refused)

@@ -1,7 +1,7 @@
 import { checkMilliseconds, checkOptionNames } from '../../arguments'
 import { invalidArgument } from '../../errors'
 import type { DeviceModel } from '../../models/device-model'
-import type { Trace, TraceEvent } from '../trace-event'
+import type { RegisterEvent, Trace, TraceEvent } from '../trace-event'
 import { Replay } from './replay'
 import { ReplayDevice } from './replay-device'
 import type { OutsideAccess } from './replay-memory'
@@ -15,6 +15,12 @@ export interface ReplayOptions {
    * anything.
    */
   ignore?: (event: TraceEvent) => boolean
+  /**
+   * Whether the driver waited for a value with this read of a register: then it is read again until it has the value, whatever it has
+   * before. Undefined, as by default: if the trace looks like it. False for a FIFO whose values come again; true for what a quick device
+   * had at once, or what is polled in turns with another register.
+   */
+  polled?: (event: RegisterEvent) => boolean | undefined
   /** Virtual milliseconds that a value, bytes or an interrupt may be late. 1000 by default. */
   patienceMilliseconds?: number
   /** How the driver took interrupts. By default by messages, where the model has any. */
@@ -36,11 +42,23 @@ export interface Divergence {
   readonly actual: string
 }
 
+/** How much of what a model did was compared. */
+export interface Compared {
+  /** Reads of registers. */
+  readonly registers: number
+  /** Bytes that the device may have written. 0 where the trace has none: it was recorded without `bytes: true`. */
+  readonly bytes: number
+  /** Interrupts that the driver was told of. */
+  readonly interrupts: number
+}
+
 /** What came of a replay. */
 export interface ReplayResult {
   /** How many events were played: all of the device's where nothing diverges. */
   readonly events: number
   readonly divergence?: Divergence
+  /** How much was compared, up to the divergence. What was not can differ without a word. */
+  readonly compared: Compared
   /** Accesses of the model to memory that no mapping of the trace has, the first hundred. */
   readonly outside: readonly OutsideAccess[]
 }
@@ -50,12 +68,14 @@ export interface ReplayResult {
  * recorded bytes, its interrupts. What the model answers is compared with what the recorded device did.
  *
  * The model is alone in a machine of its own, as after power-on: a trace begins where the driver opened the device, and has to be whole.
- * Virtual time passes as time did in the trace. No two devices are equally fast, though. A read that gives something else is done again
- * while time passes, so a model may be slower; and of a driver that polls, reads may give what later ones gave, so it may be faster. The
- * same goes for bytes and interrupts that are late. Registers that change when they are read should be in `ignore`.
+ * Virtual time passes as time did in the trace. No two devices are equally fast, though. Where the driver polled, a model gives the same
+ * values in the same order, but not each as often: it may be faster, and if it is slower, the last read is done again while time passes.
+ * A driver polled where it read one register twice, or more often and each value but the last at least twice, and did nothing in between;
+ * `polled` says so of other reads. All others are done once and compared one by one. Bytes and interrupts may be late, too.
  *
  * Compared are reads of registers, bytes of mappings that the device may write (where the trace was recorded with `bytes: true`; not
- * where the CPU had them before), and interrupts: one that does not come, or is left when the driver stops listening.
+ * where the CPU had them before), and interrupts: one that does not come, or is left when the driver stops listening. The result says
+ * how much that was.
  * @param model the model, or what makes one: a model can be replayed once
  * @throws `DMA_INVALID_ARGUMENT`; `DMA_ALREADY_ATTACHED`
  * @example
@@ -69,20 +89,23 @@ export function replayTrace(
   model: DeviceModel | (() => DeviceModel),
   options: ReplayOptions = {},
 ): ReplayResult {
-  const known = ['device', 'ignore', 'patienceMilliseconds', 'interrupts', 'coherent']
+  const known = ['device', 'ignore', 'polled', 'patienceMilliseconds', 'interrupts', 'coherent']
   checkOptionNames(options, known, 'replayTrace')
-  const { ignore = () => false, patienceMilliseconds = 1000, interrupts, coherent = false } = options
+  const { ignore = () => false, polled = () => undefined, interrupts, coherent = false } = options
+  const { patienceMilliseconds = 1000 } = options
   checkMilliseconds(patienceMilliseconds, 'patienceMilliseconds')
   if (typeof ignore !== 'function') invalidArgument('ignore is no function')
+  if (typeof polled !== 'function') invalidArgument('polled is no function')
   if (interrupts !== undefined && interrupts !== 'message' && interrupts !== 'line') {
     invalidArgument('interrupts is one of message, line')
   }
   if (typeof coherent !== 'boolean') invalidArgument('coherent is neither true nor false')
   const events = eventsOf(trace, options.device)
   const device = new ReplayDevice(typeof model === 'function' ? model() : model, interrupts)
-  const replay = new Replay(events, device, { ignore, patience: patienceMilliseconds, coherent })
+  const replay = new Replay(events, device, { ignore, polled, patience: patienceMilliseconds, coherent })
   const { played, divergence } = replay.run()
-  return { events: played, ...(divergence ? { divergence } : {}), outside: device.memory.outside }
+  const { compared } = replay
+  return { events: played, ...(divergence ? { divergence } : {}), compared, outside: device.memory.outside }
 }
 
 function eventsOf(trace: Trace, wanted: string | undefined): readonly TraceEvent[] {

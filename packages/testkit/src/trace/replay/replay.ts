@@ -7,13 +7,14 @@ import type {
   TraceEvent,
   UnmapEvent,
 } from '../trace-event'
-import { acceptedValues, recordedValue } from './polls'
+import { type PolledRule, type RunRead, readRuns, recordedValue } from './polls'
 import type { ReplayDevice } from './replay-device'
-import type { Divergence } from './replay-trace'
+import type { Compared, Divergence } from './replay-trace'
 
 /** How a replay compares. */
 export interface ReplayRules {
   readonly ignore: (event: TraceEvent) => boolean
+  readonly polled: PolledRule
   /** Virtual milliseconds. */
   readonly patience: number
   readonly coherent: boolean
@@ -27,6 +28,8 @@ export class Replay {
   readonly #events: readonly TraceEvent[]
   readonly #device: ReplayDevice
   readonly #rules: ReplayRules
+  readonly #reads: ReadonlyMap<number, RunRead>
+  readonly #compared = { registers: 0, bytes: 0, interrupts: 0 }
   /** Mappings that the CPU has now, or has with the device: what is in them is not the device's doing alone. */
   readonly #cpuHas = new Set<number>()
   readonly #maps = new Map<number, MapEvent>()
@@ -36,6 +39,12 @@ export class Replay {
     this.#events = events
     this.#device = device
     this.#rules = rules
+    this.#reads = readRuns(events, rules.polled)
+  }
+
+  /** How much was compared until now. */
+  get compared(): Compared {
+    return { ...this.#compared }
   }
 
   /** Plays until the first divergence. */
@@ -76,14 +85,17 @@ export class Replay {
       return undefined
     }
     let value = device.read(bar, offset, width)
-    if (value === recordedValue(event) || this.#rules.ignore(event)) return undefined
-    const accepted = acceptedValues(this.#events, index)
-    if (accepted.has(value)) return undefined
+    if (this.#rules.ignore(event)) return undefined
+    this.#compared.registers++
+    const { run, read } = this.#reads.get(index)!
+    let outcome = run.take(read, value)
     const readAgain = () => {
       value = device.read(bar, offset, width)
-      return accepted.has(value)
+      outcome = run.take(read, value)
+      return outcome !== 'late'
     }
-    if (device.waitFor(readAgain, this.#rules.patience)) return undefined
+    if (outcome === 'late') device.waitFor(readAgain, this.#rules.patience)
+    if (outcome === 'agrees') return undefined
     const what = `the ${width}-bit register at 0x${offset.toString(16)} of BAR ${bar} reads differently`
     return { n: event.n, event, what, expected: hex(recordedValue(event)), actual: hex(value) }
   }
@@ -130,6 +142,7 @@ export class Replay {
     if (bytes === undefined || direction === undefined || direction === 'to-device') return undefined
     if (this.#cpuHas.has(mapping) || this.#rules.ignore(event)) return undefined
     const recorded = fromBase64(bytes)
+    this.#compared.bytes += recorded.byteLength
     const written = this.#device.memory.bytesOf(mapping, Number(address), byteLength)
     const first = () => recorded.findIndex((byte, index) => byte !== written[index])
     if (this.#device.waitFor(() => first() < 0, this.#rules.patience)) return undefined
@@ -158,6 +171,7 @@ export class Replay {
         const came = device.waitFor(() => device.pending(vector) >= count, this.#rules.patience)
         const actual = device.pending(vector)
         device.take(vector, Math.min(count, actual))
+        this.#compared.interrupts += count
         if (came) return undefined
         const what = `interrupts of vector ${vector} do not come`
         return { n: event.n, event, what, expected: String(count), actual: String(actual) }
