@@ -14,18 +14,18 @@ function makeRunner(options: FakeMachineTestOptions = {}) {
   )
   /** Runs one test, and gives what its hooks threw. */
   const run = async (
-    test: () => void,
+    test: () => unknown,
     { self, context = [] }: { self?: unknown; context?: unknown[] } = {},
   ) => {
     for (const hook of before) hook()
-    test()
+    await test()
     try {
       for (const hook of after) await hook.apply(self, context)
     } catch (error) {
       return error
     }
   }
-  return { used, run, failures, after }
+  return { used, run, failures, before, after }
 }
 
 describe('machines by hooks', () => {
@@ -52,6 +52,22 @@ describe('machines by hooks', () => {
     expect(failures.map(({ name }) => name)).toEqual([
       expect.stringMatching(/^use-fake-machine\.test\.ts:\d+, test 1$/),
     ])
+  })
+
+  it('are refused to tests that run at the same time', async () => {
+    const { used, run, before, after } = makeRunner()
+    const clash = expect.objectContaining({
+      code: 'DMA_IN_USE',
+      message: expect.stringContaining('withFakeMachine'),
+    })
+    const first = run(async () => {
+      for (const hook of before) expect(hook).toThrow(clash)
+      // The second one's hook for its end, which has no way to know whose machine it takes.
+      for (const hook of after) await hook()
+      expect(() => used.machine).toThrow(clash)
+    })
+    expect(await first).toBeUndefined()
+    expect(await run(() => expect(used.machine.kernel.name).toBe('fake'))).toBeUndefined()
   })
 
   const mine = new Error('mine')

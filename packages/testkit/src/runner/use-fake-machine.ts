@@ -13,13 +13,14 @@ export interface TestHooks {
 
 /** The machine of the test that runs. */
 export interface UsedFakeMachine {
-  /** @throws `DMA_NO_MACHINE` outside of a test */
+  /** @throws `DMA_NO_MACHINE` outside of a test; `DMA_IN_USE` where another one runs at the same time */
   readonly machine: FakeMachine
 }
 
 /**
  * Gives each test a fake machine of its own, and checks after it that everything was given back and that nothing was done wrong
- * with DMA. It uses the runner's hooks, whichever runner that is.
+ * with DMA. It uses the runner's hooks, whichever runner that is. Tests that run at the same time (`concurrency`, `test.concurrent`) are
+ * refused with `DMA_IN_USE`: they take `withFakeMachine()`.
  *
  * Jest and Bun do not tell a hook whether its test failed: there `onFailure` hears of what the machine finds alone.
  * @throws `DMA_INVALID_ARGUMENT`
@@ -45,8 +46,17 @@ export function useFakeMachine(hooks: TestHooks, options: FakeMachineTestOptions
   const { name, onFailure, machineOptions } = splitOptions(options)
   const place = name ?? placeName()
   let machine: FakeMachine | undefined
+  /** Told to a test also where the hooks of the other one took its machine away. */
+  let clash: DmaError | undefined
   let count = 0
   hooks.beforeEach(() => {
+    if (machine) {
+      clash = new DmaError('DMA_IN_USE', 'tests run at the same time: they would have the same machine', {
+        hint: 'run them one after another, or give each its own: withFakeMachine(async (machine) => { … })',
+      })
+      throw clash
+    }
+    clash = undefined
     count += 1
     machine = createFakeMachine(machineOptions)
   })
@@ -61,6 +71,7 @@ export function useFakeMachine(hooks: TestHooks, options: FakeMachineTestOptions
   return {
     get machine() {
       if (machine) return machine
+      if (clash) throw clash
       throw new DmaError('DMA_NO_MACHINE', 'there is a machine while a test runs, and not before or after', {
         hint: "use 'machine' in tests and in hooks after useFakeMachine()",
       })

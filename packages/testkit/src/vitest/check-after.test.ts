@@ -67,3 +67,22 @@ it('writes none where none is wanted', () => {
   expect(checkAfter(ended(), [leaking()], false)).toHaveLength(1)
   expect(print).not.toHaveBeenCalled()
 })
+
+it('looks at the errors of this attempt alone', () => {
+  const print = vi.spyOn(console, 'error').mockImplementation(() => {})
+  expect(checkAfter(ended([new Error('at the first attempt')]), [createFakeMachine()], directory, 1)).toEqual(
+    [],
+  )
+  expect(print).not.toHaveBeenCalled()
+})
+
+it('tells nothing of a test that was given up, and writes none of one that is to fail', () => {
+  const print = vi.spyOn(console, 'error').mockImplementation(() => {})
+  const task = ended()
+  expect(checkAfter({ ...task, result: { state: 'skip' } }, [leaking()], directory)).toEqual(
+    [],
+  )
+  expect(checkAfter({ ...task, fails: true }, [leaking()], directory)).toHaveLength(1)
+  expect(print).not.toHaveBeenCalled()
+  expect(readdirSync(directory)).toEqual([])
+})

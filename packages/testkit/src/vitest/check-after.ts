@@ -8,21 +8,24 @@ type Task = TestContext['task']
 
 /**
  * Looks at a test's machines when it is through. Where it failed, or fails by this, the reports are written, and where they are is
- * printed.
+ * printed: not of a test that is to fail, which passes by that, nor of one that was given up.
+ * @param earlier how many errors the test had before: those of the attempts that went before this one
  * @returns what the machines found
  */
 export function checkAfter(
   task: Task,
   machines: readonly FakeMachine[],
   directory: string | false,
+  earlier = 0,
 ): unknown[] {
-  const thrown = task.result?.errors ?? []
+  if (task.result?.state === 'skip') return []
+  const thrown = (task.result?.errors ?? []).slice(earlier)
   const disorders = machines.map((machine) => findDisorder(machine, thrown))
   const found = disorders.flat()
-  const failed = task.result?.state === 'fail' || found.length > 0
+  const failed = thrown.length + found.length > 0
   for (const [index, machine] of machines.entries()) {
     if (failed) letGo(machine)
-    if (failed && directory !== false) {
+    if (failed && directory !== false && !task.fails) {
       const which = machines.length === 1 ? '' : `, machine ${index + 1}`
       saveReportOf(task, machine, [...thrown, ...(disorders[index] ?? [])], directory, which)
     }

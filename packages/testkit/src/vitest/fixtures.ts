@@ -33,14 +33,17 @@ export interface MachineFixtures {
 export const test = base.extend<MachineFixtures>({
   machineOptions: {},
   reportDirectory: ['testkit-reports', { injected: true }],
-  createMachine: async ({ task, reportDirectory }, use) => {
+  createMachine: async ({ task, reportDirectory, onTestFinished }, use) => {
     const machines: FakeMachine[] = []
+    const earlier = task.result?.errors?.length ?? 0
+    // Not when the fixture is taken down: what a test gives back by an onTestFinished() of its own is open then. Those run in reverse
+    // order, so that this one is the last. Vitest would also take down once more, in the next attempt, a fixture that threw.
+    onTestFinished(() => throwAll(checkAfter(task, machines, reportDirectory, earlier)))
     await use((options) => {
       const machine = createFakeMachine(options)
       machines.push(machine)
       return machine
     })
-    throwAll(checkAfter(task, machines, reportDirectory))
   },
   machine: async ({ createMachine, machineOptions }, use) => {
     await use(createMachine(machineOptions))

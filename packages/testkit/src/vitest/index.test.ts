@@ -1,4 +1,7 @@
-import { describe } from 'vitest'
+import { existsSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { afterAll, describe } from 'vitest'
 import { EduDevice } from '../models/edu'
 import { expect, test } from './index'
 
@@ -26,6 +29,39 @@ describe('machines for a suite', () => {
     const edu = machine.addDevice(new EduDevice())
     expect(() => machine.groupNode(edu.address)).toThrow('no device')
     expect(machine.trace.seed).toBe(7)
+  })
+})
+
+describe('a test that leaves something open', () => {
+  const reports = path.join(tmpdir(), `linux-dma-none-${process.pid}`)
+  test.override({ reportDirectory: reports })
+  afterAll(() => {
+    if (existsSync(reports)) throw new Error(`there are reports in ${reports}`)
+  })
+
+  describe('and tries again', () => {
+    test.override({ reportDirectory: false })
+    let attempt = 0
+
+    test('passes once it has given back all', { retry: 1 }, ({ machine, task }) => {
+      attempt += 1
+      if (attempt === 1) machine.kernel.eventfd()
+      else expect(task.result?.errors?.map(({ code }) => code)).toEqual(['DMA_LEAK'])
+    })
+  })
+
+  test('until it is finished, may', ({ machine, onTestFinished }) => {
+    const fd = machine.kernel.eventfd()
+    onTestFinished(() => machine.kernel.close(fd))
+  })
+
+  test.fails('and is to fail, passes, without a report', ({ machine }) => {
+    machine.kernel.eventfd()
+    throw new Error('as it is to be')
+  })
+
+  test.fails('and is to fail, does so by that', ({ machine }) => {
+    machine.kernel.eventfd()
   })
 })
 
