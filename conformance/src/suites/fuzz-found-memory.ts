@@ -1,4 +1,4 @@
-import { F_SEAL_FUTURE_WRITE, F_SEAL_SEAL, F_SEAL_WRITE, O_RDONLY, O_WRONLY } from '@linux-dma/native'
+import { F_SEAL_FUTURE_WRITE, F_SEAL_SEAL, F_SEAL_WRITE, O_RDONLY, O_RDWR, O_WRONLY } from '@linux-dma/native'
 import { type KnownStep, replays } from '../fuzz/replay'
 import type { Host, Runner } from '../host'
 
@@ -56,6 +56,14 @@ export function fuzzFoundMemory({ describe, it }: Runner, host: Host): void {
         ['mmap', { fd: 0, pages: { first: 0, count: 0, odd: 100 }, writable: true }, 100],
         ['poke', { mapping: 0, offset: 99, byteLength: 1, value: 7 }, undefined],
         ['read', { fd: 0, byteLength: 3, position: 98 }, [3, '1×00, 1×07, 1×00']],
+      ))
+
+    it('locks no huge pages: they stay where they are without it', () =>
+      memfd(
+        hugeFile,
+        ['mmap', { fd: 0, pages: page, writable: true }, HUGE_PAGE],
+        ['mlock', part, undefined],
+        ['counts', {}, [0, 0]],
       ))
 
     it('refuses to write to huge pages, sealed or not, in the same way', () =>
@@ -161,5 +169,13 @@ export function fuzzFoundDmaBufs({ describe, it }: Runner, host: Host): void {
   describe('fuzz found, udmabuf', () => {
     it('finds that a buffer has no positions before it finds that it is not for reading', () =>
       udmabuf(allocated, ['read', { fd: 0, byteLength: 0, position: 0 }, refused('ESPIPE', 'pread')]))
+
+    it('locks nothing of what is mapped', () =>
+      udmabuf(
+        ['allocate', { size: 12_288n, given: 0, flags: O_RDWR, heapFlags: 0n }, 0],
+        ['mmap', { fd: 0, pages: page, writable: false }, 4096],
+        ['mlock', part, undefined],
+        ['counts', {}, [0, 0]],
+      ))
   })
 }

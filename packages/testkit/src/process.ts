@@ -68,8 +68,8 @@ export class FakeProcess {
     return [...this.#capabilities].reduce((mask, name) => mask | (1n << BigInt(capabilityBits[name])), 0n)
   }
 
-  /** Counts `pages` against RLIMIT_MEMLOCK: all of them, or `ENOMEM` and none. */
-  lockPages(pages: number): void {
+  /** Whether so many more pages may be locked. `ENOMEM` beyond RLIMIT_MEMLOCK. */
+  checkLock(pages: number): void {
     const needed = (this.lockedPages + pages) * pageSize
     if (!this.has('CAP_IPC_LOCK') && needed > this.memlockLimit) {
       fail(
@@ -78,6 +78,11 @@ export class FakeProcess {
         `raise the limit: ulimit -l ${Math.ceil(needed / 1024)}; on a fake machine: machine.setMemlockLimit(${needed})`,
       )
     }
+  }
+
+  /** Counts `pages` against RLIMIT_MEMLOCK: all of them, or `ENOMEM` and none. */
+  lockPages(pages: number): void {
+    this.checkLock(pages)
     this.lockedPages += pages
   }
 

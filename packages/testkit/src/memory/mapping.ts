@@ -54,8 +54,12 @@ export class FakeMapping implements MemoryMapping {
 
   /** Locks the pages that hold a range; `unlock` gives back those of a range that are locked. */
   lock(byteOffset: number, byteLength: number): void {
+    const { process } = this.#owner
     const pages = this.#pages(byteOffset, byteLength).filter((page) => !this.#lockedPages.has(page))
-    this.#owner.process.lockPages(pages.length)
+    process.checkLock(pages.length)
+    // Huge pages, and those of a dma-buf or a driver, stay where they are: Linux locks none of them, and counts none.
+    if (!this.#memory.pinnable || this.#memory.storage.hugePageSize !== undefined) return
+    process.lockPages(pages.length)
     for (const page of pages) this.#lockedPages.add(page)
   }
 
