@@ -38,7 +38,7 @@ export interface FakeMachine {
   readonly kernel: Kernel
   readonly clock: FakeClock
   readonly random: Random
-  /** Device accesses that the IOMMU refused, oldest first. */
+  /** Device accesses that the IOMMU refused, oldest first: the first 1,000. The trace has the last ones. */
   readonly faults: readonly DmaFault[]
   /** What devices complained about, and drivers of the kernel, oldest first. */
   readonly log: readonly LogEntry[]
@@ -46,7 +46,7 @@ export interface FakeMachine {
   readonly warnings: readonly Error[]
   /**
    * What was done wrong with the DMA API, and what devices did wrong with it, oldest first: of a checker that looks after all devices of the
-   * machine, a `DmaReport` of core each.
+   * machine, a `DmaReport` of core each. The first 1,000 are kept; {@link assertNoDmaErrors} counts them all.
    */
   readonly dmaErrors: readonly Error[]
   /** That checker, from when the first device is opened: a `DmaChecker` of core. Undefined before that, and with `checks: 'off'`. */

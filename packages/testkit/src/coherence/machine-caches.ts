@@ -31,7 +31,7 @@ export interface MachineCachesParts {
   readonly physicalPath: DmaPath
   readonly checker: () => DmaCheckerView | undefined
   /** Told of what goes wrong: a device's access has no caller that an error could be thrown at. */
-  readonly onReport: (report: DmaError) => void
+  readonly onReport: (makeReport: () => DmaError) => void
 }
 
 /** The caches of a machine whose devices do not look into them: over the memory that its programs have. */
@@ -58,8 +58,8 @@ export class MachineCaches implements DmaCaches {
     const parts: CacheParts = {
       lineSize,
       evicts: () => random.integer(2) === 0,
-      onStaleRead: (start, end, access) => onReport(this.#reports.staleRead(end - start, access)),
-      onLostWrite: (write) => onReport(this.#reports.lostWrite(write)),
+      onStaleRead: (start, end, access) => onReport(() => this.#reports.staleRead(end - start, access)),
+      onLostWrite: (write) => onReport(() => this.#reports.lostWrite(write)),
       onClose: (cache) => {
         this.#caches.delete(cache)
         storage.cache = undefined

@@ -25,6 +25,6 @@ export function makeCaches(
     random: createRandom((seed ^ otherStream) >>> 0),
     physicalPath: physicalPath(frames),
     checker: () => dmaErrors?.checker,
-    onReport: (report) => dmaErrors?.onReport(report),
+    onReport: (makeReport) => dmaErrors?.note(makeReport),
   })
 }

@@ -14,6 +14,9 @@ import type { TraceLog } from '../trace/trace-log'
 import { allOnes, BarRegisters } from './bar-registers'
 import type { AccessWidth, DeviceModel, DeviceSlot } from './device-model'
 
+/** Refused accesses that are kept: a device that went astray goes on and on. */
+const MOST_FAULTS = 1000
+
 /** What a device needs of its machine. */
 export interface SlotParts {
   readonly clock: FakeClock
@@ -272,7 +275,9 @@ export abstract class AttachedModel implements DeviceSlot {
     const { address: device } = this
     trace?.dma(device, direction, address, bytes.byteLength)
     const onRefused = (refused: number, byteLength: number) => {
-      faults.push({ address: refused, byteLength, device, direction, time: this.clock.now() })
+      if (faults.length < MOST_FAULTS) {
+        faults.push({ address: refused, byteLength, device, direction, time: this.clock.now() })
+      }
       trace?.fault(device, direction, refused, byteLength)
     }
     const onMoved =

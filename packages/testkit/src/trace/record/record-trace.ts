@@ -1,5 +1,6 @@
 import type { DmaChecks, DmaEvents, Kernel } from '@linux-dma/native'
 import { checkInteger, checkOptionNames } from '../../arguments'
+import { DmaErrors } from '../../dma-errors'
 import { invalidArgument } from '../../errors'
 import { toBase64 } from '../base64'
 import type { LiveTrace } from '../trace-event'
@@ -93,6 +94,7 @@ function listenedTo(
 function listenedChecks(checks: DmaChecks | undefined, log: TraceLog): DmaChecks | undefined {
   if (!checks) return undefined
   const { onError, contents, cacheLineSize } = checks
+  if (checks instanceof DmaErrors) checks.recordings.add(log)
   return {
     ...{ onError, contents, cacheLineSize },
     onChecker: (checker) => checks.onChecker(checker),
