@@ -17,7 +17,7 @@ import { findProgram } from './workspace.mjs'
  */
 
 /** The machines that the fuzzer has families of operations for. */
-export const fuzzedMachines = ['iommu', 'dma-buf']
+export const fuzzedMachines = ['iommu', 'no-iommu', 'dma-buf']
 /** Operations that are enough where both sides are fakes: they differ only where one depends on chance. */
 const fakeOperations = 400
 

@@ -5,6 +5,7 @@ import { parseArgs } from 'node:util'
 import { fakeHost } from './fake-host'
 import { familiesOf, findFamily } from './fuzz/families'
 import { fuzzFamily } from './fuzz/fuzz-family'
+import { useOneProcessor } from './fuzz/one-processor'
 import { formatDivergence, formatReport } from './fuzz/print-divergence'
 import { realHost } from './real-host'
 import { print } from './report'
@@ -24,6 +25,7 @@ Error.stackTraceLimit = 0
 
 const kind = kindFromArguments(positionals)
 const options = { seed: wholeNumber('seed'), operations: wholeNumber('operations') }
+if (!values.fake) useOneProcessor(realHost().kernel)
 
 for (const family of values.family?.map(findFamily) ?? familiesOf(kind)) {
   // A machine for each, so that none has what another left behind.

@@ -10,6 +10,9 @@ export const MEMORY_PAGES = 8
 export const BUFFER_ADDRESS = 0x4_0000
 export const BUFFER_BYTES = 4095
 
+/** Milliseconds that a transfer takes, also of one byte. */
+const TRANSFER = 100
+
 export const register = {
   id: 0x00,
   liveness: 0x04,
@@ -92,6 +95,7 @@ export function unmapForDevice({ kernel, container }: EduWorld, at: number, page
 /** Waits until the device has ended what it does: a tenth of a second for a transfer, whose registers say when. */
 export async function untilIdle(world: EduWorld): Promise<void> {
   const { kernel, registers } = world
+  if ((registers.read32(register.command) & 1) !== 0) await kernel.clock.sleep(TRANSFER)
   while ((registers.read32(register.command) & 1) !== 0) await kernel.clock.sleep(2)
   await untilComputed(world)
 }

@@ -204,8 +204,8 @@ export const vfioAccess: Operations = {
   ),
 }
 
-/** Milliseconds after which an interrupt has arrived, also where the processor is emulated. */
-const SETTLED = 4
+/** Milliseconds after which an interrupt has arrived, on one processor. */
+const SETTLED = 1
 
 function word(value: number): { bytes: Uint8Array } {
   return { bytes: new Uint8Array(new Uint32Array([value]).buffer) }
