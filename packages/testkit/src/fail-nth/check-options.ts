@@ -20,6 +20,7 @@ const defaults: CheckedFailNth = {
   isClear: () => false,
   allowDmaErrors: false,
   timeoutMilliseconds: 10_000,
+  hostMilliseconds: 2_000,
   onRun: () => {},
   collect: false,
 }
@@ -36,7 +37,8 @@ export function checkFailNth(scenario: FailNthScenario, options: FailNthOptions)
   for (const name of ['oncePerPlace', 'allowDmaErrors', 'collect'] as const) {
     if (typeof checked[name] !== 'boolean') invalidArgument(`${name} is neither true nor false`)
   }
-  checkInteger(checked.timeoutMilliseconds, 'timeoutMilliseconds', 1)
+  for (const name of ['timeoutMilliseconds', 'hostMilliseconds'] as const)
+    checkInteger(checked[name], name, 1)
   checkVerbs(checked.verbs)
   return { ...checked, errnos: errnosOf(options.errnos ?? linuxErrnos) }
 }

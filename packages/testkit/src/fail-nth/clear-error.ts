@@ -1,14 +1,17 @@
 import { type DmaError, isDmaError } from '@linux-dma/native'
 
 /** The call that was made to fail, and how. */
-interface Failed {
+export interface Failed {
   readonly syscall: string
   readonly code: string
+  /** The file that it named; where it named none, those that the scenario had named before. */
+  readonly paths: readonly string[]
 }
 
 /**
  * Why nobody would see from an error what went wrong; undefined where one would. It has to be a {@link DmaError}, or have one among
- * its causes, with a code and a message, and somewhere among them there has to be the call that failed, or its errno. What says that something is not there may have become a diagnosis, with a hint.
+ * its causes, with a code and a message, and one of them has to tell of what failed: the errno, the call, or the file or device that
+ * it was about.
  */
 export function unclear(error: unknown, failed: Failed): string | undefined {
   const all = [...withCauses(error)]
@@ -35,23 +38,40 @@ function isBare(message: string, code: string): boolean {
   return message.replace(`${code}:`, '').trim() === ''
 }
 
-/** What Linux says where something is not there, or has gone: a diagnosis of that, by the packages, need not tell how it was found. */
-const absence = new Set([
-  'ENOENT',
-  'ENODEV',
-  'EIO',
-  'ENOTDIR',
-  'ENOTTY',
-  'ENOSYS',
-  'EINVAL',
-  'ESRCH',
-  'EBADF',
+function tellsOf({ code, syscall, path, message }: DmaError, failed: Failed): boolean {
+  if (syscall === failed.syscall || code === failed.code) return true
+  if (path !== undefined && failed.paths.includes(path)) return true
+  // The hint is a part of the message.
+  return [failed.code, failed.syscall, ...failed.paths.flatMap(namesIn)].some((name) =>
+    hasWord(message, name),
+  )
+}
+
+/** Folders that many files are in. */
+const everywhere = new Set([
+  'dev',
+  'sys',
+  'proc',
+  'self',
+  'bus',
+  'pci',
+  'class',
+  'devices',
+  'kernel',
+  'drivers',
+  'vfio',
+  'uio',
 ])
 
-function tellsOf({ code, syscall, message, hint }: DmaError, failed: Failed): boolean {
-  if (code.startsWith('DMA_') && hint !== undefined && absence.has(failed.code)) return true
-  if (syscall === failed.syscall || code === failed.code) return true
-  return message.includes(failed.syscall) || new RegExp(`\\b${failed.code}\\b`).test(message)
+/** A file's path, and what in it names a device, a driver or an attribute. */
+function namesIn(path: string): string[] {
+  const parts = path.split('/').filter((part) => !everywhere.has(part) && !/^\d*$/.test(part))
+  return [path, ...parts]
+}
+
+function hasWord(text: string, word: string): boolean {
+  const literal = word.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')
+  return new RegExp(`(?<!\\w)${literal}(?!\\w)`).test(text)
 }
 
 function nameOf(error: unknown): string {

@@ -5,12 +5,12 @@ const descriptor = ['EMFILE', 'ENFILE', 'ENOMEM'] as const
 
 /**
  * What Linux 6.12 answers to calls that are rightly made: what the manual pages and the drivers have, less what only a wrong
- * argument comes to, and what only a fatal signal does. A call that is not here always succeeds.
+ * argument comes to, and what only a fatal signal does. A call that is not here always succeeds, but for an ioctl.
  *
  * close(2) is not: no file of these packages has a flush operation, and the descriptor is gone whatever it says.
  */
 const errnos: Readonly<Record<string, readonly ErrnoName[]>> = {
-  'fcntl(F_DUPFD_CLOEXEC)': ['EMFILE', 'EBADF'],
+  'fcntl(F_DUPFD_CLOEXEC)': ['EMFILE', 'ENOMEM'],
   'fcntl(F_ADD_SEALS)': ['EPERM', 'EBUSY', 'EINVAL'],
   'fcntl(F_GET_SEALS)': ['EINVAL'],
   read: ['EIO', 'EAGAIN'],
@@ -18,8 +18,8 @@ const errnos: Readonly<Record<string, readonly ErrnoName[]>> = {
   write: ['EIO', 'EAGAIN', 'EINVAL'],
   pwrite: ['EIO', 'EINVAL', 'ENOMEM'],
   eventfd: descriptor,
-  poll: ['ENOMEM', 'ENOSPC'],
-  watch: ['ENOMEM', 'ENOSPC', 'EPERM'],
+  poll: ['ENOMEM'],
+  epoll_ctl: ['ENOMEM', 'ENOSPC', 'EPERM'],
   memfd_create: [...descriptor, 'EACCES', 'EPERM', 'EINVAL', 'ENODEV'],
   mmap: ['ENOMEM', 'EAGAIN', 'EACCES', 'EPERM', 'EBUSY', 'ENODEV', 'EINVAL'],
   mlock: ['ENOMEM', 'EPERM', 'EAGAIN'],
@@ -52,6 +52,7 @@ const errnos: Readonly<Record<string, readonly ErrnoName[]>> = {
   'ioctl(VFIO_DEVICE_RESET)': ['EAGAIN', 'ENOTTY', 'EIO', 'EINVAL'],
   'ioctl(VFIO_DEVICE_GET_PCI_HOT_RESET_INFO)': ['ENODEV', 'ENOSPC', 'ENOMEM'],
   'ioctl(VFIO_DEVICE_PCI_HOT_RESET)': ['EPERM', 'EAGAIN', 'ENOMEM', 'EINVAL'],
+  'ioctl(VFIO_DEVICE_FEATURE)': ['ENOTTY', 'EINVAL', 'ENODEV', 'ENOMEM'],
   'ioctl(VFIO_IOMMU_GET_INFO)': ['ENOMEM', 'EINVAL'],
   'ioctl(VFIO_IOMMU_MAP_DMA)': ['ENOMEM', 'ENOSPC', 'EEXIST', 'EFAULT', 'EBUSY', 'EINVAL'],
   'ioctl(VFIO_IOMMU_UNMAP_DMA)': ['EINVAL', 'ENOMEM', 'EBUSY'],
@@ -77,6 +78,9 @@ const neverFail = new Set([
   'ioctl(U_DMA_BUF_IOCTL_GET_SYNC_OWNER)',
 ])
 
+/** What every driver answers to a request that it does not know: all that is sure of one that is not here. */
+const unknownRequest: readonly ErrnoName[] = ['ENOTTY']
+
 const openAny = ['ENOENT', 'EACCES', ...descriptor] as const
 
 /** What open(2) answers, by where the file is: the first that fits. */
@@ -96,7 +100,8 @@ const attributeWrites: readonly ErrnoName[] = [
 ] as const
 
 /**
- * The errnos that Linux can answer a system call with which is rightly made; none where it always succeeds.
+ * The errnos that Linux can answer a system call with which is rightly made; none where it always succeeds. An ioctl of a driver that
+ * is not known here: ENOTTY, as a kernel answers that lacks it. What else such a driver answers, the option `errnos` takes.
  * @param call its name as errors have it, and the file that it names
  * @example
  * ```ts
@@ -114,6 +119,5 @@ export function linuxErrnos({
   if (syscall === 'write' && path !== undefined) return attributeWrites
   const known = Object.hasOwn(errnos, syscall) ? errnos[syscall] : undefined
   if (known !== undefined) return known
-  const driver = syscall.startsWith('ioctl(') && !neverFail.has(syscall)
-  return driver ? ['ENOMEM', 'EINVAL', 'EIO'] : []
+  return syscall.startsWith('ioctl(') && !neverFail.has(syscall) ? unknownRequest : []
 }

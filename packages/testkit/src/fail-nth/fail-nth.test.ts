@@ -1,5 +1,7 @@
 import { DmaError, O_RDWR } from '@linux-dma/native'
 import { expect, it } from 'vitest'
+import type { FakeMachine } from '../machine'
+import { EduDevice } from '../models/edu'
 import { failNth } from './fail-nth'
 import type { FailNthRun, FailNthScenario } from './types'
 
@@ -34,7 +36,7 @@ it('fails each call once with each errno that Linux can answer there', async () 
     'eventfd ENFILE',
     'eventfd ENOMEM',
     'fcntl(F_DUPFD_CLOEXEC) EMFILE',
-    'fcntl(F_DUPFD_CLOEXEC) EBADF',
+    'fcntl(F_DUPFD_CLOEXEC) ENOMEM',
   ])
   expect(result).toMatchObject({ runs: 5, coped: 0, failures: [] })
 })
@@ -101,7 +103,7 @@ it('finds what is left open', async () => {
   const failed = failNth(leaks)
   await expect(failed).rejects.toMatchObject({ code: 'DMA_FAIL_NTH' })
   await expect(failed).rejects.toThrow(
-    /2 of 5 runs.*\n {2}fcntl\(F_DUPFD_CLOEXEC\), at .*fail-nth\.test\.ts.*: number 1 with EMFILE, number 1 with EBADF\n.*left: descriptor 3 of .*eventfd/,
+    /2 of 5 runs.*\n {2}fcntl\(F_DUPFD_CLOEXEC\), at .*fail-nth\.test\.ts.*: number 1 with EMFILE, number 1 with ENOMEM\n.*left: descriptor 3 of .*eventfd/,
   )
 })
 
@@ -169,6 +171,75 @@ it('takes an error for clear that has a clear one as its cause, or that says wha
   ).toBe('')
 })
 
+it('takes a diagnosis for clear that names the file, the device or the call, and no other', async () => {
+  const diagnoses =
+    (message: string): FailNthScenario =>
+    ({ kernel }) => {
+      try {
+        kernel.close(kernel.open('/dev/vfio/vfio', O_RDWR))
+      } catch {
+        throw new DmaError('DMA_TIMEOUT', message, { hint: 'wait' })
+      }
+    }
+  const options = { verbs: ['open'], errnos: ['ENOENT', 'EINVAL'] }
+  expect(await complaints(diagnoses('there is no /dev/vfio/vfio'), options)).toBe('')
+  expect(await complaints(diagnoses('open failed'), options)).toBe('')
+  for (const unrelated of ['the moon is full', 'vfio is old', 'it is reopened']) {
+    const text = await complaints(diagnoses(unrelated), options)
+    expect(text).toMatch(/open 1 ENOENT: .*says nothing of the call: DMA_TIMEOUT.*\n.*\n?open 1 EINVAL/)
+  }
+})
+
+it('takes a diagnosis for clear that names the device which a later call was for', async () => {
+  const address = '0000:00:04.0'
+  const diagnoses =
+    (message: string): FailNthScenario =>
+    ({ kernel }) => {
+      kernel.readLink(`/sys/bus/pci/devices/${address}/iommu_group`)
+      try {
+        kernel.close(kernel.eventfd())
+      } catch {
+        throw new DmaError('DMA_INTERRUPT', message)
+      }
+    }
+  const options = {
+    prepare: (machine: FakeMachine) => void machine.addDevice(new EduDevice(), { address }),
+    verbs: ['eventfd'],
+  }
+  expect(await complaints(diagnoses(`${address} has no interrupt left`), options)).toBe('')
+  expect(await complaints(diagnoses('0000:00:05.0 has no interrupt left'), options)).toMatch(
+    /says nothing of/,
+  )
+})
+
+it('waits for the host as long as it is told, by its own time', async () => {
+  const waits: FailNthScenario = async ({ kernel }) => {
+    const fd = kernel.eventfd()
+    await new Promise((resolve) => setTimeout(resolve, 600))
+    kernel.close(fd)
+  }
+  const options = { verbs: ['eventfd'], errnos: ['EMFILE'] }
+  expect(await complaints(waits, options)).toBe('')
+  await expect(failNth(waits, { ...options, hostMilliseconds: 50 })).rejects.toMatchObject({
+    code: 'DMA_FAIL_NTH',
+    message: expect.stringContaining('nor came from the host in 50 ms (hostMilliseconds)'),
+  })
+})
+
+it('takes a host that stands still for none that nothing comes from', async () => {
+  const starved: FailNthScenario = async ({ kernel }) => {
+    const fd = kernel.eventfd()
+    for (let round = 0; round < 3; round++) {
+      await new Promise((resolve) => setImmediate(resolve))
+      const end = performance.now() + 100
+      while (performance.now() < end);
+    }
+    kernel.close(fd)
+  }
+  const options = { verbs: ['eventfd'], errnos: ['EMFILE'], hostMilliseconds: 100 }
+  expect(await complaints(starved, options)).toBe('')
+})
+
 it('finds a scenario that waits for what never comes, and one that goes on for ever', async () => {
   const waits: FailNthScenario = async ({ kernel }) => {
     try {
@@ -230,6 +301,7 @@ it('refuses options that make no sense', async () => {
     { errnos: ['ENONSENSE'] },
     { errnos: 'EIO' },
     { timeoutMilliseconds: 0 },
+    { hostMilliseconds: 0.5 },
     { collect: 1 },
     { prepare: 1 },
     { machine: { iomu: 'on' } },
@@ -238,6 +310,13 @@ it('refuses options that make no sense', async () => {
     await expect(failNth(tidy, options)).rejects.toMatchObject({ code: 'DMA_INVALID_ARGUMENT' })
   }
   await expect(failNth('scenario' as never)).rejects.toMatchObject({ code: 'DMA_INVALID_ARGUMENT' })
+})
+
+it('refuses a second one beside it, and takes one after it', async () => {
+  const first = failNth(tidy)
+  await expect(failNth(tidy)).rejects.toMatchObject({ code: 'DMA_IN_USE' })
+  await first
+  expect((await failNth(tidy)).runs).toBe(5)
 })
 
 it('runs the same each time', async () => {

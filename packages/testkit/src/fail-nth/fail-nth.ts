@@ -3,7 +3,7 @@ import { createFakeMachine } from '../machine'
 import type { FakeMachineCore } from '../machine-core'
 import { baselineOf, leftOver } from './aftermath'
 import { type CheckedFailNth, checkFailNth, everyCall } from './check-options'
-import { unclear } from './clear-error'
+import { type Failed, unclear } from './clear-error'
 import { tellFailures } from './report'
 import { letSettle, type Outcome, runToEnd } from './run-to-end'
 import type { FailNthCall, FailNthOptions, FailNthResult, FailNthRun, FailNthScenario } from './types'
@@ -19,7 +19,8 @@ import { wholeStack } from './whole-stack'
  *
  * After the kernel's fault injection `fail-nth` and its self-tests. A scenario has to do the same each time, and runs alone in its
  * process: what is thrown elsewhere meanwhile is taken for its own.
- * @throws `DMA_FAIL_NTH` with a line for each run that went wrong; `DMA_INVALID_ARGUMENT`; what the scenario throws where nothing fails
+ * @throws `DMA_FAIL_NTH` with a line for each run that went wrong; `DMA_IN_USE` while another one is under way in the process;
+ * `DMA_INVALID_ARGUMENT`; what the scenario throws where nothing fails
  * @example
  * ```ts
  * const { runs } = await failNth(
@@ -95,19 +96,24 @@ class Sweep {
   }
 
   async #runFailing(call: FailNthCall, code: string): Promise<FailNthRun> {
-    const { syscall, nth } = call
+    const { syscall, nth, path } = call
     const machine = await this.#makeMachine()
     const before = baselineOf(machine)
     machine.failCall({ syscall, nth, code })
+    const paths = new Set(path === undefined ? [] : [path])
+    machine.faultPlan.observe((_, named) => {
+      if (path === undefined && named !== undefined) paths.add(named)
+    })
     const outcome = await this.#runOn(machine)
+    machine.faultPlan.observe(undefined)
     const error = outcome.kind === 'failed' ? outcome.error : undefined
-    const wrong = this.#judge(machine, outcome, { syscall, code })
+    const wrong = this.#judge(machine, outcome, { syscall, code, paths: [...paths] })
     if (outcome.kind !== 'hung') wrong.push(...this.#aftermath(machine, before))
     if (wrong.length === 0) wrong.push(...(await this.#runAgain(machine, before)))
     return { ...call, code, error, wrong }
   }
 
-  #judge(machine: FakeMachineCore, outcome: Outcome, failed: { syscall: string; code: string }): string[] {
+  #judge(machine: FakeMachineCore, outcome: Outcome, failed: Failed): string[] {
     const wrong: string[] = []
     if (outcome.kind === 'hung') wrong.push(`hangs: ${outcome.why}`)
     if (machine.faultPlan.pending > 0) wrong.push('did not make this call: it is another one each time')
@@ -134,8 +140,7 @@ class Sweep {
 
   async #runOn(machine: FakeMachineCore): Promise<Outcome> {
     const scenario = this.#scenario
-    const { timeoutMilliseconds } = this.#options
-    const outcome = await runToEnd(() => scenario(machine), machine.clock, timeoutMilliseconds)
+    const outcome = await runToEnd(() => scenario(machine), machine.clock, this.#options)
     await letSettle(machine.clock)
     return outcome
   }

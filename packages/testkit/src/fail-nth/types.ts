@@ -64,6 +64,12 @@ export interface FailNthOptions {
   allowDmaErrors?: boolean
   /** Milliseconds, of real time, that one run may take. 10,000 by default. */
   timeoutMilliseconds?: number
+  /**
+   * How long a scenario may wait for something outside of the machine, a timer, file, socket or worker of the host, in milliseconds
+   * of real time while the machine is at rest. What waits longer hangs. 2,000 by default; turns of the event loop that a loaded host
+   * was slow to take count less.
+   */
+  hostMilliseconds?: number
   /** Told of each run when it is over. */
   onRun?: (run: FailNthRun) => void
   /** Returns the failures in place of throwing them. False by default. */

@@ -1,4 +1,8 @@
 import process from 'node:process'
+import { DmaError } from '@linux-dma/native'
+
+/** By it another copy of this module is known, too: the process is one for all. */
+const listenerName = 'linuxDmaFailNth'
 
 /** What is thrown and rejected with nobody there to catch it. */
 export class Uncaught {
@@ -7,8 +11,20 @@ export class Uncaught {
     this.#errors.push(error)
   }
 
-  /** Runs `body` with all of the process's watched. */
+  constructor() {
+    Object.defineProperty(this.#listener, 'name', { value: listenerName })
+  }
+
+  /**
+   * Runs `body` with all of the process's watched.
+   * @throws DMA_IN_USE while somebody else does: nobody could say whose an error is
+   */
   async during<Result>(body: () => Promise<Result>): Promise<Result> {
+    if (process.listeners('unhandledRejection').some(({ name }) => name === listenerName)) {
+      throw new DmaError('DMA_IN_USE', 'another failNth() is under way in this process', {
+        hint: 'await the first before you start the second, and run tests that use it one after the other',
+      })
+    }
     process.on('unhandledRejection', this.#listener)
     process.on('uncaughtException', this.#listener)
     try {

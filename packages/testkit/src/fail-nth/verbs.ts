@@ -18,7 +18,7 @@ export const syscallsOf = {
   ioctl: ['ioctl'],
   eventfd: ['eventfd'],
   poll: ['poll'],
-  watch: ['watch', 'read'],
+  watch: ['epoll_ctl', 'read'],
   memfd: ['memfd_create'],
   addSeals: ['fcntl(F_ADD_SEALS)'],
   getSeals: ['fcntl(F_GET_SEALS)'],

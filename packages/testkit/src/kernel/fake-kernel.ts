@@ -135,7 +135,7 @@ export class FakeKernel implements Kernel {
       this.#call('read', undefined, () => this.#readFile(fd, bytes, undefined))
       return byteLength === 8 ? Number(view.getBigUint64(0, true)) : view.getUint32(0, true)
     }
-    return this.#call('watch', undefined, () =>
+    return this.#call('epoll_ctl', undefined, () =>
       this.#parts.waiters.watch(fd, this.#parts.descriptors.get(fd), POLLIN, read, listener),
     )
   }
