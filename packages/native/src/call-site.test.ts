@@ -37,6 +37,16 @@ describe('where a call came from', () => {
     expect([Error.stackTraceLimit, Error.prepareStackTrace]).toEqual(before)
   })
 
+  it('is not looked for where the program has turned stacks off', () => {
+    const { stackTraceLimit } = Error
+    Error.stackTraceLimit = 0
+    try {
+      expect(callSite()).toBe('at an unknown place')
+    } finally {
+      Error.stackTraceLimit = stackTraceLimit
+    }
+  })
+
   it('is made by another preparation of stacks too, as those who map sources have one', () => {
     const { prepareStackTrace } = Error
     Error.prepareStackTrace = (_error, frames) => `Error\n    at mapped.ts:${frames.length > 0 ? 1 : 0}:1`
