@@ -57,7 +57,9 @@ function isSignatureStatus(event: TraceEvent): boolean {
 /** What the drivers poll. QEMU's devices may have it at once, which does not look like polling. */
 const polledByEdu = ({ offset }: RegisterEvent) => offset === STATUS || undefined
 const polledByAhci = ({ offset }: RegisterEvent) =>
-  offset === AHCI.GHC || [PORT.CMD, PORT.TFD, PORT.CI].some((port) => offset === 0x100 + port) || undefined
+  offset === AHCI.GHC ||
+  [PORT.CMD, PORT.TFD, PORT.CI, PORT.IS].some((port) => offset === 0x100 + port) ||
+  undefined
 
 /** What a device does is recorded on either kernel, and a model of it does the same. */
 export function trace({ describe, it }: Runner, host: Host): void {
