@@ -9,8 +9,17 @@ import { eventfulRun } from '../fixtures/eventful-run'
 
 const source = (path: string) => fileURLToPath(new URL(path, import.meta.url))
 const packages = ['native', 'core', 'pci', 'vfio']
-const program = `import { eventfulRun } from './eventful-run'
+const eventful = `import { eventfulRun } from './eventful-run'
 console.log(JSON.stringify((await eventfulRun()).machine.trace))`
+/** All that an example does, on caches that write lines back as they please, with interrupts that are late now and then. */
+const receiveRing = `import { createFakeMachine } from '../machine'
+import { E1000Device } from '../models/e1000'
+import { demonstrate } from '../../../../examples/rx-ring/src/demonstrate'
+const machine = createFakeMachine({ coherence: 'write-back', seed: 7 })
+const card = machine.addDevice(new E1000Device(), { address: '0000:00:09.0' })
+machine.disturb(card, { interrupt: 'late', byMilliseconds: 5, probability: 0.5 })
+await demonstrate(machine.kernel, '0000:00:09.0', (line) => machine.trace.note(line))
+console.log(JSON.stringify(machine.trace))`
 
 describe('a trace', () => {
   it('is the same, byte for byte, each time', async () => {
@@ -31,7 +40,10 @@ describe('a trace', () => {
     ])
   })
 
-  it('is the same in another process', () => {
+  it.each([
+    ['what all happens to edu', eventful],
+    ['an example', receiveRing],
+  ])('is the same in another process: %s', (_, program) => {
     const directory = mkdtempSync(join(tmpdir(), 'trace-'))
     try {
       const outfile = join(directory, 'run.mjs')
