@@ -25,12 +25,27 @@ export function describeBytes(bytes: Uint8Array): string {
   let sum = 0
   for (let start = 0; start < bytes.length; ) {
     const value = bytes[start]!
-    let end = start + 1
-    while (end < bytes.length && bytes[end] === value) end++
+    const end = endOfRun(bytes, start)
     if (runs.length < MOST_RUNS) runs.push(`${end - start}×${value.toString(16).padStart(2, '0')}`)
     sum = (Math.imul(sum, 31) + (end - start) * 257 + value) | 0
     start = end
     if (runs.length === MOST_RUNS && start < bytes.length) runs.push('…')
   }
   return runs.length > MOST_RUNS ? `${runs.join(', ')} (${sum >>> 0})` : runs.join(', ')
+}
+
+/** Bytes that are compared at once: a run is as often as not a whole page. */
+const BLOCK = 1024
+
+/** Where the run of equal bytes ends that begins at `start`. */
+function endOfRun(bytes: Uint8Array, start: number): number {
+  let end = start + 1
+  // A block that equals the one a byte before it goes on with the run.
+  while (
+    end + BLOCK <= bytes.length &&
+    Buffer.compare(bytes.subarray(end - 1, end - 1 + BLOCK), bytes.subarray(end, end + BLOCK)) === 0
+  )
+    end += BLOCK
+  while (end < bytes.length && bytes[end] === bytes[start]) end++
+  return end
 }
