@@ -188,6 +188,11 @@ export class FakeMachineCore implements FakeMachine {
     }
   }
 
+  /** What a test cannot have seen: see `MachineCaches.unshown()`. */
+  unshown(): StaleBytes[] {
+    return this.#parts.kernelParts.caches?.unshown() ?? []
+  }
+
   assertQuiescent(): void {
     const leaks = leakReport(this)
     if (leaks.length === 0) return

@@ -160,7 +160,8 @@ export interface FakeMachine {
   assertNoDmaErrors(): void
   /**
    * What devices wrote and the CPU has not been shown by a sync or an unmap, of a view of memory or of all there is: a machine whose
-   * `coherence` is 'write-back' knows. What was never meant to be looked at is in it, too. None on other machines.
+   * `coherence` is 'write-back' knows. What was never meant to be looked at is in it, too, and, where
+   * all there is is asked for, what memory had in it that is closed. None on other machines.
    * @throws `DMA_INVALID_ARGUMENT`
    */
   stale(bytes?: ArrayBufferView): StaleBytes[]

@@ -19,7 +19,15 @@ export interface StaleBytes {
   readonly address: number
   /** Virtual milliseconds. */
   readonly time: number
+  /** The memory was closed before anybody looked; absent while it is there. */
+  readonly closed?: true
 }
+
+/** What is kept of each kind of bytes that nobody can be shown any more. */
+const MOST_KEPT = 1000
+
+/** What runs at the end of a scope, in a stack: some engines say `Symbol`, Node.js 20 says `nodejs`. */
+const atScopeEnd = /\[\w+\.(?:d|asyncD)ispose\]/
 
 /** What the caches need of their machine. */
 export interface MachineCachesParts {
@@ -41,6 +49,10 @@ export class MachineCaches implements DmaCaches {
   /** What lies between a device and memory now, by the device's name. */
   readonly #paths = new Map<string, () => DmaPath>()
   readonly #reports: CacheReports
+  /** Of memory that is closed. */
+  readonly #gone: StaleBytes[] = []
+  /** Shown when the scope of its mapping ended. */
+  readonly #late: StaleBytes[] = []
 
   constructor(parts: MachineCachesParts) {
     this.#parts = parts
@@ -61,6 +73,9 @@ export class MachineCaches implements DmaCaches {
       onStaleRead: (start, end, access) => onReport(() => this.#reports.staleRead(end - start, access)),
       onLostWrite: (write) => onReport(() => this.#reports.lostWrite(write)),
       onClose: (cache) => {
+        for (const write of cache.unseen.within(0, storage.capacity)) {
+          keep(this.#gone, { ...staleBytes(write), closed: true })
+        }
         this.#caches.delete(cache)
         storage.cache = undefined
       },
@@ -75,15 +90,23 @@ export class MachineCaches implements DmaCaches {
 
   syncForCpu(device: string, address: number, byteLength: number, direction: number): void {
     if (direction === DmaDirection.ToDevice) return
-    this.#each(device, address, byteLength, (cache, start, end) => {
-      cache.invalidate(start, end)
+    this.#each(device, address, byteLength, (cache, start, end, from) => {
+      this.#noteLate(cache.unseen.within(start, end))
+      cache.invalidate(start, end, (first, last) => {
+        const discarded = { device, address: from + first - start, time: this.#parts.clock.now() }
+        this.#parts.onReport(() => this.#reports.discardedWrite(last - first, discarded))
+      })
       // What shows this memory in another place shows what it has now.
       cache.storage.settle()
     })
   }
 
   bypass(device: string, address: number, byteLength: number): void {
-    this.#each(device, address, byteLength, (cache) => cache.close())
+    this.#each(device, address, byteLength, (cache) => {
+      // What is there from now on is seen as it is.
+      cache.unseen.remove(0, cache.storage.capacity)
+      cache.close()
+    })
   }
 
   /** A device has moved bytes to or from memory. */
@@ -102,9 +125,16 @@ export class MachineCaches implements DmaCaches {
 
   /** See `machine.stale()`. */
   stale(view?: ArrayBufferView): StaleBytes[] {
-    return this.#unseenOf(view).map(([offset, { start, end, device, address, time }]) => {
-      return { byteOffset: start - offset, byteLength: end - start, device, address, time }
-    })
+    const there = this.#unseenOf(view).map(([offset, write]) => staleBytes(write, offset))
+    return view === undefined ? [...this.#gone, ...there] : there
+  }
+
+  /**
+   * What a test cannot have seen: what is stale, and what was shown by an unmap only when the scope of its mapping ended. An unmap at
+   * another place may well come before the CPU looks.
+   */
+  unshown(): StaleBytes[] {
+    return [...this.stale(), ...this.#late]
   }
 
   /** @throws `DMA_STALE` */
@@ -113,6 +143,15 @@ export class MachineCaches implements DmaCaches {
     if (first === undefined) return
     const [offset, write] = first
     throw this.#reports.staleBytes(write.start - offset, write)
+  }
+
+  #noteLate(writes: readonly DeviceWrite[]): void {
+    if (writes.length === 0) return
+    // A stack has ten frames: those of this file are left out of them.
+    const here: { stack?: string } = {}
+    Error.captureStackTrace(here, this.syncForCpu)
+    if (!atScopeEnd.test(here.stack ?? '')) return
+    for (const write of writes) keep(this.#late, staleBytes(write))
   }
 
   #unseenOf(view: ArrayBufferView | undefined): [offset: number, write: DeviceWrite][] {
@@ -134,16 +173,26 @@ export class MachineCaches implements DmaCaches {
     device: string,
     address: number,
     byteLength: number,
-    visit: (cache: WriteBackCache, start: number, end: number) => void,
+    visit: (cache: WriteBackCache, start: number, end: number, address: number) => void,
   ): void {
     const path = this.#paths.get(device)?.() ?? this.#parts.physicalPath
     for (let done = 0; done < byteLength; ) {
       const segment = memoryAt(path, address + done, byteLength - done)
       const { cache } = segment.storage ?? {}
-      if (cache !== undefined) visit(cache, segment.byteOffset!, segment.byteOffset! + segment.byteLength)
+      const { byteOffset: start, byteLength: length } = segment
+      if (cache !== undefined) visit(cache, start!, start! + length, address + done)
       done += segment.byteLength
     }
   }
+}
+
+function staleBytes({ start, end, device, address, time }: DeviceWrite, offset = 0): StaleBytes {
+  return { byteOffset: start - offset, byteLength: end - start, device, address, time }
+}
+
+/** The last ones are those that a failure is about. */
+function keep(list: StaleBytes[], one: StaleBytes): void {
+  if (list.push(one) > MOST_KEPT) list.shift()
 }
 
 /** What is there, whichever way the device may move bytes. */

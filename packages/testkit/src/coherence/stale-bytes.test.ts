@@ -83,12 +83,15 @@ describe('machine.stale()', () => {
     }
   })
 
-  it('forgets memory that is closed', () => {
+  it('has what was in memory that is closed, where all is asked for', () => {
     const { machine, plain, device, region, start } = opened()
     plain.writeMemory(start, [1])
     expect(machine.stale()).toHaveLength(1)
+    const [stale] = machine.stale()
+    const { bytes } = region
     region.close()
-    expect(machine.stale()).toEqual([])
+    expect(machine.stale()).toEqual([{ ...stale, closed: true }])
+    expect(machine.stale(bytes)).toEqual([])
     device.close()
     machine.assertQuiescent()
   })

@@ -59,14 +59,18 @@ export class WriteBackCache {
     this.#evictAround(start, end)
   }
 
-  /** Drops the lines of a range, so that the CPU sees what is in memory. Those at its ends, where it has only a part, are cleaned first. */
-  invalidate(start: number, end: number): void {
+  /**
+   * Drops the lines of a range, so that the CPU sees what is in memory. Those at its ends, where it has only a part, are cleaned first.
+   * @param onDiscard told of what the CPU wrote to the others
+   */
+  invalidate(start: number, end: number, onDiscard?: (start: number, end: number) => void): void {
     this.#evictAround(start, end)
     const lineSize = this.#lineSize
     const first = this.#lineOf(start)
     const last = this.#lineOf(end + lineSize - 1)
     if (first < start) this.#cleanShared(first)
     if (end < last) this.#cleanShared(last - lineSize)
+    if (onDiscard) for (const [from, to] of this.#written(start, end)) onDiscard(from, to)
     const ram = this.ram(first, last - first)
     this.storage.view(first, last - first).set(ram)
     this.#agreed.set(ram, first)
@@ -182,6 +186,23 @@ export class WriteBackCache {
       else {
         if (found !== undefined) yield found
         found = part
+      }
+    }
+    if (found !== undefined) yield found
+  }
+
+  /** The bytes that the CPU wrote, lines joined, where nothing was told of it yet: a device that read there was. */
+  *#written(start: number, end: number): Generator<[from: number, to: number]> {
+    let found: [number, number] | undefined
+    for (const line of this.#dirtyLines(start, end)) {
+      if (this.#toldLost.has(line) || this.#toldStale.has(line)) continue
+      const ours = this.storage.view(line, this.#lineSize)
+      const isWritten = (byte: number, index: number) => byte !== this.#agreed[line + index]
+      const [from, to] = [line + ours.findIndex(isWritten), line + ours.findLastIndex(isWritten) + 1]
+      if (found !== undefined && this.#lineOf(found[1] - 1) + this.#lineSize === line) found[1] = to
+      else {
+        if (found !== undefined) yield found
+        found = [from, to]
       }
     }
     if (found !== undefined) yield found

@@ -79,9 +79,7 @@ it('looks at the errors of this attempt alone', () => {
 it('tells nothing of a test that was given up, and writes none of one that is to fail', () => {
   const print = vi.spyOn(console, 'error').mockImplementation(() => {})
   const task = ended()
-  expect(checkAfter({ ...task, result: { state: 'skip' } }, [leaking()], directory)).toEqual(
-    [],
-  )
+  expect(checkAfter({ ...task, result: { state: 'skip' } }, [leaking()], directory)).toEqual([])
   expect(checkAfter({ ...task, fails: true }, [leaking()], directory)).toHaveLength(1)
   expect(print).not.toHaveBeenCalled()
   expect(readdirSync(directory)).toEqual([])
