@@ -45,11 +45,14 @@ it('keeps the first 1,000 faults', () => {
 })
 
 it('has what a device read too early in a recorded trace, too, as in that of the machine', () => {
-  const { machine, trace, staleRead } = opened()
+  const { machine, plain, trace, address, staleRead } = opened()
   staleRead()
+  expect(machine.dmaErrors[0]).toMatchObject({ device: plain.address, address, size: 1 })
   const misuses = [trace, machine.trace].map(({ events }) =>
     events.flatMap((event) => (event.kind === 'misuse' ? [event.message] : [])),
   )
   expect(misuses[0]).toEqual([expect.stringContaining('not synced for the device')])
   expect(misuses[1]).toEqual(misuses[0])
+  const place = { device: plain.address, address: `0x${address.toString(16)}`, byteLength: 1 }
+  expect(machine.trace.events.find(({ kind }) => kind === 'misuse')).toMatchObject(place)
 })
