@@ -43,6 +43,10 @@ export interface EduWorld {
   known: boolean
 }
 
+/** What is in the memory when a program begins: made once, since an emulated processor takes its time for it. */
+const pattern = new Uint8Array(MEMORY_PAGES * 4096)
+fillPattern(pattern, 1)
+
 /** Device, memory and an eventfd. Bus mastering is on; nothing is mapped, and no interrupt is enabled. */
 export function eduWorld({ kernel, edu }: Host): EduWorld {
   const container = kernel.open('/dev/vfio/vfio', O_RDWR)
@@ -53,7 +57,7 @@ export function eduWorld({ kernel, edu }: Host): EduWorld {
   const registers = kernel.mapRegisters(device, { byteLength: 0x10_0000 })
   const memfd = kernel.memfd('fuzz', { byteLength: MEMORY_PAGES * kernel.pageSize })
   const memory = kernel.mmap(memfd, { byteLength: MEMORY_PAGES * kernel.pageSize })
-  fillPattern(memory.bytes, 1)
+  memory.bytes.set(pattern)
   const eventfd = kernel.eventfd()
   const world = { kernel, device, group, container, registers, memfd, memory, eventfd }
   quieten(world)
