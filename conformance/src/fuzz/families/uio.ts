@@ -203,7 +203,7 @@ async function pollNow(world: UioWorld, file: number): Promise<number | string> 
 export const uio: Family<UioWorld> = {
   name: 'uio',
   machineKind: 'no-iommu',
-  longest: 120,
+  longest: 200,
   setUp: uioWorld,
   tearDown: closeUioWorld,
   operations: { ...nodeOperations, ...deviceOperations },
