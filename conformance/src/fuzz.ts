@@ -1,12 +1,13 @@
 // Sends random operations to the kernel of this machine and to a fake one, in the lab, and compares what they answer:
-// node dist/fuzz.js [KIND] [--family NAME] [--seed N] [--operations N] [--fake]
+// node dist/fuzz.js [KIND] [--family NAME] [--seed N] [--operations N] [--counts] [--fake]
+// With --counts it says of each operation how often it was answered and refused.
 // With --fake the fake is compared with another fake, anywhere.
 import { parseArgs } from 'node:util'
 import { fakeHost } from './fake-host'
 import { familiesOf, findFamily } from './fuzz/families'
 import { fuzzFamily } from './fuzz/fuzz-family'
 import { useOneProcessor } from './fuzz/one-processor'
-import { formatDivergence, formatReport } from './fuzz/print-divergence'
+import { formatDivergence, formatReport, formatTally } from './fuzz/print-divergence'
 import { realHost } from './real-host'
 import { print } from './report'
 import { kindFromArguments } from './suite'
@@ -17,6 +18,7 @@ const { values, positionals } = parseArgs({
     family: { type: 'string', multiple: true },
     seed: { type: 'string', default: '1' },
     operations: { type: 'string', default: '20000' },
+    counts: { type: 'boolean', default: false },
     fake: { type: 'boolean', default: false },
   },
 })
@@ -24,6 +26,9 @@ const { values, positionals } = parseArgs({
 Error.stackTraceLimit = 0
 
 const kind = kindFromArguments(positionals)
+/** Operations in which each kind of them is to be answered at least once. */
+const ENOUGH = 20_000
+
 const options = { seed: wholeNumber('seed'), operations: wholeNumber('operations') }
 if (!values.fake) useOneProcessor(realHost().kernel)
 
@@ -32,7 +37,11 @@ for (const family of values.family?.map(findFamily) ?? familiesOf(kind)) {
   const sides = { reference: values.fake ? fakeHost(kind) : realHost(), fake: fakeHost(kind) }
   const report = await fuzzFamily(family, sides, options)
   const found = report.divergences.map((divergence) => formatDivergence(family.name, divergence))
+  const mistaken = report.operations < ENOUGH ? [] : report.tally.mistaken()
+  if (mistaken.length > 0)
+    found.push(`answered never, or against what the family says: ${mistaken.join(', ')}`)
   console.log([formatReport(report), ...found].join('\n\n'))
+  if (values.counts) console.log(formatTally(report))
   print({
     name: `fuzz ${family.name}`,
     ok: found.length === 0,

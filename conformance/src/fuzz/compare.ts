@@ -19,12 +19,15 @@ export interface Difference {
   readonly fake: Outcome
 }
 
+/** Is told of each step, and what the machine that is right answered to it. */
+export type StepListener = (name: string, outcome: Outcome) => void
+
 /** Runs a program on both, step by step side by side, up to the first difference. */
 export async function compareProgram(
   family: AnyFamily,
   { reference, fake }: Sides,
   program: readonly Step[],
-  onStep: () => void = () => {},
+  onStep: StepListener = () => {},
 ): Promise<Difference | undefined> {
   const runs = [await beginProgram(family, reference), await beginProgram(family, fake)] as const
   let found: Difference | undefined
@@ -41,12 +44,12 @@ export async function compareProgram(
 async function compareSteps(
   runs: readonly [Run, Run],
   program: readonly Step[],
-  onStep: () => void,
+  onStep: StepListener,
 ): Promise<Difference | undefined> {
   const outcomes: Outcome[] = []
   for (const [index, step] of program.entries()) {
-    onStep()
     const difference = await ask(runs, index, outcomes, (run) => run.step(step))
+    onStep(step[0], outcomes[index])
     if (difference) return difference
   }
   return ask(runs, 'the end', outcomes, (run) => run.observe())

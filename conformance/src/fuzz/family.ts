@@ -51,6 +51,10 @@ export interface Family<World> {
   /** Closes all that the program has opened and leaves the machine as it was. */
   tearDown(world: World): void | Promise<void>
   readonly operations: { readonly [name: string]: Operation<World> }
+  /** Steps that most programs begin with, some of them or all, so that what comes after them has something to work on. */
+  readonly beginnings?: readonly (readonly Step[])[]
+  /** Operations that no kernel answers here but by an error, and why. */
+  readonly refused?: { readonly [name: string]: string }
   /** What is compared once more when a program has come to its end, and before all is closed. */
   observe?(world: World): Answer
 }

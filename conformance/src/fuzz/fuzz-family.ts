@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { compareProgram, type Difference, type Sides } from './compare'
 import type { AnyFamily, Step } from './family'
+import { Tally } from './tally'
 
 /** A program that has different outcomes on the two, as short as it was found to be. */
 export interface Divergence {
@@ -15,6 +16,8 @@ export interface FuzzReport {
   readonly operations: number
   readonly seed: number
   readonly divergences: readonly Divergence[]
+  /** What came of them on the machine that is right. */
+  readonly tally: Tally
   readonly milliseconds: number
 }
 
@@ -39,12 +42,14 @@ export async function fuzzFamily(
 ): Promise<FuzzReport> {
   const start = performance.now()
   const divergences: Divergence[] = []
+  const tally = new Tally(family)
   let count = 0
   let shrinking = false
   const property = fc.asyncProperty(programsOf(family), async (program) => {
     fc.pre(shrinking || count < operations)
-    const difference = await compareProgram(family, sides, program, () => {
+    const difference = await compareProgram(family, sides, program, (name, outcome) => {
       count++
+      tally.add(name, outcome)
     })
     if (!difference) return
     shrinking = true
@@ -57,7 +62,7 @@ export async function fuzzFamily(
     if (found) divergences.push(found)
   }
   const milliseconds = performance.now() - start
-  return { family: family.name, operations: count, seed, divergences, milliseconds }
+  return { family: family.name, operations: count, seed, divergences, tally, milliseconds }
 }
 
 /** Carries what was found through fast-check, which shrinks what throws. */
@@ -81,12 +86,24 @@ async function runRound(
   return { program, difference: error.difference, seed }
 }
 
-/** Programs of a family: at least one step, and mostly many. */
+/** Programs of a family: at least one step, and mostly many; most begin with what the family knows to be useful. */
 export function programsOf(family: AnyFamily): fc.Arbitrary<Step[]> {
   const steps = Object.entries(family.operations).map(([name, { weight, words }]) => ({
     // A whole number: an operation may come as rarely as one of weight 1/8.
     weight: Math.max(1, Math.round(8 * weight)),
     arbitrary: words.map((chosen): Step => [name, chosen]),
   }))
-  return fc.array(fc.oneof(...steps), { minLength: 1, maxLength: family.longest ?? LONGEST, size: 'max' })
+  const maxLength = family.longest ?? LONGEST
+  const rest = fc.array(fc.oneof(...steps), { minLength: 1, maxLength, size: 'max' })
+  return fc.tuple(beginningsOf(family), rest).map((parts) => parts.flat())
+}
+
+/** None in one program of five; of the others, half go on from somewhere within it. */
+function beginningsOf({ beginnings = [] }: AnyFamily): fc.Arbitrary<Step[]> {
+  const some = beginnings.flatMap((steps) => [
+    { weight: 2, arbitrary: fc.constant<Step[]>([...steps]) },
+    { weight: 2, arbitrary: fc.nat(steps.length).map((length): Step[] => steps.slice(0, length)) },
+  ])
+  const none = { weight: Math.max(1, beginnings.length), arbitrary: fc.constant<Step[]>([]) }
+  return fc.oneof(none, ...some)
 }

@@ -15,7 +15,13 @@ export class Handles<Handle> {
     return this.#items[this.#place(index)]
   }
 
-  /** The same, and it is closed from here on. */
+  /** The handle that an index stands for among those that are open and fit; among all, where none does. */
+  fitting(index: number, fits: (handle: Handle) => boolean): Handle | undefined {
+    const fitting = this.open().filter(fits)
+    return fitting.length === 0 ? this.at(index) : fitting[index % fitting.length]
+  }
+
+  /** The same as `at`, and it is closed from here on. */
   take(index: number): Handle | undefined {
     const place = this.#place(index)
     const handle = this.#items[place]

@@ -4,6 +4,18 @@ import type { Answer, Outcome } from './family'
 /** Runs of equal bytes that are told one by one; of more, what they add up to is told besides. */
 const MOST_RUNS = 24
 
+/** What operations say that have asked the kernel for nothing: what they need was not there, or is left out. */
+const idle: ReadonlySet<Outcome> = new Set([
+  ...['none', 'left out', 'no dma-buf', 'no room', 'no socket', 'not writable'],
+])
+
+/** Whether the kernel did what it was asked for, refused it, or was not asked at all. */
+export function kindOfOutcome(outcome: Outcome): 'answered' | 'refused' | 'idle' {
+  if (idle.has(outcome)) return 'idle'
+  const refused = typeof outcome === 'object' && outcome !== null && 'code' in outcome
+  return refused ? 'refused' : 'answered'
+}
+
 /** What an operation answered, or how it was refused: the error's code and system call. Messages may differ. */
 export async function outcomeOf(run: () => Answer): Promise<Outcome> {
   try {

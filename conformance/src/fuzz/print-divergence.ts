@@ -10,9 +10,28 @@ const literal = (value: unknown) =>
   })
 
 /** One line for each family. */
-export function formatReport({ family, operations, seed, divergences, milliseconds }: FuzzReport): string {
+export function formatReport({
+  family,
+  operations,
+  seed,
+  divergences,
+  tally,
+  milliseconds,
+}: FuzzReport): string {
   const found = `${divergences.length} divergence${divergences.length === 1 ? '' : 's'}`
-  return `fuzz ${family}: ${operations} operations, seed ${seed}, ${found}, ${(milliseconds / 1000).toFixed(1)} s`
+  const { answered, refused } = tally.total
+  const counts = `${answered} answered, ${refused} refused`
+  return `fuzz ${family}: ${operations} operations, seed ${seed}, ${found}, ${counts}, ${(milliseconds / 1000).toFixed(1)} s`
+}
+
+/** What came of each operation, a line for each. */
+export function formatTally({ tally }: FuzzReport): string {
+  return [...tally.counts]
+    .map(
+      ([name, { answered, refused, idle }]) =>
+        `  ${name}: ${answered} answered, ${refused} refused, ${idle} idle`,
+    )
+    .join('\n')
 }
 
 /** What differs, and a test that shows it, as `suites/fuzz-found.ts` takes it: with the answers of the kernel that is right. */

@@ -11,19 +11,32 @@ import {
 import { type Operation, operation } from '../family'
 import { CLOSED_DESCRIPTOR } from '../handles'
 import { describeBytes } from '../outcome'
-import { byte, index } from './memfd-world'
+import { byte, descriptorOf, index } from './memfd-world'
 import { type DmaBufWorld, pollNow, structure } from './udmabuf-world'
 
 const SYNC_IOC_MERGE = 0xc030_3e03
 const SYNC_IOC_FILE_INFO = 0xc038_3e04
 
-const usage = fc.oneof(fc.nat(7), fc.constantFrom(8, 0x8000_0001))
+/** Beginning or end of reading, writing or both; else anything. */
+const access = fc.oneof(
+  { weight: 3, arbitrary: fc.constantFrom(1, 2, 3, 5, 6, 7) },
+  { weight: 1, arbitrary: fc.constantFrom(0, 4, 8, 0x8000_0001) },
+)
+/** Reading, writing or both; else anything. */
+const usage = fc.oneof(
+  { weight: 3, arbitrary: fc.constantFrom(1, 2, 3) },
+  { weight: 1, arbitrary: fc.constantFrom(0, 4, 5, 8, 0x8000_0001) },
+)
+const buffer = descriptorOf('dma-buf')
+const syncFile = descriptorOf('sync file')
+/** What is to be 0. */
+const zero = fc.constantFrom(0, 0, 0, 0, 0, 0, 0, 1)
 const place = { offset: fc.nat(20_000), byteLength: fc.integer({ min: 1, max: 5000 }) }
 
 /** What is asked of a dma-buf, and of the sync files that come of it. */
 const requests: Record<string, Operation<DmaBufWorld>> = {
   sync: operation(
-    fc.record({ fd: index, flags: usage, high: fc.constantFrom(0, 0, 0, 1) }),
+    fc.record({ fd: buffer, flags: access, high: zero }),
     ({ fd, flags, high }, world) => {
       const { view, bytes } = structure(8)
       view.setUint32(0, flags, true)
@@ -34,7 +47,7 @@ const requests: Record<string, Operation<DmaBufWorld>> = {
   ),
   setName: operation(
     fc.record({
-      fd: index,
+      fd: buffer,
       name: fc.oneof(
         fc.constantFrom('', 'a', 'x'.repeat(31), 'x'.repeat(32), 'a\nb', 'ü'),
         fc.string({ maxLength: 40 }),
@@ -52,14 +65,14 @@ const requests: Record<string, Operation<DmaBufWorld>> = {
       )
     },
   ),
-  exportSyncFile: operation(fc.record({ fd: index, flags: usage }), ({ fd, flags }, world) => {
+  exportSyncFile: operation(fc.record({ fd: buffer, flags: usage }), ({ fd, flags }, world) => {
     const { view, bytes } = structure(8)
     view.setUint32(0, flags, true)
     world.kernel.ioctl(world.fd(fd), DMA_BUF_IOCTL_EXPORT_SYNC_FILE, bytes, 'EXPORT_SYNC_FILE')
-    return world.add(view.getInt32(4, true))
+    return world.add(view.getInt32(4, true), { kind: 'sync file' })
   }),
   importSyncFile: operation(
-    fc.record({ fd: index, file: index, flags: usage }),
+    fc.record({ fd: buffer, file: syncFile, flags: usage }),
     ({ fd, file, flags }, world) => {
       const { view, bytes } = structure(8)
       view.setUint32(0, flags, true)
@@ -69,10 +82,10 @@ const requests: Record<string, Operation<DmaBufWorld>> = {
   ),
   merge: operation(
     fc.record({
-      fd: index,
-      file: index,
-      flags: fc.constantFrom(0, 0, 0, 1),
-      pad: fc.constantFrom(0, 0, 0, 1),
+      fd: syncFile,
+      file: syncFile,
+      flags: zero,
+      pad: zero,
     }),
     ({ fd, file, flags, pad }, world) => {
       const { view, bytes } = structure(48)
@@ -80,12 +93,12 @@ const requests: Record<string, Operation<DmaBufWorld>> = {
       view.setUint32(40, flags, true)
       view.setUint32(44, pad, true)
       world.kernel.ioctl(world.fd(fd), SYNC_IOC_MERGE, bytes, 'SYNC_IOC_MERGE')
-      return world.add(view.getInt32(36, true))
+      return world.add(view.getInt32(36, true), { kind: 'sync file' })
     },
     0.5,
   ),
   fileInfo: operation(
-    fc.record({ fd: index, flags: fc.constantFrom(0, 0, 0, 1) }),
+    fc.record({ fd: syncFile, flags: zero }),
     ({ fd, flags }, world) => {
       const { view, bytes } = structure(56)
       view.setUint32(36, flags, true)
@@ -96,13 +109,16 @@ const requests: Record<string, Operation<DmaBufWorld>> = {
     0.5,
   ),
   poll: operation(
-    fc.record({ fd: index, events: fc.constantFrom(POLLIN, POLLOUT, POLLIN | POLLOUT) }),
+    fc.record({
+      fd: descriptorOf('dma-buf', 'sync file'),
+      events: fc.constantFrom(POLLIN, POLLOUT, POLLIN | POLLOUT),
+    }),
     ({ fd, events }, world) => pollNow(world.kernel, world.fd(fd), events),
     0.5,
   ),
-  fdinfo: operation(fc.record({ fd: index }), ({ fd }, world) => {
+  fdinfo: operation(fc.record({ fd: descriptorOf('dma-buf', 'memory') }), ({ fd }, world) => {
     const own = world.fd(fd)
-    if (own === CLOSED_DESCRIPTOR) return 'closed'
+    if (own === CLOSED_DESCRIPTOR) return 'none'
     const lines = world.kernel.readText(`/proc/self/fdinfo/${own}`).split('\n')
     // Numbers of mounts and files differ from machine to machine.
     return lines.filter((line) => line !== '' && !/^(mnt_id|ino):/.test(line))
@@ -111,7 +127,7 @@ const requests: Record<string, Operation<DmaBufWorld>> = {
 
 /** What a device does that has imported a buffer. */
 const devices: Record<string, Operation<DmaBufWorld>> = {
-  attach: operation(fc.record({ fd: index }), ({ fd }, world) => {
+  attach: operation(fc.record({ fd: buffer }), ({ fd }, world) => {
     const own = world.fd(fd)
     const isBuffer =
       own !== CLOSED_DESCRIPTOR && world.kernel.readLink(`/proc/self/fd/${own}`).startsWith('/dmabuf:')

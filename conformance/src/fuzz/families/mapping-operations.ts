@@ -1,24 +1,66 @@
 import fc from 'fast-check'
 import { type Operation, operation } from '../family'
 import { describeBytes } from '../outcome'
-import { byte, HUGE_PAGE, index, length, type MemoryWorld, offset } from './memfd-world'
+import {
+  byte,
+  type DescriptorWords,
+  descriptorOf,
+  HUGE_PAGE,
+  index,
+  length,
+  type Mapped,
+  type MemoryWorld,
+  offset,
+} from './memfd-world'
 
 const PRESENT = 1n << 63n
 const SWAPPED = 1n << 62n
 const FILE_OR_SHARED = 1n << 61n
 
 const pages = fc.record({ first: fc.nat(6), count: fc.nat(5), odd: fc.constantFrom(0, 0, 0, 1, 100, 4095) })
-const part = { mapping: index, offset, byteLength: length }
+/** A part of a mapping by index, any that the program has had; or one within a mapping that is open. */
+interface PartWords {
+  readonly mapping: number
+  readonly offset: number
+  readonly byteLength: number
+  readonly within?: boolean
+}
+const mostly = fc.constantFrom(true, true, true, false)
+const part = { mapping: index, offset, byteLength: length, within: mostly }
+
+const isOpen = ({ mapping }: Mapped) => !mapping.closed
+const canBeWritten = (mapped: Mapped) => isOpen(mapped) && mapped.writable
+
+/** A mapping and what is meant of it. */
+function partOf({ mappings }: MemoryWorld, words: PartWords, fits = isOpen) {
+  const { mapping, offset, byteLength, within } = words
+  const mapped = within ? mappings.fitting(mapping, fits) : mappings.at(mapping)
+  const end = mapped?.mapping.byteLength
+  if (!within || end === undefined) return { mapped, offset, byteLength }
+  const start = offset % end
+  return { mapped, offset: start, byteLength: Math.min(byteLength, end - start) }
+}
+
+interface MmapWords {
+  readonly fd: DescriptorWords
+  readonly pages: { readonly first: number; readonly count: number; readonly odd: number }
+  readonly writable: boolean
+  /** Whether it is made to lie within the file. */
+  readonly within?: boolean
+}
 
 /** What is done to mappings of files in memory. */
 export const mappingOperations: Record<string, Operation<MemoryWorld>> = {
   mmap: operation(
-    fc.record({ fd: index, pages, writable: fc.boolean() }),
-    ({ fd, pages: { first, count, odd }, writable }, world) => {
+    fc.record({ fd: descriptorOf('memory'), pages, writable: mostly, within: fc.boolean() }),
+    ({ fd, pages: { first, count, odd }, writable, within }: MmapWords, world) => {
       const own = world.fd(fd)
       const unit = (world.sizeOf(own) ?? 0) >= HUGE_PAGE ? HUGE_PAGE : 4096
-      const position = first * unit
-      const byteLength = count * unit + odd || unit
+      const end = Math.ceil((world.factsOf(own)?.byteLength ?? unit) / unit)
+      const start = within ? first % end : first
+      const position = start * unit
+      const most = within ? (end - start) * unit : Number.POSITIVE_INFINITY
+      const byteLength = Math.min(count * unit + odd || unit, most)
       const access = writable ? 'read-write' : 'read'
       const mapping = world.kernel.mmap(own, { byteLength, position, access })
       world.mappings.add({ mapping, writable })
@@ -33,8 +75,8 @@ export const mappingOperations: Record<string, Operation<MemoryWorld>> = {
   }),
   poke: operation(
     fc.record({ ...part, value: byte }),
-    ({ mapping, offset, byteLength, value }, { mappings }) => {
-      const mapped = mappings.at(mapping)
+    ({ value, ...words }: PartWords & { value: number }, world) => {
+      const { mapped, offset, byteLength } = partOf(world, words, canBeWritten)
       // A write to what is mapped for reading ends the process.
       if (!mapped?.writable) return 'not writable'
       const { bytes } = mapped.mapping
@@ -46,8 +88,9 @@ export const mappingOperations: Record<string, Operation<MemoryWorld>> = {
   ),
   look: operation(
     fc.record(part),
-    ({ mapping, offset, byteLength }, { mappings }) => {
-      const bytes = mappings.at(mapping)?.mapping.bytes
+    (words: PartWords, world) => {
+      const { mapped, offset, byteLength } = partOf(world, words)
+      const bytes = mapped?.mapping.bytes
       if (!bytes) return 'none'
       const start = offset % bytes.length
       return describeBytes(bytes.subarray(start, start + byteLength))
@@ -56,10 +99,10 @@ export const mappingOperations: Record<string, Operation<MemoryWorld>> = {
   ),
   mlock: operation(fc.record(part), (words, world) => lock(world, words, 'mlock')),
   munlock: operation(fc.record(part), (words, world) => lock(world, words, 'munlock')),
-  pin: operation(fc.record(part), ({ mapping, offset, byteLength }, { kernel, mappings, pins }) => {
-    const mapped = mappings.at(mapping)
+  pin: operation(fc.record(part), (words: PartWords, world) => {
+    const { mapped, offset, byteLength } = partOf(world, words)
     if (!mapped) return 'none'
-    return pins.add(kernel.pin(mapped.mapping, offset, byteLength))
+    return world.pins.add(world.kernel.pin(mapped.mapping, offset, byteLength))
   }),
   unpin: operation(fc.record({ pin: index }), ({ pin }, { pins }) => {
     const own = pins.at(pin)
@@ -83,13 +126,9 @@ export const mappingOperations: Record<string, Operation<MemoryWorld>> = {
   ),
 }
 
-function lock(
-  { kernel, mappings }: MemoryWorld,
-  { mapping, offset, byteLength }: { mapping: number; offset: number; byteLength: number },
-  verb: 'mlock' | 'munlock',
-): string | undefined {
-  const mapped = mappings.at(mapping)
+function lock(world: MemoryWorld, words: PartWords, verb: 'mlock' | 'munlock'): string | undefined {
+  const { mapped, offset, byteLength } = partOf(world, words)
   if (!mapped) return 'none'
-  kernel[verb](mapped.mapping, offset, byteLength)
+  world.kernel[verb](mapped.mapping, offset, byteLength)
   return undefined
 }

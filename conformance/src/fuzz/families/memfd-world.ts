@@ -11,33 +11,74 @@ export interface Mapped {
   readonly writable: boolean
 }
 
+/** What is known of the file behind a descriptor; its duplicates share it. */
+export interface FileFacts {
+  readonly kind: 'memfd' | 'dma-buf' | 'sync file' | 'eventfd' | 'listener' | 'connection'
+  /** Of a memfd, or a dma-buf. */
+  readonly byteLength?: number
+  /** That were put on a memfd. */
+  seals?: number
+}
+
+const SEAL_SHRINK = 0x02
+const SEAL_WRITE = 0x08
+const SEAL_FUTURE_WRITE = 0x10
+
+/** What an operation may ask of a descriptor. */
+const demands = {
+  ...{ memfd: isKind('memfd'), 'dma-buf': isKind('dma-buf'), 'sync file': isKind('sync file') },
+  ...{ listener: isKind('listener'), connection: isKind('connection') },
+  /** What can be mapped. */
+  memory: ({ kind }: FileFacts) => kind === 'memfd' || kind === 'dma-buf',
+  /** A memfd that a dma-buf can be made of. */
+  sealed: ({ seals = 0 }: FileFacts) =>
+    (seals & SEAL_SHRINK) !== 0 && (seals & (SEAL_WRITE | SEAL_FUTURE_WRITE)) === 0,
+}
+export type Demand = keyof typeof demands
+
+function isKind(kind: FileFacts['kind']): (facts: FileFacts) => boolean {
+  return (facts) => facts.kind === kind
+}
+
+/** A descriptor: any that the program has had, by index; or one of those that are open and what is meant. */
+export type DescriptorWords = number | { readonly of: Demand; readonly index: number }
+
 /** What a program of memory has opened. */
 export class MemoryWorld {
   readonly descriptors = new Handles<number>()
   readonly mappings = new Handles<Mapped>()
   readonly pins = new Handles<MemoryPin>()
-  /** Bytes in the file of each descriptor that is a memfd. */
-  readonly #sizes = new Map<number, number>()
+  readonly #files = new Map<number, FileFacts>()
   readonly #before: readonly (number | undefined)[]
 
   constructor(readonly kernel: Kernel) {
     this.#before = this.#memoryCounts()
   }
 
-  /** Keeps a descriptor, of a file of so many bytes where it is a memfd. @returns its index */
-  add(fd: number, byteLength?: number): number {
-    if (byteLength === undefined) this.#sizes.delete(fd)
-    else this.#sizes.set(fd, byteLength)
+  /** Keeps a descriptor, and what is known of its file. @returns its index */
+  add(fd: number, facts: FileFacts | undefined): number {
+    if (facts === undefined) this.#files.delete(fd)
+    else this.#files.set(fd, facts)
     return this.descriptors.add(fd)
   }
 
-  fd(index: number): number {
-    return this.descriptors.at(index) ?? CLOSED_DESCRIPTOR
+  fd(words: DescriptorWords): number {
+    if (typeof words === 'number') return this.descriptors.at(words) ?? CLOSED_DESCRIPTOR
+    const fits = (fd: number) => {
+      const facts = this.#files.get(fd)
+      return facts !== undefined && demands[words.of](facts)
+    }
+    return this.descriptors.fitting(words.index, fits) ?? CLOSED_DESCRIPTOR
+  }
+
+  factsOf(fd: number): FileFacts | undefined {
+    return this.#files.get(fd)
   }
 
   /** Bytes in the file; undefined for what is no memfd. */
   sizeOf(fd: number): number | undefined {
-    return this.#sizes.get(fd)
+    const facts = this.#files.get(fd)
+    return facts?.kind === 'memfd' ? facts.byteLength : undefined
   }
 
   /** Where the next read or write begins. */
@@ -65,7 +106,13 @@ export class MemoryWorld {
 }
 
 /** Which of what was opened. */
-export const index = fc.nat(7)
+export const index: fc.Arbitrary<number> = fc.nat(7)
+/** Mostly one that is what is meant. */
+export const descriptorOf = (...meant: Demand[]): fc.Arbitrary<DescriptorWords> =>
+  fc.oneof(
+    { weight: 4, arbitrary: fc.record({ of: fc.constantFrom(...meant), index }) },
+    { weight: 1, arbitrary: index },
+  )
 /** Bytes in a file. */
 export const size = fc.oneof(
   fc.constantFrom(1, 4095, 4096, 4097, 8192, 12_288, 65_536),

@@ -1,14 +1,18 @@
 import { POLLIN, POLLOUT } from '@linux-dma/native'
 import fc from 'fast-check'
-import { type Family, type Operation, operation } from '../family'
+import { type Family, type Operation, operation, type Step } from '../family'
 import { CLOSED_DESCRIPTOR } from '../handles'
 import { describeBytes } from '../outcome'
-import { byte, index, MemoryWorld } from './memfd-world'
+import { byte, type DescriptorWords, descriptorOf, index, MemoryWorld } from './memfd-world'
 import { pollNow } from './udmabuf-world'
 
-const type = fc.constantFrom('stream' as const, 'seqpacket' as const)
-/** Abstract names: they leave no files behind. */
-const name = fc.nat(2)
+const types = ['stream', 'seqpacket'] as const
+/** Abstract names, which leave no files behind; each has a type that most mean by it. */
+const address = fc.oneof(
+  { weight: 4, arbitrary: fc.nat(2).map((name) => ({ name, type: types[name % 2]! })) },
+  { weight: 1, arbitrary: fc.record({ name: fc.nat(2), type: fc.constantFrom(...types) }) },
+)
+const socket = descriptorOf('connection')
 const pathOf = (name: number) => `\0linux-dma fuzz ${name}`
 /** Bytes in a message: short, or so many that a socket is soon full. */
 const size = fc.oneof(
@@ -21,28 +25,32 @@ const size = fc.oneof(
 const connections: Record<string, Operation<MemoryWorld>> = {
   socketPair: operation(
     fc.constant({}),
-    (_words, world) => world.kernel.socketPair().map((fd) => world.add(fd)),
+    (_words, world) => world.kernel.socketPair().map((fd) => world.add(fd, { kind: 'connection' })),
     2,
   ),
-  listen: operation(fc.record({ name, type, backlog: fc.nat(3) }), ({ name, type, backlog }, world) =>
-    world.add(world.kernel.listen(pathOf(name), { type, backlog })),
+  listen: operation(
+    fc.tuple(address, fc.nat(3)).map(([own, backlog]) => ({ ...own, backlog })),
+    ({ name, type, backlog }, world) =>
+      world.add(world.kernel.listen(pathOf(name), { type, backlog }), { kind: 'listener' }),
   ),
   connect: operation(
-    fc.record({ name, type }),
-    ({ name, type }, world) => world.add(world.kernel.connect(pathOf(name), { type })),
-    2,
+    address,
+    ({ name, type }, world) =>
+      world.add(world.kernel.connect(pathOf(name), { type }), { kind: 'connection' }),
+    4,
   ),
   accept: operation(
-    fc.record({ fd: index }),
-    ({ fd }, world) => world.add(world.kernel.accept(world.fd(fd))),
-    2,
+    fc.record({ fd: descriptorOf('listener') }),
+    ({ fd }, world) => world.add(world.kernel.accept(world.fd(fd)), { kind: 'connection' }),
+    3,
   ),
   memfd: operation(fc.record({ byteLength: fc.constantFrom(1, 4096) }), ({ byteLength }, world) =>
-    world.add(world.kernel.memfd('sent', { byteLength }), byteLength),
+    world.add(world.kernel.memfd('sent', { byteLength }), { kind: 'memfd', byteLength }),
   ),
-  duplicate: operation(fc.record({ fd: index }), ({ fd }, world) =>
-    world.add(world.kernel.duplicate(world.fd(fd))),
-  ),
+  duplicate: operation(fc.record({ fd: index }), ({ fd }, world) => {
+    const from = world.fd(fd)
+    return world.add(world.kernel.duplicate(from), world.factsOf(from))
+  }),
   close: operation(fc.record({ fd: index }), ({ fd }, { kernel, descriptors }) =>
     kernel.close(descriptors.take(fd) ?? CLOSED_DESCRIPTOR),
   ),
@@ -60,12 +68,12 @@ function isSocket({ kernel }: MemoryWorld, fd: number): boolean {
 const messages: Record<string, Operation<MemoryWorld>> = {
   send: operation(
     fc.record({
-      fd: index,
+      fd: socket,
       byteLength: size,
       value: byte,
       descriptors: fc.oneof(
-        { weight: 4, arbitrary: fc.constant<number[]>([]) },
-        { weight: 2, arbitrary: fc.array(index, { minLength: 1, maxLength: 4 }) },
+        { weight: 4, arbitrary: fc.constant<DescriptorWords[]>([]) },
+        { weight: 2, arbitrary: fc.array(descriptorOf('memfd'), { minLength: 1, maxLength: 4 }) },
       ),
     }),
     ({ fd, byteLength, value, descriptors }, world) =>
@@ -77,7 +85,7 @@ const messages: Record<string, Operation<MemoryWorld>> = {
     8,
   ),
   receive: operation(
-    fc.record({ fd: index, byteLength: size }),
+    fc.record({ fd: socket, byteLength: size }),
     ({ fd, byteLength }, world) => {
       const bytes = new Uint8Array(byteLength).fill(0xee)
       const got = world.kernel.receiveMessage(world.fd(fd), bytes)
@@ -85,13 +93,13 @@ const messages: Record<string, Operation<MemoryWorld>> = {
       const links = got.descriptors.map((one) =>
         world.kernel.readLink(`/proc/self/fd/${one}`).replace(/\[\d+\]/, '[…]'),
       )
-      for (const one of got.descriptors) world.add(one)
+      for (const one of got.descriptors) world.add(one, { kind: 'memfd' })
       return [got.byteLength, links, describeBytes(bytes)]
     },
     6,
   ),
   write: operation(
-    fc.record({ fd: index, byteLength: size, value: byte }),
+    fc.record({ fd: socket, byteLength: size, value: byte }),
     ({ fd, byteLength, value }, world) => {
       // A memfd, sent or received, is another family's, and would grow.
       const own = world.fd(fd)
@@ -100,16 +108,31 @@ const messages: Record<string, Operation<MemoryWorld>> = {
       return world.kernel.write(own, new Uint8Array(byteLength).fill(value))
     },
   ),
-  read: operation(fc.record({ fd: index, byteLength: size }), ({ fd, byteLength }, world) => {
+  read: operation(fc.record({ fd: socket, byteLength: size }), ({ fd, byteLength }, world) => {
     const bytes = new Uint8Array(byteLength).fill(0xee)
     return [world.kernel.read(world.fd(fd), bytes), describeBytes(bytes)]
   }),
   poll: operation(
-    fc.record({ fd: index, events: fc.constantFrom(POLLIN, POLLOUT, POLLIN | POLLOUT) }),
+    fc.record({ fd: socket, events: fc.constantFrom(POLLIN, POLLOUT, POLLIN | POLLOUT) }),
     ({ fd, events }, world) => pollNow(world.kernel, world.fd(fd), events),
     0.5,
   ),
 }
+
+const beginnings: Step[][] = [
+  ...types.map((type, name): Step[] => [
+    ['listen', { name, type, backlog: 3 }],
+    ['connect', { name, type }],
+    ['connect', { name, type }],
+    ['accept', { fd: 0 }],
+    ['memfd', { byteLength: 4096 }],
+  ]),
+  [
+    ['socketPair', {}],
+    ['memfd', { byteLength: 4096 }],
+    ['send', { fd: 0, byteLength: 300, value: 1, descriptors: [2] }],
+  ],
+]
 
 /** Messages and descriptors over sockets. */
 export const sockets: Family<MemoryWorld> = {
@@ -118,4 +141,5 @@ export const sockets: Family<MemoryWorld> = {
   setUp: ({ kernel }) => new MemoryWorld(kernel),
   tearDown: (world) => world.close(),
   operations: { ...connections, ...messages },
+  beginnings,
 }

@@ -11,8 +11,17 @@ type Operations = { readonly [name: string]: Operation<UioWorld> }
 /** Milliseconds after which an interrupt has come to the driver's thread, on one processor. */
 const SETTLED = 1
 const index = fc.integer({ min: 0, max: 3 })
+/** A file by index: any that the program has had; or one of those that are open. */
+type FileWords = number | { readonly open: number }
+const file: fc.Arbitrary<FileWords> = fc.oneof(
+  { weight: 4, arbitrary: fc.record({ open: index }) },
+  { weight: 1, arbitrary: index },
+)
 const lengths = fc.oneof({ weight: 8, arbitrary: fc.constant(4) }, { weight: 3, arbitrary: fc.nat(9) })
-const positions = fc.option(fc.constantFrom(0, 1, 4096), { nil: undefined, freq: 3 })
+const positions = fc.oneof(
+  { weight: 2, arbitrary: fc.constant(undefined) },
+  { weight: 1, arbitrary: fc.constantFrom(0, 1, 4096) },
+)
 /** What can be read of the device's class, where nothing is chance: not its address, nor its numbers. */
 const attributes = [
   'name',
@@ -30,7 +39,8 @@ const commands = [0x102, 0x103, 0x106, 0x107, 0x502, 0x506] as const
 const registers = fc.constantFrom(0x00, 0x04, 0x20, 0x24, 0x60, 0x64, 0x80, 0x88, 0x90, 0x9c)
 const value = fc.oneof(fc.constantFrom(0, 1, 0x80, 0xffff_ffff), fc.integer({ min: 0, max: 0xffff_ffff }))
 
-const at = ({ files }: UioWorld, place: number) => files.at(place) ?? CLOSED_DESCRIPTOR
+const at = ({ files }: UioWorld, words: FileWords) =>
+  (typeof words === 'number' ? files.at(words) : files.fitting(words.open, () => true)) ?? CLOSED_DESCRIPTOR
 
 /** What programs do with the node. */
 const nodeOperations: Operations = {
@@ -39,7 +49,7 @@ const nodeOperations: Operations = {
     ({ access }, world: UioWorld) => world.files.add(world.kernel.open(nodeOf(world), access | O_NONBLOCK)),
     3,
   ),
-  duplicate: operation(fc.record({ file: index }), ({ file }, world: UioWorld) =>
+  duplicate: operation(fc.record({ file }), ({ file }, world: UioWorld) =>
     world.files.add(world.kernel.duplicate(at(world, file))),
   ),
   close: operation(
@@ -48,7 +58,7 @@ const nodeOperations: Operations = {
     2,
   ),
   read: operation(
-    fc.record({ file: index, byteLength: lengths, position: positions }),
+    fc.record({ file, byteLength: lengths, position: positions }),
     async ({ file, byteLength, position }, world: UioWorld) => {
       await world.kernel.clock.sleep(SETTLED)
       const bytes = new Uint8Array(byteLength)
@@ -57,24 +67,28 @@ const nodeOperations: Operations = {
     5,
   ),
   write: operation(
-    fc.record({ file: index, byteLength: lengths, on: fc.constantFrom(0, 1, 255), position: positions }),
+    fc.record({ file, byteLength: lengths, on: fc.constantFrom(0, 1, 255), position: positions }),
     ({ file, byteLength, on, position }, world: UioWorld) =>
       world.kernel.write(at(world, file), new Uint8Array(byteLength).fill(on, 0, 1), position),
-    2,
+    0.5,
   ),
   ioctl: operation(
-    fc.record({ file: index, request: fc.constantFrom(0, 0x5401, 0x3b64, 0xffff_ffff) }),
+    fc.record({ file, request: fc.constantFrom(0, 0x5401, 0x3b64, 0xffff_ffff) }),
     ({ file, request }, world: UioWorld) => world.kernel.ioctl(at(world, file), request),
+    0.25,
   ),
-  poll: operation(fc.record({ file: index }), ({ file }, world: UioWorld) => pollNow(world, file), 2),
+  poll: operation(fc.record({ file }), ({ file }, world: UioWorld) => pollNow(world, file), 2),
   map: operation(
     fc.record({
-      file: index,
+      file,
       map: fc.oneof(
         { weight: 6, arbitrary: fc.constant(0) },
         { weight: 1, arbitrary: fc.constantFrom(1, 5, 256) },
       ),
-      byteLength: fc.constantFrom(1, 4096, 4097, 0x10_0000, 0x10_0001),
+      byteLength: fc.oneof(
+        { weight: 4, arbitrary: fc.constantFrom(1, 4096, 4097, 0x10_0000) },
+        { weight: 1, arbitrary: fc.constant(0x10_0001) },
+      ),
       access: fc.constantFrom('read-write' as const, 'read' as const),
     }),
     ({ file, map, byteLength, access }, world: UioWorld) => {
@@ -101,8 +115,9 @@ const deviceOperations: Operations = {
       if (open && at + 8 > open.byteLength) return 'left out'
       // A register at a multiple of its own width.
       const place = at - (at % (width / 8))
-      if (width === 64) return open?.read64(place)
-      return width === 32 ? open?.read32(place) : width === 16 ? open?.read16(place) : open?.read8(place)
+      if (!open) return 'none'
+      if (width === 64) return open.read64(place)
+      return width === 32 ? open.read32(place) : width === 16 ? open.read16(place) : open.read8(place)
     },
     3,
   ),
@@ -156,7 +171,10 @@ const deviceOperations: Operations = {
   attribute: operation(
     fc.record({
       name: fc.constantFrom(...attributes),
-      text: fc.option(fc.constantFrom('1', ''), { freq: 8 }),
+      text: fc.oneof(
+        { weight: 7, arbitrary: fc.constant(null) },
+        { weight: 1, arbitrary: fc.constantFrom('1', '') },
+      ),
     }),
     ({ name, text }, { kernel, address }: UioWorld) => {
       const folder = `${PCI_DEVICES}/${address}/uio`
@@ -168,11 +186,15 @@ const deviceOperations: Operations = {
     3,
   ),
   /** The device is taken from its driver, and given back, whoever has it open. */
-  unbind: operation(fc.record({}), (_, world: UioWorld) => {
-    quieten(world)
-    world.kernel.writeText(`/sys/bus/pci/drivers/${DRIVER}/unbind`, world.address)
-    return 'unbound'
-  }),
+  unbind: operation(
+    fc.record({}),
+    (_, world: UioWorld) => {
+      quieten(world)
+      world.kernel.writeText(`/sys/bus/pci/drivers/${DRIVER}/unbind`, world.address)
+      return 'unbound'
+    },
+    0.25,
+  ),
   bind: operation(fc.record({}), (_, world: UioWorld) => {
     // A line that is up already is told of by hardware, and forgotten by QEMU's IOAPIC.
     quieten(world)
@@ -187,7 +209,7 @@ const deviceOperations: Operations = {
   }),
 }
 
-async function pollNow(world: UioWorld, file: number): Promise<number | string> {
+async function pollNow(world: UioWorld, file: FileWords): Promise<number | string> {
   const { kernel } = world
   const controller = new AbortController()
   const polled = kernel.poll(at(world, file), POLLIN, { signal: controller.signal }).catch((error: Error) => {
@@ -207,4 +229,8 @@ export const uio: Family<UioWorld> = {
   setUp: uioWorld,
   tearDown: closeUioWorld,
   operations: { ...nodeOperations, ...deviceOperations },
+  refused: {
+    write: 'uio_pci_generic has no irqcontrol: interrupts are turned on in configuration space',
+    ioctl: 'UIO has none',
+  },
 }

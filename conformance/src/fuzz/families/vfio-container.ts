@@ -68,7 +68,7 @@ interface SizeWords {
   readonly off: number
 }
 
-const few = fc.integer({ min: 0, max: 12 })
+const few = fc.oneof(fc.integer({ min: 1, max: 3 }), fc.integer({ min: 0, max: 12 }))
 const extents: fc.Arbitrary<SizeWords> = fc.record({
   pages: fc.oneof(
     { weight: 20, arbitrary: few },
@@ -172,7 +172,17 @@ const flagsOf = (usual: readonly number[], others: readonly number[]) =>
     { weight: 1, arbitrary: fc.constantFrom(...others) },
   )
 
-const containers = fileOf('container')
+/** What drivers ask for: a few pages, at addresses close together. */
+const usual = {
+  address: fc.record({
+    from: fc.constant('low' as const),
+    page: fc.integer({ min: 0, max: 48 }),
+    off: fc.constant(0),
+  }),
+  size: fc.record({ pages: fc.integer({ min: 1, max: 4 }), off: fc.constant(0) }),
+}
+
+const containers = fileOf('container', 'ready')
 
 /** The address space of a container: what is mapped, where, and what was written to. */
 export const vfioContainer: Operations = {
@@ -193,9 +203,16 @@ export const vfioContainer: Operations = {
       ),
   ),
   setIommu: operation(
-    fc.record({ container: containers, type: flagsOf([3, 3, 1], [0, 2, 6, 7, 8, 9, 10, 99]) }),
-    ({ container, type }, world: VfioWorld) =>
-      world.kernel.ioctl(descriptorOf(world, container), ioctls.SET_IOMMU, type, 'SET_IOMMU'),
+    fc.record({
+      container: fileOf('container', 'attached'),
+      type: flagsOf([3, 3, 1], [0, 2, 6, 7, 8, 9, 10, 99]),
+    }),
+    ({ container, type }, world: VfioWorld) => {
+      const fd = descriptorOf(world, container)
+      const result = world.kernel.ioctl(fd, ioctls.SET_IOMMU, type, 'SET_IOMMU')
+      world.ready.add(fd)
+      return result
+    },
     3,
   ),
   iommuInfo: operation(
@@ -204,14 +221,27 @@ export const vfioContainer: Operations = {
       request(world, descriptorOf(world, container), 'IOMMU_GET_INFO', structure(argsz).bytes),
   ),
   map: operation(
-    fc.record({
-      container: containers,
-      argsz: argszOf(32),
-      flags: flagsOf([3, 3, 3, 1, 2, 4], [0, 5, 7, 8, 0x8000_0003]),
-      memory: memories,
-      address: addresses,
-      size: extents,
-    }),
+    fc.oneof(
+      fc.record({
+        container: containers,
+        argsz: fc.constant(32),
+        flags: fc.constantFrom(3, 3, 1),
+        memory: fc.record({
+          of: fc.constant('memory' as const),
+          page: fc.integer({ min: 0, max: MEMORY_PAGES - 4 }),
+          off: fc.constant(0),
+        }),
+        ...usual,
+      }),
+      fc.record({
+        container: containers,
+        argsz: argszOf(32),
+        flags: flagsOf([3, 3, 3, 1, 2, 4], [0, 5, 7, 8, 0x8000_0003]),
+        memory: memories,
+        address: addresses,
+        size: extents,
+      }),
+    ),
     ({ container, argsz, flags, memory, address, size }, world: VfioWorld) => {
       const { bytes, view } = structure(argsz, flags)
       view.setBigUint64(8, pointerTo(world, memory, size.pages), true)

@@ -32,7 +32,41 @@ const triggers = fc.oneof(
 
 const ENTRIES = 5
 
-const irqSets = fc.record({
+interface IrqSet {
+  readonly device: FileWords
+  readonly index: number
+  readonly data: number
+  readonly action: number
+  readonly start: number
+  readonly count: number
+  /** Bytes that argsz is too small or too large. */
+  readonly more: number
+  readonly entries: readonly (FileWords | number)[]
+  readonly bits: number
+}
+
+/** An interrupt that is turned on, off, masked, unmasked or raised as drivers do. */
+const usualIrqSets: fc.Arbitrary<IrqSet> = fc
+  .record({
+    device: devices,
+    index: fc.constantFrom(0, 1),
+    how: fc.constantFrom<number[]>(
+      [4, 32, 1],
+      [4, 32, 1],
+      [1, 32, 0],
+      [1, 32, 1],
+      [1, 8, 1],
+      [2, 16, 1],
+      [1, 16, 1],
+    ),
+    entry: fileOf('eventfd'),
+  })
+  .map(({ how: [data, action, count], entry, ...rest }) => {
+    const entries = Array.from({ length: ENTRIES }, () => entry)
+    return { ...rest, data: data!, action: action!, start: 0, count: count!, more: 0, entries, bits: 1 }
+  })
+
+const anyIrqSets: fc.Arbitrary<IrqSet> = fc.record({
   device: devices,
   index: fc.oneof({ weight: 12, arbitrary: fc.constantFrom(0, 1) }, { weight: 4, arbitrary: indexes }),
   data: fc.oneof(
@@ -51,7 +85,6 @@ const irqSets = fc.record({
     { weight: 16, arbitrary: fc.constantFrom(0, 1, 1, 1) },
     { weight: 1, arbitrary: fc.constantFrom(2, ENTRIES, 0x7fff_ffff, 0xffff_fffe, 0xffff_ffff) },
   ),
-  /** Bytes that argsz is too small or too large. */
   more: fc.oneof(
     { weight: 20, arbitrary: fc.constant(0) },
     { weight: 1, arbitrary: fc.constantFrom(-20, -4, -1, 1, 400) },
@@ -79,7 +112,7 @@ export const vfioDevice: Operations = {
       request(world, descriptorOf(world, device), 'DEVICE_GET_IRQ_INFO', structure(argsz, 0, index).bytes),
   ),
   setIrqs: operation(
-    irqSets,
+    fc.oneof(usualIrqSets, anyIrqSets),
     ({ device, index, data, action, start, count, more, entries, bits }, world: VfioWorld) => {
       const itemBytes = data === 2 ? 1 : data === 4 ? 4 : 0
       const argsz = 20 + Math.min(count, ENTRIES) * itemBytes + more

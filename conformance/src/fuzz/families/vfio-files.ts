@@ -36,7 +36,7 @@ export const vfioFiles: Operations = {
     3,
   ),
   getDevice: operation(
-    fc.record({ group: fileOf('group'), name: names }),
+    fc.record({ group: fileOf('group', 'ready'), name: names }),
     ({ group, name }, world: VfioWorld) => {
       const { bytes } = structure()
       const text = typeof name === 'number' ? world.devices[name]! : name
@@ -67,13 +67,16 @@ export const vfioFiles: Operations = {
     world.files[file.of].add(fd)
     if (other) world.others.add(fd)
     else world.others.delete(fd)
+    forget(world, fd)
     return 'made'
   }),
   close: operation(
     fc.record({ file: anyFile }),
     ({ file }, world: VfioWorld) => {
-      world.kernel.close(descriptorOf(world, file))
+      const fd = descriptorOf(world, file)
+      world.kernel.close(fd)
       world.files[file.of].take(file.index)
+      forget(world, fd)
       return 'closed'
     },
     2,
@@ -84,17 +87,30 @@ export const vfioFiles: Operations = {
       request(world, descriptorOf(world, group), 'GROUP_GET_STATUS', structure(argsz).bytes),
   ),
   setContainer: operation(
-    fc.record({ group: fileOf('group'), container: fileOf('container') }),
-    ({ group, container }, world: VfioWorld) =>
-      world.kernel.ioctl(
-        descriptorOf(world, group),
-        ioctls.GROUP_SET_CONTAINER,
-        words(descriptorOf(world, container)),
-        'GROUP_SET_CONTAINER',
-      ),
+    fc.record({ group: fileOf('group', 'free'), container: fileOf('container') }),
+    ({ group, container }, world: VfioWorld) => {
+      const own = descriptorOf(world, group)
+      const target = descriptorOf(world, container)
+      const { kernel, containers } = world
+      const result = kernel.ioctl(own, ioctls.GROUP_SET_CONTAINER, words(target), 'GROUP_SET_CONTAINER')
+      containers.set(own, target)
+      return result
+    },
     3,
   ),
-  unsetContainer: operation(fc.record({ group: fileOf('group') }), ({ group }, world: VfioWorld) =>
-    world.kernel.ioctl(descriptorOf(world, group), ioctls.GROUP_UNSET_CONTAINER, 0, 'GROUP_UNSET_CONTAINER'),
-  ),
+  unsetContainer: operation(fc.record({ group: fileOf('group') }), ({ group }, world: VfioWorld) => {
+    const own = descriptorOf(world, group)
+    const { kernel } = world
+    const result = kernel.ioctl(own, ioctls.GROUP_UNSET_CONTAINER, 0, 'GROUP_UNSET_CONTAINER')
+    forget(world, own)
+    return result
+  }),
+}
+
+/** A group is in no container any more, nor has a container an IOMMU that no group is in. */
+function forget({ containers, ready }: VfioWorld, fd: number): void {
+  const container = containers.get(fd)
+  containers.delete(fd)
+  ready.delete(fd)
+  if (container !== undefined && ![...containers.values()].includes(container)) ready.delete(container)
 }

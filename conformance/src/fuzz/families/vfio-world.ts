@@ -26,6 +26,10 @@ export interface VfioWorld {
   readonly files: { readonly [kind in FileKind]: Handles<number> }
   /** Descriptors of the device that is not edu. */
   readonly others: Set<number>
+  /** The container that a group was last put into, by descriptor: what is known of it is a guess after some closes. */
+  readonly containers: Map<number, number>
+  /** Containers that were given an IOMMU. */
+  readonly ready: Set<number>
   readonly windows: Handles<RegisterWindow>
   readonly memfd: number
   readonly memory: MemoryMapping
@@ -37,18 +41,33 @@ export interface VfioWorld {
 export const fileKinds = ['container', 'group', 'device', 'eventfd'] as const
 export type FileKind = (typeof fileKinds)[number]
 
-/** One of the program's files, open or closed. */
+/** One of the program's files, open or closed; or one of those that are open and in a state, where there are any. */
 export interface FileWords {
   readonly of: FileKind
   readonly index: number
+  readonly state?: FileState
 }
+
+const states = {
+  open: () => true,
+  /** A group without a container. */
+  free: (fd: number, { containers }: VfioWorld) => !containers.has(fd),
+  /** A container that has a group, and no IOMMU yet. */
+  attached: (fd: number, { containers, ready }: VfioWorld) =>
+    !ready.has(fd) && [...containers.values()].includes(fd),
+  /** A container that has its IOMMU, or a group in such a one. */
+  ready: (fd: number, { containers, ready }: VfioWorld) => ready.has(containers.get(fd) ?? fd),
+} as const
+export type FileState = keyof typeof states
 
 const indexes = fc.integer({ min: 0, max: 3 })
 
-/** Mostly a file of the kind that is meant. */
-export function fileOf(kind: FileKind): fc.Arbitrary<FileWords> {
+/** Mostly an open file of the kind that is meant, and in the state that is needed. */
+export function fileOf(kind: FileKind, state: FileState = 'open'): fc.Arbitrary<FileWords> {
+  const of = fc.constant(kind)
   return fc.oneof(
-    { weight: 24, arbitrary: fc.record({ of: fc.constant(kind), index: indexes }) },
+    { weight: 16, arbitrary: fc.record({ of, index: indexes, state: fc.constant(state) }) },
+    { weight: 3, arbitrary: fc.record({ of, index: indexes }) },
     { weight: 1, arbitrary: anyFile },
   )
 }
@@ -59,8 +78,11 @@ export const anyFile: fc.Arbitrary<FileWords> = fc.record({
 })
 
 /** The descriptor of a file. */
-export function descriptorOf({ files }: VfioWorld, { of, index }: FileWords): number {
-  return files[of].at(index) ?? CLOSED_DESCRIPTOR
+export function descriptorOf(world: VfioWorld, { of, index, state }: FileWords): number {
+  const files = world.files[of]
+  const fits = states[state ?? 'open']
+  const fd = state === undefined ? files.at(index) : files.fitting(index, (own) => fits(own, world))
+  return fd ?? CLOSED_DESCRIPTOR
 }
 
 /** Whether a file is a device whose registers are not to be touched: of the other one's, the fake has but what a driver needs. */
@@ -123,6 +145,8 @@ export function vfioWorld({ kernel, edu }: Host): VfioWorld {
     groups,
     files,
     others: new Set(),
+    containers: new Map([[group, container]]),
+    ready: new Set([container]),
     windows: new Handles(),
     memfd,
     memory: map(MEMORY_PAGES, 'read-write'),
