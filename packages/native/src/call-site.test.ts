@@ -31,6 +31,22 @@ describe('where a call came from', () => {
     expect(site).not.toMatch(/<anonymous>\)/)
   })
 
+  it('tells apart who called the same line from other ones', () => {
+    const inner = () => callSite(2)
+    const first = inner()
+    const second = inner()
+    expect(second.split('\n')[0]).toBe(first.split('\n')[0])
+    expect(second).not.toBe(first)
+  })
+
+  it('is found below many frames that are not the program’s, and has nothing of what it was not asked for', () => {
+    const nested = (depth: number): string =>
+      depth === 0 ? callSite(3) : [depth].map((left) => nested(left - 1)).join('')
+    const lines = nested(6).split('\n')
+    expect(lines).toHaveLength(3)
+    for (const line of lines) expect(line).toMatch(/call-site\.test\.ts/)
+  })
+
   it('leaves stacks as it found them', () => {
     const before = [Error.stackTraceLimit, Error.prepareStackTrace]
     callSite()

@@ -187,6 +187,10 @@ export interface DmaChecks {
   readonly onError: 'throw' | 'warn' | 'collect'
   /** Whether to look at bytes, too. */
   readonly contents?: boolean | undefined
+  /** Whether to find out of each map and unmap where it was called, or of the first and then of some. */
+  readonly callSites?: 'sampled' | 'all' | undefined
+  /** Report of the devices of this name only. */
+  readonly device?: string | RegExp | undefined
   /** Bytes in a cache line. */
   readonly cacheLineSize?: number | undefined
   /** Told of what checks, once for each copy of the packages that is loaded. */

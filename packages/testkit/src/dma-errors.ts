@@ -1,4 +1,5 @@
 import { type DmaCheckerView, type DmaChecks, DmaError } from '@linux-dma/native'
+import type { CheckSettings } from './check-settings'
 import type { TraceLog } from './trace/trace-log'
 
 /** Misuses that are kept: a device that polls does the same one again and again. */
@@ -7,6 +8,9 @@ const MOST_KEPT = 1000
 /** What a machine's devices, and what drives them, do wrong with DMA: what a checker of the packages finds, and the machine itself. */
 export class DmaErrors implements DmaChecks {
   readonly onError: 'throw' | 'warn' | 'collect'
+  readonly contents: boolean | undefined
+  readonly callSites: 'sampled' | 'all' | undefined
+  readonly device: string | RegExp | undefined
   /** Bytes in a cache line. */
   readonly cacheLineSize: number
   /** The first ones. */
@@ -18,8 +22,11 @@ export class DmaErrors implements DmaChecks {
   readonly #checkers: DmaCheckerView[] = []
   #count = 0
 
-  constructor(onError: 'throw' | 'warn' | 'collect', cacheLineSize: number) {
+  constructor({ onError = 'throw', contents, callSites, device }: CheckSettings, cacheLineSize: number) {
     this.onError = onError
+    this.contents = contents
+    this.callSites = callSites
+    this.device = device
     this.cacheLineSize = cacheLineSize
   }
 

@@ -1,3 +1,4 @@
+export type { CheckSettings } from './check-settings'
 export type { FakeClock, ScheduledEvent } from './clock'
 export type { StaleBytes } from './coherence/machine-caches'
 export type { Behaviour, DeviceInside, RegisterRead, RegisterWrite } from './define/behaviour'

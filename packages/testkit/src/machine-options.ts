@@ -1,4 +1,5 @@
 import { checkInteger, checkOptionNames } from './arguments'
+import { type CheckSettings, checkSettings } from './check-settings'
 import { invalidArgument } from './errors'
 import type { Capability } from './process'
 import type { UioDmaMemory } from './uio/uio-class'
@@ -41,9 +42,10 @@ export interface FakeMachineOptions {
   uioDmaMemory?: UioDmaMemory
   /**
    * What becomes of a misuse of the DMA API that goes unnoticed on a machine of its own, such as buffers that share a cache line: `throw`, the
-   * default, `warn`, `collect`, or `off` for not looking. All are in `machine.dmaErrors`.
+   * default, `warn`, `collect`, or `off` for not looking. An object says that and more: see {@link CheckSettings}. All are in
+   * `machine.dmaErrors`.
    */
-  checks?: 'throw' | 'warn' | 'collect' | 'off'
+  checks?: 'throw' | 'warn' | 'collect' | 'off' | CheckSettings
   /** Whether `machine.trace` has what happens, true by default. Without it, and without checks, a mapping costs what it costs on Linux. */
   trace?: boolean
   /**
@@ -91,7 +93,7 @@ export function checkMachineOptions(options: FakeMachineOptions): CheckedOptions
   }
   checkChoice(checked.iommu, 'iommu', ['on', 'off', 'passthrough'])
   checkUioDmaMemory(checked.uioDmaMemory)
-  checkChoice(checked.checks, 'checks', ['throw', 'warn', 'collect', 'off'])
+  checkSettings(checked.checks)
   checkChoice(checked.coherence, 'coherence', ['coherent', 'write-back', 'bounce'])
   checkInteger(checked.cacheLineSize, 'cacheLineSize', 16, 4096)
   if (!Number.isInteger(Math.log2(checked.cacheLineSize))) invalidArgument('cacheLineSize is no power of two')

@@ -1,3 +1,4 @@
+import { checkSettings } from './check-settings'
 import { VirtualClock } from './clock'
 import { makeCaches } from './coherence/make-caches'
 import { MachineDisturbances } from './disturb/machine-disturbances'
@@ -99,8 +100,8 @@ function makeKernelParts(options: CheckedOptions) {
   const fs = new FileSystem(process)
   const frames = new FrameAllocator(random)
   const hugePages = new HugePages(options.hugePages)
-  const dmaErrors =
-    options.checks === 'off' ? undefined : new DmaErrors(options.checks, options.cacheLineSize)
+  const settings = checkSettings(options.checks)
+  const dmaErrors = settings && new DmaErrors(settings, options.cacheLineSize)
   const caches = makeCaches(options, { clock, frames, dmaErrors })
   frames.caches = caches
   const traces = makeTrace(options, { clock, dmaErrors })

@@ -9,12 +9,14 @@ export function checkerOf(kernel: Kernel): DmaChecker | undefined {
   if (dmaChecks === undefined) return undefined
   let checker = byKernel.get(kernel)
   if (checker === undefined) {
-    const { onError, contents, cacheLineSize } = dmaChecks
+    const { onError, contents, callSites, device, cacheLineSize } = dmaChecks
     checker = new DmaChecker({
       onError,
       all: true,
       onReport: (report) => dmaChecks.onReport(report),
       ...(contents === undefined ? {} : { contents }),
+      ...(callSites === undefined ? {} : { callSites }),
+      ...(device === undefined ? {} : { device }),
       ...(cacheLineSize === undefined ? {} : { cacheLineSize }),
     })
     byKernel.set(kernel, checker)

@@ -93,10 +93,10 @@ function listenedTo(
 /** What checks for the kernel goes on; what it finds is in the trace, too. */
 function listenedChecks(checks: DmaChecks | undefined, log: TraceLog): DmaChecks | undefined {
   if (!checks) return undefined
-  const { onError, contents, cacheLineSize } = checks
+  const { onError, contents, callSites, device, cacheLineSize } = checks
   if (checks instanceof DmaErrors) checks.recordings.add(log)
   return {
-    ...{ onError, contents, cacheLineSize },
+    ...{ onError, contents, callSites, device, cacheLineSize },
     onChecker: (checker) => checks.onChecker(checker),
     onReport: (report) => {
       log.misuse(report)
