@@ -147,6 +147,15 @@ export function fuzzFoundSockets({ describe, it }: Runner, host: Host): void {
         ['send', { fd: 2, byteLength: 1, value: 0, descriptors: [0] }, refused('ECONNRESET', 'sendmsg')],
       ]))
 
+    it('tells write(2) of it, too, and once', () =>
+      replays(host, 'sockets', [
+        ['socketPair', {}, [0, 1]],
+        ['send', { fd: 0, byteLength: 1, value: 0, descriptors: [] }, 1],
+        ['close', { fd: 1 }, undefined],
+        ['write', { fd: 0, byteLength: 4096, value: 0 }, refused('ECONNRESET', 'write')],
+        ['write', { fd: 0, byteLength: 4096, value: 0 }, refused('EPIPE', 'write')],
+      ]))
+
     for (const [type, code] of [
       ['seqpacket', 'ENOTCONN'],
       ['stream', 'EBADF'],
@@ -169,6 +178,16 @@ export function fuzzFoundDmaBufs({ describe, it }: Runner, host: Host): void {
   describe('fuzz found, udmabuf', () => {
     it('finds that a buffer has no positions before it finds that it is not for reading', () =>
       udmabuf(allocated, ['read', { fd: 0, byteLength: 0, position: 0 }, refused('ESPIPE', 'pread')]))
+
+    it('finds that what takes no seals is not open for writing, before anything else', () =>
+      udmabuf(
+        ['allocate', { size: 12_288n, given: 0, flags: O_RDWR, heapFlags: 0n }, 0],
+        ['exportSyncFile', { fd: 0, flags: 1 }, 1],
+        ['addSeals', { fd: 1, seals: 6 }, refused('EPERM', 'fcntl(F_ADD_SEALS)')],
+        ['addSeals', { fd: 0, seals: 6 }, refused('EINVAL', 'fcntl(F_ADD_SEALS)')],
+        ['allocate', { size: 12_288n, given: 0, flags: O_RDONLY, heapFlags: 0n }, 2],
+        ['addSeals', { fd: 2, seals: 6 }, refused('EPERM', 'fcntl(F_ADD_SEALS)')],
+      ))
 
     it('locks nothing of what is mapped', () =>
       udmabuf(

@@ -1,4 +1,11 @@
-import type { MemoryMapping, MemoryPin, MmapOptions, RegisterWindow } from '@linux-dma/native'
+import {
+  type MemoryMapping,
+  type MemoryPin,
+  type MmapOptions,
+  O_RDWR,
+  O_WRONLY,
+  type RegisterWindow,
+} from '@linux-dma/native'
 import { checkInteger, checkOptionNames, checkText } from '../arguments'
 import { fail, invalidArgument } from '../errors'
 import { FakeMapping } from '../memory/mapping'
@@ -9,6 +16,10 @@ import type { KernelParts } from './kernel-parts'
 import type { MapRequest, OpenFile } from './open-file'
 import { FakePin, PinnedPages } from './pinned-pages'
 import type { SystemCall } from './system-call'
+
+const O_ACCMODE = 3
+/** Of the four, one is for neither reading nor writing. */
+const writableModes = [O_WRONLY, O_RDWR]
 
 /** The verbs of memory. */
 export class MemoryCalls {
@@ -42,7 +53,12 @@ export class MemoryCalls {
   addSeals(fd: number, seals: number): void {
     checkDescriptor(fd)
     checkInteger(seals, 'seals', 0, 0x7fffffff)
-    this.#call('fcntl(F_ADD_SEALS)', undefined, () => this.#memFd(fd).addSeals(seals))
+    this.#call('fcntl(F_ADD_SEALS)', undefined, () => {
+      // Of a file of any kind, and first.
+      const { path, statusFlags } = this.#parts.descriptors.get(fd)
+      if (!writableModes.includes(statusFlags & O_ACCMODE)) fail('EPERM', `${path} is not open for writing`)
+      this.#memFd(fd).addSeals(seals)
+    })
   }
 
   getSeals(fd: number): number {

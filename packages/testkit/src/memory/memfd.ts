@@ -82,7 +82,6 @@ export class MemFd extends OpenFile {
   }
 
   addSeals(asked: number): void {
-    if (this.access === 'read') fail('EPERM', 'the file is open for reading only')
     if ((asked & ~everySeal) !== 0) fail('EINVAL', `0x${asked.toString(16)} has bits that are no seals`)
     if ((this.seals & F_SEAL_SEAL) !== 0) fail('EPERM', 'F_SEAL_SEAL is set: no seal can be added')
     // Every memfd has the permission to be executed: who seals that in, seals the content, too.
