@@ -98,7 +98,8 @@ export class UioConnection {
   /** The configuration space of the PCI device. @throws DMA_NO_PCI; EACCES with what permits it */
   get config(): PciConfigSpace {
     if (this.#config) return this.#config.space
-    throw new DmaError('DMA_NO_PCI', `${this.info.node} (${this.info.name}) is no PCI device`, {
+    const { node, name, devicePath } = this.info
+    throw new DmaError('DMA_NO_PCI', `${node} (${name}) is no PCI device: so says ${devicePath}/subsystem`, {
       hint: 'it has neither configuration space, BARs nor bus mastering: use map(), and DMA as it is',
     })
   }

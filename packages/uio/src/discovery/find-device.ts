@@ -1,6 +1,6 @@
 import { DmaError, type Kernel } from '@linux-dma/core'
 import { bindCommands, bindWarning, parsePciAddress, readPciDevice } from '@linux-dma/pci'
-import { howToGetOne, listUioDevices, readUioDevice } from './list-devices'
+import { devicesAndGone, howToGetOne, readUioDevice } from './list-devices'
 import type { UioDeviceInfo, UioSelector } from './uio-device-info'
 
 /**
@@ -38,7 +38,7 @@ function notASelector(what: string, advice = ''): DmaError {
 }
 
 function byName(kernel: Kernel, name: string): UioDeviceInfo {
-  const devices = listUioDevices({ kernel })
+  const { devices, gone: cause } = devicesAndGone(kernel)
   const names = [...new Set(devices.map((device) => device.name))]
   return theOnly(
     devices.filter((device) => device.name === name),
@@ -46,13 +46,15 @@ function byName(kernel: Kernel, name: string): UioDeviceInfo {
     () =>
       new DmaError('DMA_NO_DEVICE', `no UIO device is called '${name}'`, {
         hint: names.length > 0 ? `there are: ${names.join(', ')}` : howToGetOne(),
+        cause,
       }),
   )
 }
 
 function byPci(kernel: Kernel, address: string): UioDeviceInfo {
+  const { devices, gone: cause } = devicesAndGone(kernel)
   return theOnly(
-    listUioDevices({ kernel }).filter((device) => device.pci?.address === address),
+    devices.filter((device) => device.pci?.address === address),
     `is of ${address}`,
     () => {
       const { driver } = readPciDevice(kernel, address)
@@ -61,6 +63,7 @@ function byPci(kernel: Kernel, address: string): UioDeviceInfo {
         `${address} is bound to ${driver ?? 'no driver'}, not to a UIO driver`,
         {
           hint: `${bindWarning(kernel, driver)}bindDriver('${address}', 'uio_pci_generic') of @linux-dma/pci, or ${bindCommands(address, driver, 'uio_pci_generic')}`,
+          cause,
         },
       )
     },

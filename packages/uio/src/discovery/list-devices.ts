@@ -27,16 +27,23 @@ export function howToGetOne(): string {
  */
 export function listUioDevices(options: { kernel?: Kernel } = {}): UioDeviceInfo[] {
   assertOptions('listUioDevices', options, ['kernel'])
-  const kernel = options.kernel ?? linuxKernel()
+  return devicesAndGone(options.kernel ?? linuxKernel()).devices
+}
+
+/** The devices that there are, and why others are left out: what says that one is missing has that as its cause. */
+export function devicesAndGone(kernel: Kernel): { devices: UioDeviceInfo[]; gone: unknown } {
   const memory = new SystemMemory(kernel)
-  return numbersIn(kernel, UIO_CLASS, 'uio').flatMap((number) => {
+  let gone: unknown
+  const devices = numbersIn(kernel, UIO_CLASS, 'uio').flatMap((number) => {
     try {
       return [readDevice(kernel, number, memory)]
     } catch (error) {
-      if (isGone(error)) return []
-      throw error
+      if (!isGone(error)) throw error
+      gone ??= error
+      return []
     }
   })
+  return { devices, gone }
 }
 
 /**
@@ -46,14 +53,18 @@ export function listUioDevices(options: { kernel?: Kernel } = {}): UioDeviceInfo
  */
 export function readUioDevice(kernel: Kernel, node: string): UioDeviceInfo {
   const nodes = numbersIn(kernel, UIO_CLASS, 'uio').map((number) => `uio${number}`)
+  let cause: unknown
   try {
     if (nodes.includes(node)) return readDevice(kernel, Number(node.slice(3)), new SystemMemory(kernel))
   } catch (error) {
     if (!isGone(error)) throw error
+    cause = error
   }
+  const others = nodes.filter((other) => other !== node)
   throw new DmaError('DMA_NO_DEVICE', `there is no UIO device ${node}`, {
-    hint: nodes.length > 0 ? `there are: ${nodes.join(', ')}` : howToGetOne(),
+    hint: others.length > 0 ? `there are: ${others.join(', ')}` : howToGetOne(),
     path: `${UIO_CLASS}/${node}`,
+    cause,
   })
 }
 
