@@ -12,13 +12,35 @@ export function ownPlace({ syscall, stack }: FailNthCall): string {
   return ownFrame.test(frames[0] ?? '') ? `${syscall} ${own.join(' ')}` : ''
 }
 
+/** A number that is a place's own: neither other places, nor lines that were added above, nor where the repository is, change it. */
+export function hashOfPlace(place: string): number {
+  let hash = 0
+  for (const letter of place.replace(/\(\S*[\\/]packages[\\/]/g, '(').replace(/:\d+/g, '')) {
+    hash = (Math.imul(hash, 31) + letter.codePointAt(0)!) >>> 0
+  }
+  return hash
+}
+
 /**
- * What of a failure the packages are to blame for. A test that fails may leave what it had, and the machine otherwise than it found
- * it: what counts is what a call into the packages opened and left when it failed, and what is left where they were giving back.
+ * What of a failure the packages are to blame for. A test has no `finally`: where one of its calls fails, it leaves what its earlier
+ * calls gave it, and the machine otherwise than it found it. The packages are to blame for all that is left
+ *
+ * - where the failing call was about to give something back,
+ * - of what the same call of the test into the packages had opened,
+ * - where nothing is left that another call of the test had opened: nothing else can hold it.
  */
 export function ownFaults({ wrong, at, stack }: FailNthFailure): string[] {
-  const releasing = release.test(stack)
+  const ofTest = (line: string) => isLeft(line) && openedElsewhere(line, at)
+  const all = release.test(stack) || !wrong.some(ofTest)
   return wrong
     .filter((line) => !line.startsWith('fails on the same machine afterwards'))
-    .filter((line) => !line.startsWith('left: ') || releasing || line.includes(at))
+    .filter((line) => !isLeft(line) || all || line.includes(at))
+}
+
+function isLeft(line: string): boolean {
+  return line.startsWith('left: ')
+}
+
+function openedElsewhere(line: string, at: string): boolean {
+  return / at \S/.test(line) && !line.includes(at)
 }

@@ -5,7 +5,7 @@ import type { MachineKind, Suite } from '../suite'
 import { collectTests, type FoundTest } from './collect-tests'
 
 /** One test of a suite, on a machine of a kind. */
-interface TestPlace {
+export interface TestPlace {
   readonly kind: MachineKind
   readonly suite: Suite
   readonly index: number

@@ -20,6 +20,10 @@ export const testsApart: readonly (readonly [RegExp, string])[] = [
     /shares one descriptor among those that open it/,
     'it keeps what it opened second where that came out otherwise',
   ],
+  [
+    /dma bounce life > closes with live mappings/,
+    'the device, which it leaves open, keeps its bounce buffer',
+  ],
   [/keeps memory until bus mastering is off/, 'the memory is kept on purpose'],
   [/same register through a BAR of memory/, 'it keeps the first BAR open where the second fails'],
 ]
