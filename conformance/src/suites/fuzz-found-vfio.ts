@@ -140,6 +140,17 @@ export function fuzzFoundVfio({ describe, it }: Runner, host: Host): void {
         ['readEventfd', { eventfd: anEventfd }, { code: 'EAGAIN', syscall: 'read' }],
       ))
 
+    it('has nothing to read of an eventfd that is told of a line and unmasks it, too', () =>
+      vfio(
+        ['setIrqs', { ...irqs, index: 0 }, 0],
+        ['setIrqs', { ...irqs, index: 0, action: 16 }, 0],
+        ['interrupt', { device, acknowledge: false }, undefined],
+        ['readEventfd', { eventfd: anEventfd }, { code: 'EAGAIN', syscall: 'read' }],
+        ['interrupt', { device, acknowledge: true }, 4],
+        ['interrupt', { device, acknowledge: true }, 4],
+        ['readEventfd', { eventfd: anEventfd }, { code: 'EAGAIN', syscall: 'read' }],
+      ))
+
     it('reads no bytes wherever it is asked to', () =>
       vfio(
         ['readRegisters', { device, region: 0, at: 0x10_0000, length: 0 }, [0, '']],

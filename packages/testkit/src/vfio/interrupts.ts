@@ -28,6 +28,9 @@ export class VfioInterrupts implements InterruptSink {
   #vectors = 0
   readonly #triggers = new Map<number, EventFd>()
   #masked = false
+  #telling = false
+  /** The trigger unmasks the line itself: the kernel tells of it again and again, until the line is down. */
+  #repeating = false
   #stopUnmaskListener: () => void = () => {}
 
   constructor(device: PciFunction, descriptors: DescriptorTable) {
@@ -62,9 +65,12 @@ export class VfioInterrupts implements InterruptSink {
 
   /** The kernel masks the line before it tells the program: the line stays up until the device is served. */
   lineAsserted(): void {
-    if (this.#active !== VFIO_PCI_INTX_IRQ_INDEX || this.#masked) return
+    if (this.#active !== VFIO_PCI_INTX_IRQ_INDEX || (this.#masked && !this.#repeating)) return
     this.#masked = true
+    this.#repeating = false
+    this.#telling = true
     this.#triggers.get(0)?.signal()
+    this.#telling = false
   }
 
   /** ACTION_MASK and ACTION_UNMASK, of INTx only. */
@@ -95,6 +101,7 @@ export class VfioInterrupts implements InterruptSink {
     this.#active = undefined
     this.#vectors = 0
     this.#masked = false
+    this.#repeating = false
   }
 
   #triggerIntx({ start, count, data }: IrqSet): void {
@@ -188,6 +195,10 @@ export class VfioInterrupts implements InterruptSink {
   }
 
   #mask(masked: boolean): void {
+    if (this.#telling && !masked) {
+      this.#repeating = true
+      return
+    }
     this.#masked = masked
     // A line that is still up fires again at once.
     if (!masked && this.#device.lineAsserted) this.lineAsserted()
