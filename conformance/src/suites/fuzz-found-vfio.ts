@@ -151,6 +151,15 @@ export function fuzzFoundVfio({ describe, it }: Runner, host: Host): void {
         ['readEventfd', { eventfd: anEventfd }, { code: 'EAGAIN', syscall: 'read' }],
       ))
 
+    it('unmasks INTx where its pin is switched on again', () =>
+      vfio(
+        ['setIrqs', { ...irqs, index: 0 }, 0],
+        ['interrupt', { device, acknowledge: false }, undefined],
+        ['command', { device, bits: 0x406 }, 2],
+        ['writeConfig', { device, place: { at: 4, bytes: 2 }, value: Uint8Array.of(0, 0) }, 2],
+        ['readEventfd', { eventfd: anEventfd }, 2n],
+      ))
+
     it('reads no bytes wherever it is asked to', () =>
       vfio(
         ['readRegisters', { device, region: 0, at: 0x10_0000, length: 0 }, [0, '']],

@@ -79,7 +79,11 @@ export class VfioPciDevice {
   /** Reads or writes configuration space as programs see it. */
   accessConfig(byteOffset: number, bytes: Uint8Array, direction: 'read' | 'write'): void {
     if (direction === 'read') this.#config!.read(byteOffset, bytes)
-    else this.#config!.write(byteOffset, bytes, this.interrupts.active === VFIO_PCI_MSI_IRQ_INDEX)
+    else {
+      const before = this.pci.config.interruptPinEnabled
+      this.#config!.write(byteOffset, bytes, this.interrupts.active === VFIO_PCI_MSI_IRQ_INDEX)
+      if (this.pci.config.interruptPinEnabled !== before) this.interrupts.pinSwitched(!before)
+    }
   }
 
   /** Asks the program to let go of the device: somebody wants to unbind it. */

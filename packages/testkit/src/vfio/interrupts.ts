@@ -73,6 +73,11 @@ export class VfioInterrupts implements InterruptSink {
     this.#telling = false
   }
 
+  /** The pin was switched on or off in configuration space: INTx is masked by that, or unmasked. */
+  pinSwitched(on: boolean): void {
+    if (this.#active === VFIO_PCI_INTX_IRQ_INDEX) this.#mask(!on)
+  }
+
   /** ACTION_MASK and ACTION_UNMASK, of INTx only. */
   setMasked(set: IrqSet, masked: boolean): void {
     if (this.#active !== VFIO_PCI_INTX_IRQ_INDEX || set.start !== 0 || set.count !== 1) {
@@ -121,6 +126,7 @@ export class VfioInterrupts implements InterruptSink {
       return
     }
     const trigger = this.#eventFd(data.descriptors[0]!)
+    if (!active) this.#masked = !this.#device.config.interruptPinEnabled
     this.#active = VFIO_PCI_INTX_IRQ_INDEX
     this.#setTrigger(0, trigger)
     if (this.#device.lineAsserted) this.lineAsserted()
@@ -199,6 +205,8 @@ export class VfioInterrupts implements InterruptSink {
       this.#repeating = true
       return
     }
+    // While the pin is off nothing unmasks it.
+    if (!masked && !this.#device.config.interruptPinEnabled) return
     this.#masked = masked
     // A line that is still up fires again at once.
     if (!masked && this.#device.lineAsserted) this.lineAsserted()
