@@ -43,7 +43,7 @@ export class BufferPool implements Disposable {
     this.#free.push(buffer)
   }
 
-  /** Ends every mapping in it and gives the memory back. */
+  /** Gives the memory back. Nothing of it is to be mapped any more. */
   [Symbol.dispose](): void {
     this.#memory.close()
   }

@@ -1,5 +1,6 @@
 import {
   closeAll,
+  DmaAttribute,
   type DmaDevice,
   DmaDirection,
   dmaMapSingle,
@@ -81,9 +82,7 @@ export class ReceiveRing implements Disposable {
         this.#offer(index)
       }
     } catch (error) {
-      // The buffers' mappings end with the pool.
-      this.#pool[Symbol.dispose]()
-      ring?.[Symbol.dispose]()
+      closeAll([() => this.#unmapAll(), () => this.#pool[Symbol.dispose](), () => ring?.[Symbol.dispose]()])
       throw error
     }
   }
@@ -135,10 +134,10 @@ export class ReceiveRing implements Disposable {
       this.#pool.put(fresh)
       throw error
     }
-    const { buffer } = slot
-    slot.mapping.unmap()
+    const { buffer, mapping: old } = slot
     slot.buffer = fresh
     slot.mapping = mapping
+    old.unmap()
     return new ReceivedFrame(buffer.subarray(0, byteLength), false, () => this.#pool.put(buffer))
   }
 
@@ -152,7 +151,16 @@ export class ReceiveRing implements Disposable {
 
   /** Takes all buffers back. The card has to be stopped. Frames that were handed up and are still out lose their bytes. */
   [Symbol.dispose](): void {
-    closeAll([() => this.#pool[Symbol.dispose](), () => this.#ring[Symbol.dispose]()])
+    closeAll([() => this.#unmapAll(), () => this.#pool[Symbol.dispose](), () => this.#ring[Symbol.dispose]()])
+  }
+
+  /** A device that was closed has none any more. */
+  #unmapAll(): void {
+    closeAll(
+      this.#slots.map(({ mapping }) => () => {
+        if (mapping.mapped) mapping.unmap(DmaAttribute.SkipCpuSync)
+      }),
+    )
   }
 }
 

@@ -1,4 +1,5 @@
 import {
+  closeAll,
   createDmaRegion,
   type DmaDevice,
   DmaDirection,
@@ -61,8 +62,16 @@ export class TransmitRing implements Disposable {
 
   /** Gives the memory back. The card has to be stopped. */
   [Symbol.dispose](): void {
-    this.#ring[Symbol.dispose]()
-    this.#region.close()
+    closeAll([() => this.#unmapAll(), () => this.#ring[Symbol.dispose](), () => this.#region.close()])
+  }
+
+  /** Of what is still to be sent: a device that was closed has none of it any more. */
+  #unmapAll(): void {
+    while (this.#oldest !== this.#next) {
+      const handle = this.#handles[this.#oldest]!
+      if (this.#region.isMapped(handle)) this.#region.unmapSingle(handle)
+      this.#oldest = this.#ring.next(this.#oldest)
+    }
   }
 
   #reclaim(): void {

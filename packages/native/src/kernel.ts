@@ -219,6 +219,8 @@ export interface DmaCheckerView {
   clear(): void
   /** What is mapped now. */
   dump(): readonly object[]
+  /** A fake device, by its name, read or wrote these bytes at a DMA address: told of after the fact. */
+  deviceAccessed(device: string, address: number, bytes: Uint8Array, access: 'read' | 'write'): void
 }
 
 /** Which way the bytes of a mapping go. */

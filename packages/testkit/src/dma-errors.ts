@@ -39,6 +39,11 @@ export class DmaErrors implements DmaChecks {
     this.#checkers.push(checker)
   }
 
+  /** A device read or wrote memory: what checks looks whether it had that. */
+  deviceAccessed(device: string, address: number, bytes: Uint8Array, access: 'read' | 'write'): void {
+    for (const checker of this.#checkers) checker.deviceAccessed(device, address, bytes, access)
+  }
+
   onReport(report: Error): void {
     this.#count += 1
     if (this.errors.length < MOST_KEPT) this.errors.push(report)

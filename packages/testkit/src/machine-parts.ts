@@ -55,6 +55,7 @@ export function assembleMachine(options: CheckedOptions) {
     log: [],
     attached: new WeakMap(),
     caches: kernelParts.caches,
+    dmaErrors: kernelParts.dmaErrors,
     trace: kernelParts.trace,
   }
   mountProc(fs, process, frames, () => kernelParts.kernelRelease)

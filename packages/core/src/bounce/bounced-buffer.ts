@@ -2,6 +2,7 @@ import { DmaError } from '@linux-dma/native'
 import type { MappingLedger } from '../checker/mapping-ledger'
 import type { SingleOwner } from '../checker/mapping-owner'
 import { MappingFamily } from '../checker/mapping-records'
+import { tellOfLeft } from '../checker/pending'
 import { closeAll } from '../checks/close-all'
 import type { DeviceChild, DmaDevice } from '../device/dma-device'
 import { assertCoherent } from '../device/need-sync'
@@ -109,7 +110,7 @@ export class BouncedBuffer implements DeviceChild, MappingHome, SingleOwner {
     else ledger?.gaveBack(this.#note, this, ONLY)
     this.#bouncer[verb](this.device, addToDmaAddress(this.dmaAddress, byteOffset), byteLength)
     this.#cpuOwns = verb === 'syncForCpu'
-    ledger?.events?.syncedSingle(this.#note, this, ONLY, verb, byteOffset, byteLength)
+    ledger?.handedOver(this.#note, this, ONLY, verb, byteOffset, byteLength)
   }
 
   bytesAt(byteOffset: number, byteLength: number): Uint8Array {
@@ -134,7 +135,10 @@ export class BouncedBuffer implements DeviceChild, MappingHome, SingleOwner {
 
   /** Gives the slots back as they are: nothing is copied. Idempotent. */
   close(): void {
-    if (this.#dmaAddress !== undefined) this.#release(true)
+    if (this.#dmaAddress === undefined) return
+    const { ledger, closed } = this.device
+    if (ledger && !closed) tellOfLeft(ledger, [this.#note])
+    this.#release(true)
   }
 
   #enter(ledger: MappingLedger, attributes: DmaAttributes, isNew: boolean): void {

@@ -480,7 +480,8 @@ describe('class 10, a failure that nobody looked at', () => {
   })
 })
 
-it('has a row for each class', () => {
+it('has a row for each class of what a program does; what a device does is in device-access.test.ts', () => {
   const numbers = rows.map((row) => row.class)
-  expect([...numbers, DmaMisuse.ErrorUnchecked].sort((a, b) => a - b)).toEqual(Object.values(DmaMisuse))
+  const ofPrograms = Object.values(DmaMisuse).filter((number) => number <= DmaMisuse.CpuWrote)
+  expect([...numbers, DmaMisuse.ErrorUnchecked].sort((a, b) => a - b)).toEqual(ofPrograms)
 })

@@ -138,7 +138,7 @@ describe('what is mapped now', () => {
     expect(checker.dump()).toEqual([])
   })
 
-  it('is not what was closed with its region or memory, and of that a closed device tells nothing', () => {
+  it('is not what was closed with its region or memory: that is told of at once, and not by the device', () => {
     const { machine, checker, device, region } = open({ all: true })
     region.mapSingle(0, 64, FromDevice)
     const memory = allocateDmaMemory({ byteLength: 4096, kernel: machine.kernel })
@@ -146,8 +146,13 @@ describe('what is mapped now', () => {
     region.close()
     memory.close()
     expect(checker.dump()).toEqual([])
+    const told = checker.reports.map((report) => [report.class, report.size])
+    expect(told).toEqual([
+      [DmaMisuse.ClosePending, 64],
+      [DmaMisuse.ClosePending, 4096],
+    ])
     device.close()
-    expect(checker.errorCount).toBe(0)
+    expect(checker.errorCount).toBe(2)
     machine.assertQuiescent()
   })
 

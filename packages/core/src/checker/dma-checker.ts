@@ -5,6 +5,7 @@ import type { DmaMemory } from '../memory/memory'
 import { CacheLines } from './cache-lines'
 import { CallSites } from './call-sites'
 import { checkDeviceFilter, checkedOptions, type DmaCheckerOptions, KNOWN_OPTIONS } from './checker-options'
+import { judgeAccess } from './device-access'
 import { DmaReport, type DmaReportFacts } from './dma-report'
 import { describeLive, type LiveMapping } from './live-mapping'
 import type { MappingLedger } from './mapping-ledger'
@@ -156,6 +157,16 @@ export class DmaChecker {
       'write before the map, or between dmaSyncSingleForCpu() and dmaSyncSingleForDevice(): what is written at another time may never reach the device',
       { ...facts, expected: 'the bytes of the map, or of the last sync for the device', actual: 'others' },
     )
+  }
+
+  /**
+   * A device that is a fake tells what it did with memory, by its name and DMA address: held against what is mapped for it. What it
+   * was given to read, or wrote, is `bytes`.
+   * @internal
+   */
+  deviceAccessed(device: string, address: number, bytes: Uint8Array, access: 'read' | 'write'): void {
+    const done = { address, byteLength: bytes.byteLength, access, bytes }
+    for (const ledger of this.ledgers) if (ledger.device.name === device) judgeAccess(this, ledger, done)
   }
 
   #watches({ name }: DmaDevice): boolean {

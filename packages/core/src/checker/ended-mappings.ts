@@ -22,7 +22,9 @@ enum Field {
   Direction = 4,
   MappedAt = 5,
   UnmappedAt = 6,
-  Count = 7,
+  /** Whether something else is at its address now. */
+  Reused = 7,
+  Count = 8,
 }
 
 /** The mappings that ended last, so that who unmaps one again is told of the first time. */
@@ -49,6 +51,7 @@ export class EndedMappings {
     fields[base + Field.Direction] = direction
     fields[base + Field.MappedAt] = mappedAt
     fields[base + Field.UnmappedAt] = unmappedAt
+    fields[base + Field.Reused] = 0
   }
 
   /** The last one that was this mapping of its home. */
@@ -61,6 +64,26 @@ export class EndedMappings {
   /** The last one that began at an address. */
   at(address: DmaAddress): EndedMapping | undefined {
     return this.#last((base) => this.#fields[base + Field.Address] === toNumber(address))
+  }
+
+  /** Memory is mapped as a whole there from now on: what the device does there has nothing to do with what was there before. */
+  reuse(address: number, byteLength: number): void {
+    const fields = this.#fields
+    for (let base = 0; base < fields.length; base += Field.Count) {
+      const start = fields[base + Field.Address]!
+      const end = start + fields[base + Field.ByteLength]!
+      if (start < address + byteLength && address < end) fields[base + Field.Reused] = 1
+    }
+  }
+
+  /** The last one that had the byte at an address, where nothing else is there now. */
+  covering(address: number): EndedMapping | undefined {
+    const fields = this.#fields
+    return this.#last((base) => {
+      const start = fields[base + Field.Address]!
+      if (fields[base + Field.Reused] === 1) return false
+      return start <= address && address < start + fields[base + Field.ByteLength]!
+    })
   }
 
   #last(matches: (base: number) => boolean): EndedMapping | undefined {

@@ -132,6 +132,21 @@ export class MappingLedger {
     if (note !== 0 && this.checker?.contents === true) noteContents(this.records, note, owner, handle)
   }
 
+  /** A part of a single mapping, or all of it, was synced. 0: one that is not recorded. */
+  handedOver(
+    note: number,
+    owner: SingleOwner,
+    handle: MappingHandle,
+    verb: 'syncForCpu' | 'syncForDevice',
+    byteOffset: number,
+    byteLength: number,
+  ): void {
+    if (note === 0) return
+    const { records } = this
+    records.setLent(note, verb === 'syncForCpu' && byteLength === records.byteLengthOf(note))
+    this.events?.syncedSingle(note, owner, handle, verb, byteOffset, byteLength)
+  }
+
   /** Whether nothing is recorded now. */
   get paused(): boolean {
     return this.#pauses > 0

@@ -41,6 +41,7 @@ const DIRECTION = 3
 enum Kind {
   Family = 7,
   Lined = 32,
+  Lent = 64,
 }
 
 const FIRST_CAPACITY = 64
@@ -166,6 +167,16 @@ export class MappingRecords {
     this.#words[((note - 1) << RECORD) + Word.Kind]! |= Kind.Lined
   }
 
+  /** Whether the CPU has all of the mapping. */
+  isLent(note: number): boolean {
+    return (this.#word(note, Word.Kind) & Kind.Lent) !== 0
+  }
+
+  setLent(note: number, isLent: boolean): void {
+    const kind = ((note - 1) << RECORD) + Word.Kind
+    this.#words[kind] = isLent ? this.#words[kind]! | Kind.Lent : this.#words[kind]! & ~Kind.Lent
+  }
+
   /** The live records, in no order that means anything. */
   *[Symbol.iterator](): Iterator<number> {
     for (let slot = 0; slot < this.#lengths.length; slot++) {
@@ -192,6 +203,21 @@ export class MappingRecords {
       if (found > 0) return found
     }
     return 0
+  }
+
+  /** All mappings that have the byte at an address. */
+  covering(address: number): number[] {
+    const found: number[] = []
+    const first = Math.max(Math.floor((address - this.#longest) / GRANULE), 0)
+    const buckets = Math.min(Math.floor(address / GRANULE) - first + 1, this.#heads.length)
+    for (let back = 0; back < buckets; back++) {
+      const bucket = this.#bucketOf(address - back * GRANULE)
+      for (let slot = this.#heads[bucket] ?? NONE; slot !== NONE; slot = this.#words[slot << RECORD]!) {
+        const start = this.#addresses[slot]!
+        if (start <= address && address < start + this.#lengths[slot]!) found.push(slot + 1)
+      }
+    }
+    return found
   }
 
   #best(wanted: Wanted, bucket: number, matches: (address: number, byteLength: number) => boolean): number {

@@ -1,6 +1,6 @@
 /**
  * The mistakes that the checker knows, by number: those of the kernel's CONFIG_DMA_API_DEBUG, in the order in which it looks for
- * them, and one that it does not look for.
+ * them, and some that it does not look for.
  */
 export const DmaMisuse = {
   /** Mapped: memory that is closed, or that is no memory a device can have. */
@@ -53,6 +53,16 @@ export const DmaMisuse = {
   ClosePending: 24,
   /** The CPU wrote bytes that the device owned. Looked for with `contents: true`; no class of the kernel's. */
   CpuWrote: 25,
+  /** The device reached for bytes whose mapping had ended. 26 to 30 are seen where devices are fakes; no classes of the kernel's. */
+  DeviceLate: 26,
+  /** The device went past the end of a mapping. */
+  DevicePastEnd: 27,
+  /** The device wrote to a mapping that it was to read, or read one that it was to write. */
+  DeviceDirection: 28,
+  /** The device wrote to a mapping while the CPU had it. */
+  DeviceWhileCpuOwns: 29,
+  /** The device read bytes of a copy that the CPU has changed since the last sync. */
+  DeviceStale: 30,
 } as const
 
 /** One of the values of {@link DmaMisuse}. */
@@ -85,4 +95,9 @@ export const misuseText: Readonly<Record<DmaMisuse, string>> = {
   23: 'sync of a table with another count of entries',
   24: 'close of a device with mappings left',
   25: 'write by the CPU to what the device owns',
+  26: 'access by the device after the unmap',
+  27: 'access by the device past the end of a mapping',
+  28: 'access by the device against the direction of a mapping',
+  29: 'write by the device to what the CPU owns',
+  30: 'read by the device of what the CPU wrote and did not sync',
 }

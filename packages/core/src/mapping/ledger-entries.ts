@@ -3,6 +3,7 @@ import type { SingleOwner } from '../checker/mapping-owner'
 import { MappingFamily } from '../checker/mapping-records'
 import { DmaMisuse } from '../checker/misuse'
 import { misused } from '../checker/misused'
+import { tellOfLeft } from '../checker/pending'
 import { addToDmaAddress, type DmaAddress } from '../vocabulary/address'
 import type { DmaAttributes } from '../vocabulary/attributes'
 import type { TransferPlace } from './attended-transfers'
@@ -29,6 +30,12 @@ export function enterMappings(place: LedgerPlace, table: MappingTable, ledger: M
 
 /** The region is closed: nothing of it is mapped any more. */
 export function leaveMappings(place: LedgerPlace, table: MappingTable, ledger: MappingLedger): void {
+  // What an allocation has for itself ends with it; and a device that is closed tells of all that it has left.
+  if (!place.inPlace && !place.device.closed)
+    tellOfLeft(
+      ledger,
+      [...table.handles()].map((handle) => table.note(handle)),
+    )
   for (const handle of table.handles()) ledger.drop(table.note(handle), place, handle)
   ledger.forget(place)
 }
@@ -89,8 +96,8 @@ export function noteSync(
   byteOffset: number,
   byteLength: number,
 ): void {
-  const events = place.device.ledger?.events
-  events?.syncedSingle(table.note(handle), place as LedgerPlace, handle, verb, byteOffset, byteLength)
+  const { ledger } = place.device
+  ledger?.handedOver(table.note(handle), place as LedgerPlace, handle, verb, byteOffset, byteLength)
 }
 
 function enter(

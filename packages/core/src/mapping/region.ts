@@ -100,6 +100,7 @@ export class DmaRegion implements Disposable, MappingHome, SingleOwner {
       this.limit = byteLength
       device.adopt(this)
       memory.attach(this)
+      if (!this.temporary) device.ledger?.ended.reuse(this.start, byteLength)
     } catch (error) {
       device.disown(this)
       this.#unmap()

@@ -1,6 +1,7 @@
 import type { FakeClock } from '../clock'
 import type { MachineCaches } from '../coherence/machine-caches'
 import { Interferences } from '../disturb/interference'
+import type { DmaErrors } from '../dma-errors'
 import { throughAddressLines } from '../iommu/address-lines'
 import type { DmaFault, DmaPath, DmaSegment } from '../iommu/dma-path'
 import { transferThrough } from '../iommu/transfer'
@@ -27,6 +28,8 @@ export interface SlotParts {
   readonly trace: TraceLog | undefined
   /** Present where devices do not look into the CPU's caches. */
   readonly caches?: MachineCaches | undefined
+  /** Present where the use of DMA is looked at. */
+  readonly dmaErrors?: DmaErrors | undefined
   /** Every model that was plugged in, and where. */
   readonly attached: WeakMap<DeviceModel, AttachedModel>
 }
@@ -42,6 +45,8 @@ export abstract class AttachedModel implements DeviceSlot {
   #removed = false
   /** What the device wants of its line, whether or not that gets through. */
   #level = false
+  /** An access of it was disturbed: what it does from then on is no mistake of the driver's. */
+  #isMisled = false
   /** How many keep its link down. */
   #cuts = 0
   /** Bytes of each BAR, by index. */
@@ -248,20 +253,31 @@ export abstract class AttachedModel implements DeviceSlot {
 
   transfer(address: number | bigint, bytes: Uint8Array, direction: 'read' | 'write'): boolean {
     if (this.absent || !this.mastering) return false
-    if (!this.interferences.any) return this.#move(address, bytes, direction)
-    return this.interferences.transfer({ address, bytes, direction }, (transfer) =>
+    if (!this.interferences.any) return this.#move(address, bytes, direction, true)
+    let isOwn = true
+    const moved = this.interferences.transfer({ address, bytes, direction }, (transfer) => {
+      const isJudged = isOwn && transfer.address === address && transfer.bytes === bytes
+      isOwn = false
+      if (!isJudged) this.#isMisled = true
       // What was held back may come when nothing gets through any more.
-      this.absent || !this.mastering
-        ? false
-        : this.#move(transfer.address, transfer.bytes, transfer.direction),
-    )
+      if (this.absent || !this.mastering) return false
+      return this.#move(transfer.address, transfer.bytes, transfer.direction, isJudged)
+    })
+    if (isOwn) this.#isMisled = true
+    isOwn = false
+    return moved
   }
 
   /** Puts an access on the bus, with the address bits that the device has lines for. */
-  #move(address: number | bigint, bytes: Uint8Array, direction: 'read' | 'write'): boolean {
+  #move(
+    address: number | bigint,
+    bytes: Uint8Array,
+    direction: 'read' | 'write',
+    isJudged: boolean,
+  ): boolean {
     const { dmaMaskBits } = this.model
-    if (dmaMaskBits === undefined) return this.#translate(Number(address), bytes, direction)
-    const move = (at: number, part: Uint8Array) => this.#translate(at, part, direction)
+    if (dmaMaskBits === undefined) return this.#translate(Number(address), bytes, direction, isJudged)
+    const move = (at: number, part: Uint8Array) => this.#translate(at, part, direction, isJudged)
     return throughAddressLines(dmaMaskBits, address, bytes, move, (cut) => {
       const { kind } = this.model
       const access = `DMA ${direction} of ${bytes.byteLength} bytes at 0x${address.toString(16)}`
@@ -270,8 +286,8 @@ export abstract class AttachedModel implements DeviceSlot {
     })
   }
 
-  #translate(address: number, bytes: Uint8Array, direction: 'read' | 'write'): boolean {
-    const { caches, faults, trace } = this.#parts
+  #translate(address: number, bytes: Uint8Array, direction: 'read' | 'write', isJudged: boolean): boolean {
+    const { caches, dmaErrors, faults, trace } = this.#parts
     const { address: device } = this
     trace?.dma(device, direction, address, bytes.byteLength)
     const onRefused = (refused: number, byteLength: number) => {
@@ -282,7 +298,9 @@ export abstract class AttachedModel implements DeviceSlot {
     }
     const onMoved =
       caches && ((at: number, segment: DmaSegment) => caches.accessed(this.address, at, segment, direction))
-    return transferThrough(this.path, address, bytes, direction, onRefused, onMoved)
+    const complete = transferThrough(this.path, address, bytes, direction, onRefused, onMoved)
+    if (isJudged && !this.#isMisled) dmaErrors?.deviceAccessed(device, address, bytes, direction)
+    return complete
   }
 
   /** The program listens to a vector from here on, or no longer. */
