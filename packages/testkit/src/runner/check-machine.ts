@@ -1,11 +1,16 @@
+import { DmaError } from '@linux-dma/native'
 import { VirtualClock } from '../clock'
 import { neverShown } from '../coherence/never-shown'
 import type { FakeMachine } from '../machine'
 import { FakeMachineCore } from '../machine-core'
 import { allMessages } from './messages'
 
+/** How many refused accesses are told of one by one. */
+const MOST_TOLD = 5
+
 /**
- * What is wrong with a machine after a test: what is left open, then what was done wrong with DMA. Of a test that failed, also what
+ * What is wrong with a machine after a test: what is left open, then what was done wrong with DMA, then what devices
+ * reached for and do not have. Of a test that failed, also what
  * devices wrote and it cannot have seen: by itself that is no fault, since packets may be dropped.
  * @param thrown what the test threw: a misuse that is among it, or is what caused it, is not told of again
  */
@@ -21,8 +26,27 @@ export function findDisorder(machine: FakeMachine, thrown: readonly unknown[] = 
   collect(() => machine.assertQuiescent())
   const told = new Set(thrown.flatMap((error) => [...allMessages(error)]))
   if (machine.dmaErrors.some(({ message }) => !told.has(message))) collect(() => machine.assertNoDmaErrors())
+  if (machine.faults.length > 0 && !isDisturbed(machine)) found.push(refusedAccesses(machine))
   if (thrown.length + found.length > 0) found.push(...unshown(machine, told))
   return found
+}
+
+/** What a disturbed device reaches for is not the driver's doing. */
+function isDisturbed({ log }: FakeMachine): boolean {
+  return log.some(({ message }) => message.startsWith('disturbed: '))
+}
+
+/** Accesses of devices that the IOMMU refused, with what the devices themselves said of it. */
+function refusedAccesses({ faults, log }: FakeMachine): DmaError {
+  const lines = faults.slice(0, MOST_TOLD).map(({ device, direction, byteLength, address, time }) => {
+    return `${device} was refused a ${direction} of ${byteLength} bytes at 0x${address.toString(16)}, at ${time} ms`
+  })
+  const more = faults.length > MOST_TOLD ? [`and ${faults.length - MOST_TOLD} more`] : []
+  const said = log.filter(({ message }) => message.includes('out of reach')).slice(0, MOST_TOLD)
+  const list = [...lines, ...more, ...said.map(({ message }) => message)]
+  return new DmaError('DMA_FAULT', `devices reached for what they do not have:\n  ${list.join('\n  ')}`, {
+    hint: 'look at the addresses and lengths that the device was given, at its mask, and whether it was still at work; what a test does on purpose is forgotten by machine.clearFaults()',
+  })
 }
 
 function unshown(machine: FakeMachine, told: ReadonlySet<string>): unknown[] {

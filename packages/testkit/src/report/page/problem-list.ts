@@ -17,7 +17,8 @@ export function makeProblemList(view: ReportView): HTMLElement {
   const { problems } = view.timeline
   const section = element('section', { id: 'problems', 'aria-label': 'Problems' })
   if (problems.length === 0) {
-    section.append(element('p', { className: 'none' }, '✓ No misuse, no fault, no hazard.'))
+    // No tick: what the program looked at without a sync leaves no trace, nor does what a real device did.
+    section.append(element('p', { className: 'none' }, 'No misuse, fault or hazard is in this trace.'))
     return section
   }
   const list = element('ol')
