@@ -41,11 +41,16 @@ function isBare(message: string, code: string): boolean {
 function tellsOf({ code, syscall, path, message }: DmaError, failed: Failed): boolean {
   if (syscall === failed.syscall || code === failed.code) return true
   if (path !== undefined && failed.paths.includes(path)) return true
+  // A folder that is not there is one with nothing in it.
+  if (failed.syscall === 'scandir' && failed.code === 'ENOENT' && saysAbsent.has(code)) return true
   // The hint is a part of the message.
   return [failed.code, failed.syscall, ...failed.paths.flatMap(namesIn)].some((name) =>
     hasWord(message, name),
   )
 }
+
+/** What says that a device is not there. */
+const saysAbsent = new Set(['DMA_NO_DEVICE', 'DMA_DEVICE_GONE'])
 
 /** Folders that many files are in. */
 const everywhere = new Set([
