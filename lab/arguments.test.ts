@@ -56,6 +56,12 @@ describe('parseLabArguments', () => {
     expect(parseLabArguments(['--shell', '--machine=no-iommu']).machine?.name).toBe('no-iommu')
   })
 
+  it('takes a count for the fuzzer', () => {
+    expect(parseLabArguments([]).fuzzOperations).toBe(2000)
+    expect(parseLabArguments(['--fuzz-operations', '20000']).fuzzOperations).toBe(20_000)
+    expect(() => parseLabArguments(['--fuzz-operations=0'])).toThrow('1 to 99999999')
+  })
+
   it('takes a seed for the fuzzer', () => {
     expect(parseLabArguments([]).fuzzSeed).toBe(1)
     expect(parseLabArguments(['--fuzz-seed', '7']).fuzzSeed).toBe(7)

@@ -24,14 +24,14 @@ const fakeOperations = 400
 /**
  * Lists what there is to run: the conformance suites for each kind of machine, each example, and the fuzzer.
  * @param {import('./workspace.mjs').Workspace[]} workspaces
- * @param {{ fuzzSeed?: number }} [options]
+ * @param {{ fuzzSeed?: number, fuzzOperations?: number }} [options]
  * @returns {Program[]}
  */
-export function listPrograms(workspaces, { fuzzSeed = 1 } = {}) {
+export function listPrograms(workspaces, { fuzzSeed = 1, fuzzOperations = 2000 } = {}) {
   const suites = workspaces.filter(({ path }) => path === 'conformance')
   const examples = workspaces.filter(({ path }) => path.startsWith('examples/'))
   // The fuzzer comes last: what it may do to a kernel is nobody else's trouble then.
-  const fuzzers = suites.flatMap((workspace) => fuzzer(workspace, fuzzSeed))
+  const fuzzers = suites.flatMap((workspace) => fuzzer(workspace, fuzzSeed, fuzzOperations))
   return [...suites.flatMap(conformance), ...examples.flatMap(example), ...fuzzers]
 }
 
@@ -48,14 +48,19 @@ function conformance({ path, directory }) {
   })
 }
 
-/** @param {import('./workspace.mjs').Workspace} workspace @param {number} seed @returns {Program[]} */
-function fuzzer({ path, directory }, seed) {
+/**
+ * @param {import('./workspace.mjs').Workspace} workspace
+ * @param {number} seed
+ * @param {number} operations of each family, on the real kernel
+ * @returns {Program[]}
+ */
+function fuzzer({ path, directory }, seed, operations) {
   const program = findProgram(directory, ['fuzz'])
   if (!program) return []
   return fuzzedMachines.map((name) => {
     const id = `fuzz-${name}`
     const words = [name, '--seed', String(seed)]
-    const job = { id, directory: `/app/${path}`, command: nodeCommand(program, ...words) }
+    const job = { id, directory: `/app/${path}`, command: nodeCommand(program, ...words, '--operations', String(operations)) }
     const fake = [program, ...words, '--fake', '--operations', String(fakeOperations)]
     return { id, title: `fuzz, ${name}`, kind: 'fuzz', directory, fake, real: job, machine: findKind(name) }
   })
