@@ -21,7 +21,7 @@ export class Mailbox {
   #interrupts
   #memory
 
-  /** @param {string} address where it is on the PCI bus @param {import('@linux-dma/vfio').OpenVfioDeviceOptions} [options] */
+  /** @param {string} address where it is on the PCI bus @param {import('@linux-dma/vfio').VfioDeviceOptions} [options] */
   constructor(address, options) {
     this.#device = openVfioDevice(address, options)
     try {
@@ -69,7 +69,10 @@ export class Mailbox {
   }
 
   close() {
-    this.#device.close()
-    this.#memory?.close()
+    try {
+      this.#device.close()
+    } finally {
+      this.#memory?.close()
+    }
   }
 }
