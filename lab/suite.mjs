@@ -60,7 +60,11 @@ function fuzzer({ path, directory }, seed, operations) {
   return fuzzedMachines.map((name) => {
     const id = `fuzz-${name}`
     const words = [name, '--seed', String(seed)]
-    const job = { id, directory: `/app/${path}`, command: nodeCommand(program, ...words, '--operations', String(operations)) }
+    const job = {
+      id,
+      directory: `/app/${path}`,
+      command: nodeCommand(program, ...words, '--operations', String(operations)),
+    }
     const fake = [program, ...words, '--fake', '--operations', String(fakeOperations)]
     return { id, title: `fuzz, ${name}`, kind: 'fuzz', directory, fake, real: job, machine: findKind(name) }
   })
