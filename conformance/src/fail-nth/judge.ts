@@ -15,7 +15,9 @@ export function ownPlace({ syscall, stack }: FailNthCall): string {
 /** A number that is a place's own: neither other places, nor lines that were added above, nor where the repository is, change it. */
 export function hashOfPlace(place: string): number {
   let hash = 0
-  for (const letter of place.replace(/\(\S*[\\/]packages[\\/]/g, '(').replace(/:\d+/g, '')) {
+  for (const letter of place
+    .replace(/[^\s(]*[\\/](?=(?:packages|conformance)[\\/])/g, '')
+    .replace(/:\d+/g, '')) {
     hash = (Math.imul(hash, 31) + letter.codePointAt(0)!) >>> 0
   }
   return hash

@@ -50,7 +50,7 @@ function tellsOf({ code, syscall, path, message }: DmaError, failed: Failed): bo
 }
 
 /** What says that a device is not there. */
-const saysAbsent = new Set(['DMA_NO_DEVICE', 'DMA_DEVICE_GONE'])
+const saysAbsent = new Set(['DMA_NO_DEVICE', 'DMA_NOT_BOUND', 'DMA_DEVICE_GONE'])
 
 /** Folders that many files are in. */
 const everywhere = new Set([
