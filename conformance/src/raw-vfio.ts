@@ -81,18 +81,18 @@ export function unmap(
 }
 
 /** Opens container, group and device by hand, in the usual order, and closes what a test left open. */
-export function withContainer(
+export async function withContainer(
   kernel: Kernel,
   address: string,
-  test: (fds: { container: number; group: number; device: number }) => void,
-): void {
+  test: (fds: { container: number; group: number; device: number }) => void | Promise<void>,
+): Promise<void> {
   const container = kernel.open('/dev/vfio/vfio', O_RDWR)
   const group = kernel.open(groupPath(kernel, address), O_RDWR)
   kernel.ioctl(group, ioctls.GROUP_SET_CONTAINER, words(container))
   kernel.ioctl(container, ioctls.SET_IOMMU, 3)
   const device = kernel.ioctl(group, ioctls.GROUP_GET_DEVICE_FD, text(address))
   try {
-    test({ container, group, device })
+    await test({ container, group, device })
   } finally {
     for (const fd of [device, group, container]) closeIfOpen(kernel, fd)
   }

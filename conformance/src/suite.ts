@@ -71,6 +71,7 @@ import { vfioExit } from './suites/vfio-exit'
 import { vfioInterrupts } from './suites/vfio-interrupts'
 import { vfioLimits } from './suites/vfio-limits'
 import { vfioMappings } from './suites/vfio-mappings'
+import { vfioMessages } from './suites/vfio-messages'
 import { vfioNvme } from './suites/vfio-nvme'
 import { vfioOpen } from './suites/vfio-open'
 import { vfioRandom } from './suites/vfio-random'
@@ -101,6 +102,7 @@ const suites = {
     vfioOpen,
     vfioRegisters,
     vfioInterrupts,
+    vfioMessages,
     vfioNvme,
     vfioAhci,
     vfioDma,

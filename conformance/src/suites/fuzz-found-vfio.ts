@@ -160,6 +160,24 @@ export function fuzzFoundVfio({ describe, it }: Runner, host: Host): void {
         ['readEventfd', { eventfd: anEventfd }, 2n],
       ))
 
+    it('delivers a message that came before anybody listened', () =>
+      vfio(
+        ['command', { device, bits: 0x6 }, 2],
+        ['setIrqs', { ...irqs, entries: Array(5).fill(-1) }, 0],
+        ['interrupt', { device, acknowledge: true }, 4],
+        ['setIrqs', irqs, 0],
+        ['readEventfd', { eventfd: anEventfd }, 1n],
+      ))
+
+    it('listens to messages no longer once it was told to by what is no eventfd', () =>
+      vfio(
+        ['setIrqs', irqs, 0],
+        ['command', { device, bits: 0x6 }, 2],
+        ['setIrqs', { ...irqs, entries: Array(5).fill(container) }, refused('EINVAL', 'DEVICE_SET_IRQS')],
+        ['interrupt', { device, acknowledge: true }, 4],
+        ['readEventfd', { eventfd: anEventfd }, { code: 'EAGAIN', syscall: 'read' }],
+      ))
+
     it('reads no bytes wherever it is asked to', () =>
       vfio(
         ['readRegisters', { device, region: 0, at: 0x10_0000, length: 0 }, [0, '']],

@@ -14,12 +14,18 @@ export interface LogEntry {
   readonly message: string
 }
 
+/**
+ * What becomes of an interrupt message: somebody is told of it, it waits until somebody listens to its vector, or nobody will
+ * ever know.
+ */
+export type MessageFate = 'delivered' | 'kept' | 'lost'
+
 /** Who gets a function's interrupts. */
 export interface InterruptSink {
   /** Whether messages are on, so that the pin is not used. */
   readonly messages: boolean
-  /** A message came. False when nobody listens to that vector. */
-  message(vector: number): boolean
+  /** A message came. */
+  message(vector: number): MessageFate
   /** The INTx line went up. */
   lineAsserted(): void
 }
@@ -33,6 +39,8 @@ export interface BusParts extends SlotParts {
 export class PciFunction extends AttachedModel {
   readonly config: ConfigSpace
   sink: InterruptSink | undefined
+  /** MSI-X: vectors that are masked and of which a message is to be sent once they are not. */
+  readonly pendingMessages = new Set<number>()
   /** How many have enabled it, as `enable` in sysfs shows. */
   enableCount = 0
 
@@ -83,9 +91,11 @@ export class PciFunction extends AttachedModel {
   protected sendMessage(vector: number): void {
     if (!this.config.busMaster) {
       this.log(`interrupt message ${vector} is lost: bus mastering is off`)
-    } else if (this.sink?.message(vector) !== true) {
-      this.log(`interrupt message ${vector} is lost: nobody listens to that vector`)
+      return
     }
+    const fate = this.sink?.message(vector) ?? 'lost'
+    if (fate === 'kept') this.log(`interrupt message ${vector} waits until somebody listens to that vector`)
+    if (fate === 'lost') this.log(`interrupt message ${vector} is lost: nobody listens to that vector`)
   }
 
   protected driveLine(asserted: boolean): void {
@@ -114,7 +124,9 @@ export class PciFunction extends AttachedModel {
 
   /** Function-level reset: nothing happens to a device that is not there. The kernel keeps the configuration. */
   override reset(): void {
-    if (!this.absent) super.reset()
+    if (this.absent) return
+    this.pendingMessages.clear()
+    super.reset()
   }
 
   /** Guards a device access that a system call makes: EIO while memory decoding is off. */

@@ -41,7 +41,7 @@ export class UioPciGeneric implements PciDriver {
     this.#bound.set(device, uio)
     device.sink = {
       messages: false,
-      message: () => false,
+      message: () => 'lost',
       lineAsserted() {
         device.config.disableInterruptPin()
         uio.notify()

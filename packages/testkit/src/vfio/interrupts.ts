@@ -1,7 +1,7 @@
 import { fail } from '../errors'
 import type { DescriptorTable } from '../kernel/descriptor-table'
 import { EventFd } from '../kernel/eventfd'
-import type { InterruptSink, PciFunction } from '../pci/function'
+import type { InterruptSink, MessageFate, PciFunction } from '../pci/function'
 import { VFIO_PCI_INTX_IRQ_INDEX, VFIO_PCI_MSI_IRQ_INDEX, VFIO_PCI_MSIX_IRQ_INDEX } from './abi'
 
 /** A checked VFIO_DEVICE_SET_IRQS, without its action. */
@@ -27,6 +27,8 @@ export class VfioInterrupts implements InterruptSink {
   /** Vectors that are allocated: more than have a trigger, perhaps. */
   #vectors = 0
   readonly #triggers = new Map<number, EventFd>()
+  /** Vectors of MSI that nobody was ever told of, each with whether a message of it has come meanwhile. */
+  readonly #unheard = new Map<number, boolean>()
   #masked = false
   #telling = false
   /** The trigger unmasks the line itself: the kernel tells of it again and again, until the line is down. */
@@ -57,10 +59,32 @@ export class VfioInterrupts implements InterruptSink {
     return this.#active === VFIO_PCI_MSI_IRQ_INDEX || this.#active === VFIO_PCI_MSIX_IRQ_INDEX
   }
 
-  message(vector: number): boolean {
+  message(vector: number): MessageFate {
     const trigger = this.#triggers.get(vector)
-    trigger?.signal()
-    return trigger !== undefined
+    if (trigger) {
+      trigger.signal()
+      return 'delivered'
+    }
+    return this.#keep(vector) ? 'kept' : 'lost'
+  }
+
+  /**
+   * However many messages of a vector come while nobody listens, one is remembered. A vector of MSI-X is masked then, and the
+   * device itself remembers; MSI cannot be masked, and the kernel remembers until somebody has listened once.
+   */
+  #keep(vector: number): boolean {
+    if (this.#active === VFIO_PCI_MSIX_IRQ_INDEX) this.#device.pendingMessages.add(vector)
+    else if (this.#unheard.has(vector)) this.#unheard.set(vector, true)
+    else return false
+    return true
+  }
+
+  /** Takes what was remembered of a vector. */
+  #takeKept(vector: number): boolean {
+    if (this.#active === VFIO_PCI_MSIX_IRQ_INDEX) return this.#device.pendingMessages.delete(vector)
+    const kept = this.#unheard.get(vector) === true
+    this.#unheard.delete(vector)
+    return kept
   }
 
   /** The kernel masks the line before it tells the program: the line stays up until the device is served. */
@@ -105,6 +129,7 @@ export class VfioInterrupts implements InterruptSink {
     if (this.#hasVectors) this.#device.config.setMessagesEnabled(this.#messageKind, false)
     this.#active = undefined
     this.#vectors = 0
+    this.#unheard.clear()
     this.#masked = false
     this.#repeating = false
   }
@@ -147,6 +172,8 @@ export class VfioInterrupts implements InterruptSink {
       if (start + count === 0) fail('ERANGE', 'no vectors to allocate')
       this.#active = index
       this.#vectors = start + count
+      if (index === VFIO_PCI_MSI_IRQ_INDEX)
+        for (let vector = 0; vector < this.#vectors; vector++) this.#unheard.set(vector, false)
       this.#device.config.setMessagesEnabled(this.#messageKind, true)
       // A function that sends messages drives no pin.
       this.#device.setInterruptLevel(false)
@@ -172,6 +199,8 @@ export class VfioInterrupts implements InterruptSink {
         // MSI vectors are allocated all at once; those of MSI-X may be added.
         if (vector >= this.#vectors && index === VFIO_PCI_MSI_IRQ_INDEX)
           fail('EINVAL', `vector ${vector} is not enabled`)
+        // Whoever listened before does no longer, though the new one be none that can.
+        this.#setTrigger(vector, undefined)
         this.#setTrigger(vector, this.#eventFd(descriptor))
         this.#vectors = Math.max(this.#vectors, vector + 1)
       } catch (error) {
@@ -192,8 +221,12 @@ export class VfioInterrupts implements InterruptSink {
     before?.release()
     if (!before !== !trigger) this.#device.listens(vector, trigger !== undefined)
     if (trigger) trigger.onRead = (count) => this.#device.delivered(vector, count)
-    if (trigger === undefined) this.#triggers.delete(vector)
-    else this.#triggers.set(vector, trigger)
+    if (trigger === undefined) {
+      this.#triggers.delete(vector)
+      return
+    }
+    this.#triggers.set(vector, trigger)
+    if (this.#takeKept(vector)) trigger.signal()
   }
 
   #eventFd(descriptor: number): EventFd | undefined {

@@ -41,7 +41,7 @@ export class ReplayDevice {
     device.path = this.memory
     device.sink = {
       messages,
-      message: (vector) => this.#came(vector),
+      message: (vector) => (this.#came(vector) ? 'delivered' : 'lost'),
       lineAsserted: () => {
         if (!this.#lineMasked) this.#lineMasked = this.#came(0)
       },
