@@ -35,7 +35,8 @@ if (!values.fake) useOneProcessor(realHost().kernel)
 for (const family of values.family?.map(findFamily) ?? familiesOf(kind)) {
   // A machine for each, so that none has what another left behind.
   const sides = { reference: values.fake ? fakeHost(kind) : realHost(), fake: fakeHost(kind) }
-  const report = await fuzzFamily(family, sides, options)
+  const onFound = () => console.error(`fuzz ${family.name}: found a divergence; shortening the program`)
+  const report = await fuzzFamily(family, sides, { ...options, onFound })
   const found = report.divergences.map((divergence) => formatDivergence(family.name, divergence))
   const mistaken = report.operations < ENOUGH ? [] : report.tally.mistaken()
   if (mistaken.length > 0)

@@ -26,6 +26,8 @@ export interface FuzzOptions {
   readonly operations: number
   /** 0 to 2^31-1: the same seed gives the same programs. */
   readonly seed: number
+  /** Told of a program that was found and is to be shortened, which takes its time. */
+  readonly onFound?: (difference: Difference) => void
 }
 
 /** Programs in a round: fast-check begins each with small values, and goes on to any. */
@@ -33,30 +35,35 @@ const PROGRAMS = 25
 /** How many divergences are looked for before a family is given up. */
 const MOST_DIVERGENCES = 5
 const LONGEST = 60
+/** How long a program is shortened. One of transfers takes seconds, and there are thousands that are shorter. */
+const SHRINKING_MILLISECONDS = 60_000
 
 /** Sends random programs of a family to two kernels until so many operations have been compared. */
 export async function fuzzFamily(
   family: AnyFamily,
   sides: Sides,
-  { operations, seed }: FuzzOptions,
+  { operations, seed, onFound }: FuzzOptions,
 ): Promise<FuzzReport> {
   const start = performance.now()
   const divergences: Divergence[] = []
   const tally = new Tally(family)
   let count = 0
-  let shrinking = false
+  let shrinkUntil: number | undefined
   const property = fc.asyncProperty(programsOf(family), async (program) => {
-    fc.pre(shrinking || count < operations)
+    fc.pre(shrinkUntil === undefined ? count < operations : performance.now() < shrinkUntil)
     const difference = await compareProgram(family, sides, program, (name, outcome) => {
       count++
       tally.add(name, outcome)
     })
     if (!difference) return
-    shrinking = true
+    if (shrinkUntil === undefined) {
+      shrinkUntil = performance.now() + SHRINKING_MILLISECONDS
+      onFound?.(difference)
+    }
     throw new DivergenceError(difference)
   })
   for (let round = 0; count < operations && divergences.length < MOST_DIVERGENCES; round++) {
-    shrinking = false
+    shrinkUntil = undefined
     const ownSeed = (seed + Math.imul(round, 0x9e37_79b1)) | 0
     const found = await runRound(property, ownSeed)
     if (found) divergences.push(found)

@@ -38,6 +38,8 @@ it('keeps several plans apart', () => {
 it('refuses plans that make no sense', () => {
   const machine = createFakeMachine()
   for (const plan of [
+    { syscall: 'mmpa', code: 'ENOMEM' },
+    { syscall: 'ioctl', code: 'EIO' },
     { syscall: 'mmap', code: 'ENONSENSE' },
     { syscall: 'mmap', code: 'EIO', nth: 0 },
     { syscall: 'mmap', code: 'EIO', times: 2 },

@@ -1,5 +1,6 @@
 import { checkInteger, checkOptionNames } from './arguments'
 import { type ErrnoName, fail, invalidArgument, isErrnoName } from './errors'
+import { syscallNames } from './fail-nth/verbs'
 
 /** Which system call is to fail, and how: see {@link FakeMachine.failCall}. */
 export interface PlannedFailure {
@@ -22,6 +23,12 @@ export class FaultPlan {
   add(failure: PlannedFailure): void {
     checkOptionNames(failure, ['syscall', 'nth', 'code'], 'failCall')
     const { syscall, nth = 1, code } = failure
+    // One that is never made would fail nothing, and the test be about nothing.
+    if (!syscallNames.includes(syscall) && !/^ioctl\(.+\)$/.test(syscall))
+      invalidArgument(
+        `no system call of the fake kernel is named '${syscall}'`,
+        `one of ioctl(REQUEST), ${syscallNames.join(', ')}`,
+      )
     checkInteger(nth, 'nth', 1)
     if (!isErrnoName(code)) invalidArgument(`the fake kernel knows no errno '${code}'`)
     this.#pending.push({ syscall, countdown: nth, code })

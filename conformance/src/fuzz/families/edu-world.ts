@@ -48,7 +48,7 @@ const pattern = new Uint8Array(MEMORY_PAGES * 4096)
 fillPattern(pattern, 1)
 
 /** Device, memory and an eventfd. Bus mastering is on; nothing is mapped, and no interrupt is enabled. */
-export function eduWorld({ kernel, edu }: Host): EduWorld {
+export async function eduWorld({ kernel, edu }: Host): Promise<EduWorld> {
   const container = kernel.open('/dev/vfio/vfio', O_RDWR)
   const group = kernel.open(groupPath(kernel, edu), O_RDWR)
   kernel.ioctl(group, ioctls.GROUP_SET_CONTAINER, words(container))
@@ -59,18 +59,35 @@ export function eduWorld({ kernel, edu }: Host): EduWorld {
   const memory = kernel.mmap(memfd, { byteLength: MEMORY_PAGES * kernel.pageSize })
   memory.bytes.set(pattern)
   const eventfd = kernel.eventfd()
-  const world = { kernel, device, group, container, registers, memfd, memory, eventfd }
-  quieten(world)
-  return { ...world, mapped: new Handles(), known: false }
+  const parts = { kernel, device, group, container, registers, memfd, memory, eventfd }
+  const world: EduWorld = { ...parts, mapped: new Handles(), known: false }
+  await quieten(world)
+  return world
 }
 
-/** The device keeps its state from program to program: it has no reset. */
-function quieten({ kernel, device, registers }: Pick<EduWorld, 'kernel' | 'device' | 'registers'>): void {
+/** The device keeps its state from program to program, and from whoever had it before: it has no reset. */
+async function quieten(world: EduWorld): Promise<void> {
+  const { registers } = world
+  setMaster(world, true)
   registers.write32(register.status, 0)
+  registers.write32(register.factorial, 0)
+  await untilComputed(world)
+  if (registers.read32(register.command) !== 0) await forgetCommand(world)
   registers.write32(register.acknowledge, 0xffff_ffff)
   registers.write32(register.liveness, 0)
   for (const at of [register.source, register.destination, register.count]) registers.write64(at, 0, 0)
-  setMaster({ kernel, device }, true)
+}
+
+/** Only a transfer changes what the command register shows of the last one. */
+async function forgetCommand(world: EduWorld): Promise<void> {
+  const { registers } = world
+  mapForDevice(world, { page: 0, pages: 1, at: 0, flags: 1 })
+  registers.write64(register.source, 0, 0)
+  registers.write64(register.destination, BUFFER_ADDRESS, 0)
+  registers.write64(register.count, 1, 0)
+  registers.write32(register.command, 1)
+  await untilIdle(world)
+  unmapForDevice(world, 0, 1)
 }
 
 /** Bit 2 of the command register. */
@@ -112,7 +129,6 @@ export async function untilComputed({ kernel, registers }: EduWorld): Promise<vo
 export async function closeEduWorld(world: EduWorld): Promise<void> {
   const { kernel, registers, memory } = world
   await untilIdle(world)
-  quieten(world)
   registers.close()
   for (const fd of [world.device, world.group, world.container, world.eventfd]) kernel.close(fd)
   memory.close()

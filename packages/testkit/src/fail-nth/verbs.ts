@@ -43,6 +43,14 @@ export const syscallsOf = {
   pidfdGetfd: ['pidfd_getfd'],
 } as const satisfies Readonly<Record<CallingVerb, readonly string[]>>
 
+/** What only drivers of the kernel call, beside those. */
+const inTheKernel = ['dma_alloc_coherent']
+
+/** The names that errors have for system calls, but for those of `ioctl(REQUEST)`. */
+export const syscallNames: readonly string[] = [
+  ...new Set([...Object.values(syscallsOf).flat(), ...inTheKernel]),
+].filter((name) => name !== 'ioctl')
+
 /** Whether a verb, a system call or a pattern means this system call. */
 export function isMeant(filter: string | RegExp, syscall: string): boolean {
   if (filter instanceof RegExp) return syscall.search(filter) >= 0
