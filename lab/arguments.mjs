@@ -18,7 +18,7 @@ Options (before FILE):
   --append WORDS        more words for the kernel's command line, as in "intel_iommu=off" (repeatable)
   --memory SIZE         the guest's memory in QEMU's units (default 2G)
   --timeout SECONDS     end the guest after this long, with exit status 124 (default 300, for the suites 1200; 0: never)
-  --fuzz-operations N   how many operations of each family the suites' fuzzer compares (default 0: none)
+  --fuzz-operations N   how many operations of each family the suites' fuzzer compares (default 2000; 0: none)
   --fuzz-seed N         which random operations the suites' fuzzer makes, 0 to 2147483647 (default 1)
   --kernel-log          print the guest's kernel log at the end
   --kernel FILE         use this linux-image-….deb instead of Debian's newest (repeatable, for its linux-headers-….deb
@@ -93,7 +93,7 @@ export function parseLabArguments(argv) {
   // The suites of one machine take a minute; on a host that does much else besides, ten times as long.
   const timeout = values.timeout ?? (shell ? '0' : rest ? '300' : '1200')
   if (!/^[0-9]{1,6}$/.test(timeout)) throw usage(`--timeout ${timeout}: expected whole seconds, 0 to 999999`)
-  const fuzzOperations = values['fuzz-operations'] ?? '0'
+  const fuzzOperations = values['fuzz-operations'] ?? '2000'
   if (!/^[0-9]{1,8}$/.test(fuzzOperations))
     throw usage(`--fuzz-operations ${fuzzOperations}: expected a whole number, 0 to 99999999`)
   const fuzzSeed = values['fuzz-seed'] ?? '1'

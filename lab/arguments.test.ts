@@ -57,7 +57,7 @@ describe('parseLabArguments', () => {
   })
 
   it('takes a count for the fuzzer', () => {
-    expect(parseLabArguments([]).fuzzOperations).toBe(0)
+    expect(parseLabArguments([]).fuzzOperations).toBe(2000)
     expect(parseLabArguments(['--fuzz-operations', '20000']).fuzzOperations).toBe(20_000)
     expect(() => parseLabArguments(['--fuzz-operations=many'])).toThrow('0 to 99999999')
   })

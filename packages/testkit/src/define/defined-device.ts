@@ -77,6 +77,10 @@ export class DefinedDevice<Description extends DeviceDescription, Side> extends 
     return this.name
   }
 
+  override registerName(bar: number, byteOffset: number): string | undefined {
+    return this.#maps.get(bar)?.registerAt(byteOffset)?.register.name
+  }
+
   override read(bar: number, byteOffset: number, width: AccessWidth): number | bigint {
     const value = this.#load(bar, byteOffset, width)
     return width === 64 ? value : Number(value)

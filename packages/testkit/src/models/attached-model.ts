@@ -189,7 +189,7 @@ export abstract class AttachedModel implements DeviceSlot {
   readRegister(bar: number, byteOffset: number, width: AccessWidth): number | bigint {
     this.clock.advance(accessMilliseconds)
     const value = this.#load(bar, byteOffset, width)
-    this.#parts.trace?.register(this.address, 'read', bar, byteOffset, width, value)
+    this.#note('read', bar, byteOffset, width, value)
     return value
   }
 
@@ -218,8 +218,27 @@ export abstract class AttachedModel implements DeviceSlot {
 
   writeRegister(bar: number, byteOffset: number, width: AccessWidth, value: number | bigint): void {
     this.clock.advance(accessMilliseconds)
-    this.#parts.trace?.register(this.address, 'write', bar, byteOffset, width, value)
+    this.#note('write', bar, byteOffset, width, value)
     this.#store(bar, byteOffset, width, value)
+  }
+
+  #note(
+    access: 'read' | 'write',
+    bar: number,
+    byteOffset: number,
+    width: AccessWidth,
+    value: number | bigint,
+  ): void {
+    const { trace } = this.#parts
+    trace?.register(
+      this.address,
+      access,
+      bar,
+      byteOffset,
+      width,
+      value,
+      this.model.registerName(bar, byteOffset),
+    )
   }
 
   #store(bar: number, byteOffset: number, width: AccessWidth, value: number | bigint): void {

@@ -117,6 +117,11 @@ export abstract class DeviceModel {
     return true
   }
 
+  /** What a register is called, for traces and reports; undefined where it has no name. */
+  registerName(_bar: number, _byteOffset: number): string | undefined {
+    return undefined
+  }
+
   /** A register is read. A bigint matters for 64 bits only. */
   abstract read(bar: number, byteOffset: number, width: AccessWidth): number | bigint
 

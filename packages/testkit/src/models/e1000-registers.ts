@@ -33,6 +33,11 @@ export const register = {
   receiveAddress: 0x5400,
 } as const
 
+/** What they are called, by offset. */
+export const registerNames: ReadonlyMap<number, string> = new Map(
+  Object.entries(register).map(([name, byteOffset]) => [byteOffset, name]),
+)
+
 /** Bits of STATUS. */
 export const STATUS_LINK_UP = 0x2
 

@@ -4,7 +4,7 @@ import { type AccessWidth, DeviceModel } from './device-model'
 import { E1000Interrupts } from './e1000-interrupts'
 import { E1000Phy } from './e1000-phy'
 import { E1000Receiver } from './e1000-receive'
-import { RegisterFile, register } from './e1000-registers'
+import { RegisterFile, register, registerNames } from './e1000-registers'
 import { E1000Transmitter } from './e1000-transmit'
 
 const DEVICE_ID = 0x100e
@@ -129,6 +129,10 @@ export class E1000Device extends DeviceModel {
 
   override accepts(bar: number, _byteOffset: number, width: AccessWidth): boolean {
     return bar === REGISTERS && width === 32
+  }
+
+  override registerName(bar: number, byteOffset: number): string | undefined {
+    return bar === REGISTERS ? registerNames.get(byteOffset) : undefined
   }
 
   override read(_bar: number, byteOffset: number): number {

@@ -16,6 +16,10 @@ const register = {
   dmaCommand: 0x98,
 } as const
 
+const registerNames: ReadonlyMap<number, string> = new Map(
+  Object.entries(register).map(([name, byteOffset]) => [byteOffset, name]),
+)
+
 const identification = 0x010000ed
 const statusComputing = 0x01
 const statusInterrupt = 0x80
@@ -79,6 +83,10 @@ export class EduDevice extends DeviceModel {
 
   override accepts(_bar: number, byteOffset: number, width: AccessWidth): boolean {
     return width === 32 || (width === 64 && byteOffset >= register.dmaSource)
+  }
+
+  override registerName(_bar: number, byteOffset: number): string | undefined {
+    return registerNames.get(byteOffset)
   }
 
   override read(_bar: number, byteOffset: number): number | bigint {

@@ -61,11 +61,20 @@ function mappingBody({ code, a: mapping, b, c: byteLength, d, detail }: RawEvent
   return { kind: 'map', mapping, address, byteLength, direction, family, ...rest }
 }
 
-function registerBody({ code, a, b: offset, c: low, d: high }: RawEvent): Body {
+function registerBody({ code, a, b: offset, c: low, d: high, detail }: RawEvent): Body {
   const width = (a & 0xff) as 8 | 16 | 32 | 64
   const value = width === 64 ? hex((BigInt(high) << 32n) | BigInt(low)) : low
   const access = code === EventCode.RegisterRead ? 'read' : 'write'
-  return { kind: 'register', access, bar: a >> 8, offset, width, value }
+  const name = detail as string | undefined
+  return {
+    kind: 'register',
+    access,
+    bar: a >> 8,
+    offset,
+    ...(name === undefined ? {} : { name }),
+    width,
+    value,
+  }
 }
 
 function hex(value: number | bigint): string {

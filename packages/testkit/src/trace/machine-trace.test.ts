@@ -122,16 +122,16 @@ describe('a machine’s trace', () => {
     machine.removeDevice(edu)
     const register = { kind: 'register', bar: 0 }
     expect(machine.trace.events.map(({ n, time, device, ...event }) => event)).toEqual([
-      { ...register, access: 'write', offset: 0x80, width: 32, value: 0x9000 },
-      { ...register, access: 'write', offset: 0x88, width: 64, value: '0x40000' },
-      { ...register, access: 'write', offset: 0x90, width: 32, value: 16 },
-      { ...register, access: 'write', offset: 0x98, width: 32, value: 5 },
+      { ...register, access: 'write', offset: 0x80, name: 'dmaSource', width: 32, value: 0x9000 },
+      { ...register, access: 'write', offset: 0x88, name: 'dmaDestination', width: 64, value: '0x40000' },
+      { ...register, access: 'write', offset: 0x90, name: 'dmaCount', width: 32, value: 16 },
+      { ...register, access: 'write', offset: 0x98, name: 'dmaCommand', width: 32, value: 5 },
       { kind: 'dma', access: 'read', address: '0x9000', byteLength: 16 },
       { kind: 'fault', access: 'read', address: '0x9000', byteLength: 16 },
       { kind: 'interrupt', vector: 0, count: 1, stage: 'raised' },
       { kind: 'interrupt', vector: 0, count: 1, stage: 'delivered' },
-      { ...register, access: 'read', offset: 0x88, width: 64, value: '0x40000' },
-      { ...register, access: 'read', offset: 0, width: 8, value: 0 },
+      { ...register, access: 'read', offset: 0x88, name: 'dmaDestination', width: 64, value: '0x40000' },
+      { ...register, access: 'read', offset: 0, name: 'id', width: 8, value: 0 },
       { kind: 'interrupt', vector: 0, count: 0, stage: 'disabled' },
       { kind: 'note', message: 'a remark' },
       { kind: 'note', message: 'the device was pulled out' },

@@ -33,6 +33,7 @@ const kinds: Record<TraceEvent['kind'], Record<string, Check>> = {
     ...access,
     bar: isCount,
     offset: isCount,
+    name: orNone(isText),
     width: oneOf([8, 16, 32, 64]),
     value: (value) => isCount(value) || isHex(value),
   },

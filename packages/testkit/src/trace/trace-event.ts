@@ -62,6 +62,8 @@ export interface RegisterEvent extends Common {
   readonly access: 'read' | 'write'
   readonly bar: number
   readonly offset: number
+  /** What the device's model calls it. Real hardware does not tell. */
+  readonly name?: string
   readonly width: 8 | 16 | 32 | 64
   /** 64 bits as `0x…`. */
   readonly value: number | string

@@ -116,12 +116,13 @@ export class TraceLog implements LiveTrace, DmaEvents {
     byteOffset: number,
     width: 8 | 16 | 32 | 64,
     value: number | bigint,
+    name?: string,
   ): void {
     const code = access === 'read' ? EventCode.RegisterRead : EventCode.RegisterWrite
     const isLong = width === 64
     const low = isLong ? Number(BigInt(value) & 0xffff_ffffn) : Number(value)
     const high = isLong ? Number(BigInt(value) >> 32n) : 0
-    this.#push(code, device, (bar << 8) | width, byteOffset, low, high, undefined)
+    this.#push(code, device, (bar << 8) | width, byteOffset, low, high, name)
   }
 
   /** The device accesses memory. */

@@ -38,9 +38,10 @@ export function describeEvent(event: TraceEvent): string {
   }
 }
 
-/** `bar0+0x98`. */
-export function registerName({ bar, offset }: { bar: number; offset: number }): string {
-  return `bar${bar}+0x${offset.toString(16).padStart(2, '0')}`
+/** `dmaCommand (bar0+0x98)`, or `bar0+0x98` where nobody knows its name. */
+export function registerName({ bar, offset, name }: { bar: number; offset: number; name?: string }): string {
+  const place = `bar${bar}+0x${offset.toString(16).padStart(2, '0')}`
+  return name === undefined ? place : `${name} (${place})`
 }
 
 /** In hexadecimal, as wide as the register. */

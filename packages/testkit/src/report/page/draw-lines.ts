@@ -22,7 +22,7 @@ export function drawRegisters(pen: Pen, { row, top, height }: PlacedRow): void {
     if (scale < 60) return
     context.fillStyle = colours.ink
     const y = writes ? middle + 7 : middle - 7
-    const words = `+0x${event.offset.toString(16)} ${writes ? '←' : '→'} ${registerValue(event)}`
+    const words = `${event.name ?? `+0x${event.offset.toString(16)}`} ${writes ? '←' : '→'} ${registerValue(event)}`
     if (
       !fitText(
         context,
