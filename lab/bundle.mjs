@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { basename, dirname, extname, join, relative, resolve } from 'node:path'
+import { pathToFileURL } from 'node:url'
 import { LabError } from './lab-error.mjs'
 import { listLeftOut, scriptReferences } from './script-references.mjs'
 import { repository } from './workspace.mjs'
@@ -82,6 +83,8 @@ async function bundleOne(path, nameOf) {
     ...(format === 'esm' ? { banner: { js: requireForModules } } : {}),
     plugins: [scriptReferences(nameOf)],
     sourcemap: 'inline',
+    // Its sources are named from here on, while it is run from elsewhere: an error is to say where they are.
+    sourceRoot: `${pathToFileURL(process.cwd()).href}/`,
     logLevel: 'silent',
   })
   const [output] = result.outputFiles

@@ -21,13 +21,22 @@ it.each([
   expect(await run(script)).toEqual({ output: '7\n', notes: [] })
 })
 
+it('says of an error which line of which file it came from', async () => {
+  const text = 'interface Nothing {\n  readonly of: string\n}\nconsole.log(new Error().stack)\n'
+  const script = write('fails.ts', text)
+  expect((await run(script)).output).toContain(`${script}:4:13`)
+})
+
 /** Bundles a script and runs it as the guest would. */
 async function run(script: string) {
   const { files, notes } = await bundleScript(script)
   const folder = mkdtempSync(join(scratch, 'run-'))
   for (const { path, data } of files) writeFileSync(join(folder, basename(path)), data!)
   const program = join(folder, basename(files[0]!.path))
-  return { output: execFileSync(process.execPath, [program], { encoding: 'utf8' }), notes }
+  return {
+    output: execFileSync(process.execPath, ['--enable-source-maps', program], { encoding: 'utf8' }),
+    notes,
+  }
 }
 
 function write(name: string, text: string) {
