@@ -3,29 +3,10 @@ import { fillPattern } from '../../edu'
 import type { Host } from '../../host'
 import { groupPath, ioctls, mapArgument, text, unmap, words } from '../../raw-vfio'
 import { Handles } from '../handles'
+import { bringToRest, untilIdle } from './edu-registers'
 
 /** Pages of memory behind the addresses of the device. */
 export const MEMORY_PAGES = 8
-/** The device's own buffer, of which a byte less than all is used: QEMU's device takes no more at once. */
-export const BUFFER_ADDRESS = 0x4_0000
-export const BUFFER_BYTES = 4095
-
-/** Milliseconds that a transfer takes, also of one byte. */
-const TRANSFER = 100
-
-export const register = {
-  id: 0x00,
-  liveness: 0x04,
-  factorial: 0x08,
-  status: 0x20,
-  interruptStatus: 0x24,
-  raise: 0x60,
-  acknowledge: 0x64,
-  source: 0x80,
-  destination: 0x88,
-  count: 0x90,
-  command: 0x98,
-} as const
 
 /** The edu device under VFIO, with memory of which it reaches a part. */
 export interface EduWorld {
@@ -59,35 +40,12 @@ export async function eduWorld({ kernel, edu }: Host): Promise<EduWorld> {
   const memory = kernel.mmap(memfd, { byteLength: MEMORY_PAGES * kernel.pageSize })
   memory.bytes.set(pattern)
   const eventfd = kernel.eventfd()
-  const parts = { kernel, device, group, container, registers, memfd, memory, eventfd }
-  const world: EduWorld = { ...parts, mapped: new Handles(), known: false }
-  await quieten(world)
-  return world
-}
-
-/** The device keeps its state from program to program, and from whoever had it before: it has no reset. */
-async function quieten(world: EduWorld): Promise<void> {
-  const { registers } = world
+  const opened = { kernel, device, group, container, registers, memfd, memory, eventfd }
+  const world: EduWorld = { ...opened, mapped: new Handles(), known: false }
+  setMaster(world, false)
+  await bringToRest(world)
   setMaster(world, true)
-  registers.write32(register.status, 0)
-  registers.write32(register.factorial, 0)
-  await untilComputed(world)
-  if (registers.read32(register.command) !== 0) await forgetCommand(world)
-  registers.write32(register.acknowledge, 0xffff_ffff)
-  registers.write32(register.liveness, 0)
-  for (const at of [register.source, register.destination, register.count]) registers.write64(at, 0, 0)
-}
-
-/** Only a transfer changes what the command register shows of the last one. */
-async function forgetCommand(world: EduWorld): Promise<void> {
-  const { registers } = world
-  mapForDevice(world, { page: 0, pages: 1, at: 0, flags: 1 })
-  registers.write64(register.source, 0, 0)
-  registers.write64(register.destination, BUFFER_ADDRESS, 0)
-  registers.write64(register.count, 1, 0)
-  registers.write32(register.command, 1)
-  await untilIdle(world)
-  unmapForDevice(world, 0, 1)
+  return world
 }
 
 /** Bit 2 of the command register. */
@@ -113,19 +71,7 @@ export function unmapForDevice({ kernel, container }: EduWorld, at: number, page
   return unmap(kernel, container, BigInt(at * kernel.pageSize), BigInt(pages * kernel.pageSize))
 }
 
-/** Waits until the device has ended what it does: a tenth of a second for a transfer, whose registers say when. */
-export async function untilIdle(world: EduWorld): Promise<void> {
-  const { kernel, registers } = world
-  if ((registers.read32(register.command) & 1) !== 0) await kernel.clock.sleep(TRANSFER)
-  while ((registers.read32(register.command) & 1) !== 0) await kernel.clock.sleep(2)
-  await untilComputed(world)
-}
-
-/** The same for a factorial, which is soon done. */
-export async function untilComputed({ kernel, registers }: EduWorld): Promise<void> {
-  while ((registers.read32(register.status) & 1) !== 0) await kernel.clock.sleep(1)
-}
-
+/** Closes all that a program has left, when the device has ended what it does. */
 export async function closeEduWorld(world: EduWorld): Promise<void> {
   const { kernel, registers, memory } = world
   await untilIdle(world)

@@ -2,19 +2,15 @@ import fc from 'fast-check'
 import { ioctls, words } from '../../raw-vfio'
 import { type Family, type Operation, type Outcome, operation } from '../family'
 import { describeBytes } from '../outcome'
+import { BUFFER_ADDRESS, BUFFER_BYTES, register, untilComputed, untilIdle } from './edu-registers'
 import {
-  BUFFER_ADDRESS,
-  BUFFER_BYTES,
   closeEduWorld,
   type EduWorld,
   eduWorld,
   MEMORY_PAGES,
   mapForDevice,
-  register,
   setMaster,
   unmapForDevice,
-  untilComputed,
-  untilIdle,
 } from './edu-world'
 
 type Operations = { readonly [name: string]: Operation<EduWorld> }

@@ -2,6 +2,7 @@ import { type Kernel, O_NONBLOCK, O_RDWR, type RegisterWindow } from '@linux-dma
 import { bindDriver, PCI_DEVICES } from '@linux-dma/pci'
 import type { Host } from '../../host'
 import { Handles } from '../handles'
+import { bringToRest, register } from './edu-registers'
 
 export const DRIVER = 'uio_pci_generic'
 const COMMAND = 0x04
@@ -20,7 +21,7 @@ export interface UioWorld {
 }
 
 /** Binds the device. One file of it is open. */
-export function uioWorld({ kernel, edu: address }: Host): UioWorld {
+export async function uioWorld({ kernel, edu: address }: Host): Promise<UioWorld> {
   const config = kernel.open(`${PCI_DEVICES}/${address}/config`, O_RDWR)
   const resource = kernel.open(`${PCI_DEVICES}/${address}/resource0`, O_RDWR)
   bindDriver(address, DRIVER, { kernel })
@@ -28,19 +29,19 @@ export function uioWorld({ kernel, edu: address }: Host): UioWorld {
   kernel.close(resource)
   const world: UioWorld = { kernel, address, files: new Handles(), windows: new Handles(), config, registers }
   quieten(world)
+  await bringToRest(world)
   world.files.add(kernel.open(nodeOf(world), O_RDWR | O_NONBLOCK))
   return world
 }
 
-/** No interrupt is pending, the device keeps its state and has no reset. */
+/** No interrupt is pending, and the bus is not mastered. */
 export function quieten({
   kernel,
   config,
   registers,
 }: Pick<UioWorld, 'kernel' | 'config' | 'registers'>): void {
-  registers.write32(0x20, 0)
-  registers.write32(0x64, 0xffff_ffff)
-  registers.write32(0x04, 0)
+  registers.write32(register.status, 0)
+  registers.write32(register.acknowledge, 0xffff_ffff)
   kernel.write(config, Uint8Array.of(AT_REST & 0xff, AT_REST >> 8), COMMAND)
 }
 

@@ -5,6 +5,7 @@ import { groupPath, ioctls, text, words } from '../../raw-vfio'
 import type { Outcome } from '../family'
 import { CLOSED_DESCRIPTOR, Handles } from '../handles'
 import { describeBytes } from '../outcome'
+import { bringToRest } from './edu-registers'
 
 /** The lab's e1000 network card, in a group of its own: a second device, to be where another one is meant. */
 const ETHERNET = '0000:00:09.0'
@@ -117,7 +118,7 @@ export function request(
 }
 
 /** Container, group and device of edu, open and at rest, and memory to map. */
-export function vfioWorld({ kernel, edu }: Host): VfioWorld {
+export async function vfioWorld({ kernel, edu }: Host): Promise<VfioWorld> {
   const devices = [edu, ETHERNET]
   const files = {
     container: new Handles<number>(),
@@ -135,7 +136,10 @@ export function vfioWorld({ kernel, edu }: Host): VfioWorld {
   const device = kernel.ioctl(group, ioctls.GROUP_GET_DEVICE_FD, text(edu))
   files.device.add(device)
   files.eventfd.add(kernel.eventfd())
-  quieten(kernel, device)
+  // The bus is not mastered: VFIO sees to that when it opens a device.
+  const registers = kernel.mapRegisters(device, { byteLength: kernel.pageSize })
+  await bringToRest({ kernel, registers })
+  registers.close()
   const memfd = kernel.memfd('fuzz', { byteLength: MEMORY_PAGES * kernel.pageSize })
   const map = (pages: number, access: 'read' | 'read-write') =>
     kernel.mmap(memfd, { byteLength: pages * kernel.pageSize, access })
@@ -153,13 +157,6 @@ export function vfioWorld({ kernel, edu }: Host): VfioWorld {
     readOnly: map(READ_ONLY_PAGES, 'read'),
     bitmap: map(BITMAP_PAGES, 'read-write'),
   }
-}
-
-/** The edu device keeps its state from program to program: it has no reset. */
-function quieten(kernel: Kernel, device: number): void {
-  kernel.write(device, words(0), 0x04)
-  kernel.write(device, words(0), 0x20)
-  kernel.write(device, words(-1), 0x64)
 }
 
 /** Closes all that a program has left. */
