@@ -39,6 +39,7 @@ export type { HeapOptions } from './dma-buf/heaps'
 export type { FakeFence, FakeImporter, ImportOptions } from './dma-buf/importer'
 export { linuxErrnos } from './fail-nth/errnos'
 export { failNth } from './fail-nth/fail-nth'
+export type { FailNthError } from './fail-nth/fail-nth-error'
 export type {
   FailNthCall,
   FailNthFailure,

@@ -4,7 +4,7 @@ import type { FakeMachineCore } from '../machine-core'
 import { baselineOf, leftOver } from './aftermath'
 import { type CheckedFailNth, checkFailNth, everyCall } from './check-options'
 import { type Failed, unclear } from './clear-error'
-import { tellFailures } from './report'
+import { FailNthError } from './fail-nth-error'
 import { letSettle, type Outcome, runToEnd } from './run-to-end'
 import type { FailNthCall, FailNthOptions, FailNthResult, FailNthRun, FailNthScenario } from './types'
 import { Uncaught } from './uncaught'
@@ -19,7 +19,7 @@ import { wholeStack } from './whole-stack'
  *
  * After the kernel's fault injection `fail-nth` and its self-tests. A scenario has to do the same each time, and runs alone in its
  * process: what is thrown elsewhere meanwhile is taken for its own.
- * @throws `DMA_FAIL_NTH` with a line for each run that went wrong; `DMA_IN_USE` while another one is under way in the process;
+ * @throws `DMA_FAIL_NTH`, a {@link FailNthError}, with each problem and the calls that it comes of; `DMA_IN_USE` while another one is under way in the process;
  * `DMA_INVALID_ARGUMENT`; what the scenario throws where nothing fails
  * @example
  * ```ts
@@ -39,10 +39,7 @@ export async function failNth(
   const { uncaught } = sweep
   const result = await uncaught.during(() => sweep.run())
   if (result.failures.length === 0 || options.collect) return result
-  throw new DmaError('DMA_FAIL_NTH', tellFailures(result), {
-    hint: 'run one of them alone: failNth(scenario, { verbs, errnos })',
-    cause: new AggregateError(result.failures.map(({ error }) => error).filter(Boolean)),
-  })
+  throw new FailNthError(result)
 }
 
 /** All runs of one scenario. */
