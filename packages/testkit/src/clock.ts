@@ -130,6 +130,11 @@ export class VirtualClock implements FakeClock {
     return this.#immediate === undefined
   }
 
+  /** Whether anything is scheduled. */
+  get awaitsEvents(): boolean {
+    return this.#queue.length > 0
+  }
+
   /** Lets the process end in spite of all who wait: they wait for nothing. */
   abandon(): void {
     this.#queue.length = 0

@@ -32,7 +32,7 @@ it('keeps the first 1,000 misuses and counts all', () => {
   machine.clearDmaErrors()
   machine.assertNoDmaErrors()
   staleRead()
-  expect(() => machine.assertNoDmaErrors()).toThrow('1 misuses of DMA:')
+  expect(() => machine.assertNoDmaErrors()).toThrow('1 misuse of DMA:')
 })
 
 it('keeps the first 1,000 faults', () => {

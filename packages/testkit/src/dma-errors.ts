@@ -68,10 +68,14 @@ export class DmaErrors implements DmaChecks {
     const count = this.#count
     const first = count > errors.length ? `, the first ${errors.length} of them` : ''
     const list = errors.map(({ message }) => message.replaceAll('\n', '\n  '))
-    throw new DmaError('DMA_DEBUG', `${count} misuses of DMA${first}:\n  ${list.join('\n  ')}`, {
-      hint: 'each says what to do; what a test does wrong on purpose is forgotten by machine.clearDmaErrors()',
-      cause: errors[0],
-    })
+    throw new DmaError(
+      'DMA_DEBUG',
+      `${count} ${count === 1 ? 'misuse' : 'misuses'} of DMA${first}:\n  ${list.join('\n  ')}`,
+      {
+        hint: 'each says what to do; what a test does wrong on purpose is forgotten by machine.clearDmaErrors()',
+        cause: errors[0],
+      },
+    )
   }
 
   clear(): void {

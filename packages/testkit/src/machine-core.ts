@@ -21,7 +21,7 @@ import type { LogEntry } from './pci/function'
 import type { PlatformDeviceOptions } from './platform/bus'
 import type { Random } from './prng'
 import type { Capability } from './process'
-import { leakReport } from './quiescence'
+import { leakReport, tellLeaks } from './quiescence'
 import type { LiveTrace } from './trace/trace-event'
 import type { FakeUDmaBuf } from './u-dma-buf/driver'
 import type { UDmaBufParameters } from './u-dma-buf/parameters'
@@ -196,13 +196,9 @@ export class FakeMachineCore implements FakeMachine {
   assertQuiescent(): void {
     const leaks = leakReport(this)
     if (leaks.length === 0) return
-    throw new DmaError(
-      'DMA_LEAK',
-      `${leaks.length} left open:\n${leaks.map((leak) => `  ${leak}`).join('\n')}`,
-      {
-        hint: "close what was opened: 'using device = …' does it at the end of the block",
-      },
-    )
+    throw new DmaError('DMA_LEAK', tellLeaks(leaks, this), {
+      hint: "close what was opened: 'using device = …' does it at the end of the block",
+    })
   }
 
   #administer<Result>(syscall: string, path: string | undefined, run: () => Result): Result {

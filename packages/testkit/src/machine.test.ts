@@ -6,6 +6,15 @@ import { closeByHand, openByHand } from './fixtures/raw-vfio'
 import { createFakeMachine } from './machine'
 import { EduDevice } from './models/edu'
 
+function errorOf(run: () => void): Error {
+  try {
+    run()
+  } catch (error) {
+    return error as Error
+  }
+  return new Error('nothing was thrown')
+}
+
 describe('createFakeMachine', () => {
   it('refuses options that are misspelled or make no sense', () => {
     for (const options of [
@@ -193,14 +202,7 @@ describe('assertQuiescent', () => {
     setIrqs(device, 0x24, 1, 0, 1, eventfd)
     kernel.watch(eventfd, 8, { onCount: () => {}, onError: () => {} }).unref()
     expect(() => machine.assertQuiescent()).toThrow(expect.objectContaining({ code: 'DMA_LEAK' }))
-    const { message } = (() => {
-      try {
-        machine.assertQuiescent()
-      } catch (error) {
-        return error as Error
-      }
-      return new Error('nothing was thrown')
-    })()
+    const { message } = errorOf(() => machine.assertQuiescent())
     for (const part of [
       'descriptor 3 of /dev/vfio/vfio, opened at ',
       'of /memfd:forgotten, opened at ',
@@ -209,10 +211,34 @@ describe('assertQuiescent', () => {
       `register window on BAR 0 of ${address}, 4096 bytes, made at `,
       '8192 bytes pinned for devices',
       `interrupts of ${address}, still enabled`,
-      '1 watches or polls under way',
     ]) {
       expect(message).toContain(part)
     }
+    expect(message).toMatch(/watch of descriptor \d+ of eventfd, begun at .*machine\.test\.ts/)
+  })
+
+  it('says where each poll and watch was begun, and whether anything could end it', async () => {
+    const machine = createFakeMachine()
+    const { kernel, clock } = machine
+    const [watched, polled] = [kernel.eventfd(), kernel.eventfd()]
+    const polling = kernel.poll(polled, 1)
+    const watch = kernel.watch(watched, 8, { onCount: () => {}, onError: () => {} })
+    const told = () => errorOf(() => machine.assertQuiescent()).message.split('\n')
+    expect(told().slice(3)).toEqual([
+      expect.stringMatching(/^ {2}watch of descriptor 3 of eventfd, begun at .*machine\.test\.ts/),
+      expect.stringMatching(/^ {2}poll of descriptor 4 of eventfd, begun at .*machine\.test\.ts/),
+      '  nothing is scheduled that could end a poll or wake a watch',
+      expect.stringContaining('hint: '),
+    ])
+    expect(told()[0]).toBe('DMA_LEAK: 4 left open:')
+    const event = clock.schedule(1000, () => {})
+    expect(told()).not.toContain('  nothing is scheduled that could end a poll or wake a watch')
+    event.cancel()
+    watch.close()
+    kernel.close(polled)
+    await expect(polling).rejects.toMatchObject({ code: 'DMA_CLOSED' })
+    kernel.close(watched)
+    machine.assertQuiescent()
   })
 
   it('sees memory that is pinned after all descriptors are closed but one', () => {

@@ -15,7 +15,14 @@ export function leakReport(machine: FakeMachineCore): string[] {
       if (interrupts.enabled) lines.push(`interrupts of ${pci.address}, still enabled`)
     }
   }
-  const { size } = machine.waiters
-  if (size > 0) lines.push(`${size} watches or polls under way`)
+  lines.push(...machine.waiters.describe())
   return lines
+}
+
+/** The same as a text. */
+export function tellLeaks(leaks: readonly string[], { waiters, clock }: FakeMachineCore): string {
+  const forEver = waiters.size > 0 && !clock.awaitsEvents
+  // Of the machine as it is now: a leak is the same one later.
+  const lines = forEver ? [...leaks, 'nothing is scheduled that could end a poll or wake a watch'] : leaks
+  return [`${leaks.length} left open:`, ...lines.map((line) => `  ${line}`)].join('\n')
 }

@@ -1,12 +1,22 @@
-import { DmaError, isDmaError, POLLERR, POLLHUP, type Watch, type WatchListener } from '@linux-dma/native'
+import {
+  callSite,
+  DmaError,
+  isDmaError,
+  POLLERR,
+  POLLHUP,
+  type Watch,
+  type WatchListener,
+} from '@linux-dma/native'
 import type { VirtualClock } from '../clock'
 import { fail } from '../errors'
 import type { OpenFile } from './open-file'
 
 interface Waiter {
+  readonly kind: 'poll' | 'watch'
   readonly descriptor: number
   readonly file: OpenFile
   readonly events: number
+  readonly begunAt: string
   /** Whether the process must live for this waiter. */
   referenced: boolean
   /** Set when the descriptor is gone: the waiter is told so, whatever the file's state, and then no more. */
@@ -39,7 +49,16 @@ export class Waiters {
   }
 
   get size(): number {
-    return this.#waiters.filter(({ descriptorClosed }) => !descriptorClosed).length
+    return this.#underWay().length
+  }
+
+  /** One line for each poll and watch, in the order of their descriptors: who was told last does not matter. */
+  describe(): string[] {
+    return this.#underWay()
+      .sort((a, b) => a.descriptor - b.descriptor)
+      .map(({ kind, descriptor, file, begunAt }) => {
+        return `${kind} of descriptor ${descriptor} of ${file.path}, begun ${begunAt}`
+      })
   }
 
   /** Resolves with the bits of `events`, or the error bits, that are true or come true. */
@@ -53,9 +72,11 @@ export class Waiters {
         this.#remove(waiter)
       }
       const waiter: Waiter = {
+        kind: 'poll',
         descriptor,
         file,
         events,
+        begunAt: callSite(),
         referenced: true,
         ready: (revents) => {
           end()
@@ -88,9 +109,11 @@ export class Waiters {
       open = false
     }
     const waiter: Waiter = {
+      kind: 'watch',
       descriptor,
       file,
       events,
+      begunAt: callSite(),
       referenced: true,
       ready: () => {
         let count: number
@@ -126,6 +149,10 @@ export class Waiters {
   /** Ends what waits for a descriptor that is being closed. */
   descriptorClosed(descriptor: number): void {
     this.#find(descriptor)?.closed()
+  }
+
+  #underWay(): Waiter[] {
+    return this.#waiters.filter(({ descriptorClosed }) => !descriptorClosed)
   }
 
   #find(descriptor: number): Waiter | undefined {
