@@ -94,7 +94,12 @@ export function dmaChecker({ describe, it }: Runner, host: Host): void {
         device.setMaster()
         using memory = allocateDmaMemory({ byteLength: 8192, kernel })
         using _first = dmaMapSingle(device, memory.bytes.subarray(0, 32), FromDevice)
-        dmaMapSingle(device, memory.bytes.subarray(32, 64), Bidirectional).unmap()
+        try {
+          dmaMapSingle(device, memory.bytes.subarray(32, 64), Bidirectional).unmap()
+        } catch (error) {
+          // A fake machine looks, too, and refuses it: one report for both.
+          assert.equal(error, checker.reports[0])
+        }
         const mapped = dmaMapSgtable(device, SgTable.fromBuffers([memory.bytes.subarray(4096)]), ToDevice)
         refusal(() => dmaUnmapSg(device, mapped, 2 as never), 'DMA_WRONG_NENTS')
         device.close()

@@ -36,8 +36,8 @@ export interface VfioDeviceOptions {
   /** The real kernel by default; a fake machine's in tests. */
   kernel?: Kernel
   /**
-   * Watch what the driver does with the DMA API: `true` for a {@link DmaChecker} that throws, or one of one's own; `false` for none, also on
-   * a fake machine, which has one for all of its devices.
+   * Watch what the driver does with the DMA API: `true` for a {@link DmaChecker} that throws, or one of one's own; `false` for none. A fake
+   * machine watches all of its devices beside that, as its own option `checks` says.
    */
   checked?: boolean | DmaChecker
 }
@@ -212,7 +212,7 @@ export class VfioDevice extends DmaDevice {
       'DMA_BUS_MASTER_OFF',
       `bus mastering of ${this.address} is off: it could move nothing`,
       {
-        hint: 'call device.setMaster() first: before mapping memory, and before enabling MSI or MSI-X',
+        hint: 'call device.setMaster() first: before mapping memory, before reading its address for the device, and before enabling MSI or MSI-X; an unmap needs no address: pass it the mapping',
       },
     )
   }

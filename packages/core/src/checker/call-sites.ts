@@ -31,10 +31,10 @@ export class CallSites {
     this.#first = first
   }
 
-  /** The place that the program called from: 1 or more; 0 where it was not taken down. */
-  here(): number {
+  /** The place that the program called from: 1 or more; 0 where it was not taken down. @param isWanted whether it has to be */
+  here(isWanted = false): number {
     const asked = this.#asked++
-    if (!this.every && asked >= this.#first && asked % ONE_IN !== 0) return 0
+    if (!this.every && !isWanted && asked >= this.#first && asked % ONE_IN !== 0) return 0
     const text = callSite(FRAMES)
     let number = this.#numbers.get(text)
     if (number === undefined) {

@@ -22,7 +22,7 @@ import {
   toNumber,
 } from '@linux-dma/core'
 import { dmaMapSgtable, dmaSyncSgForCpu, dmaUnmapSg, SgTable } from '@linux-dma/sg'
-import { createFakeMachine, EduDevice } from '@linux-dma/testkit'
+import { createFakeMachine, EduDevice, type FakeMachineOptions } from '@linux-dma/testkit'
 import { openVfioDevice, type VfioDevice } from '@linux-dma/vfio'
 import { describe, expect, it } from 'vitest'
 
@@ -37,8 +37,11 @@ interface Bench {
   readonly memory: ReturnType<typeof allocateDmaMemory>
 }
 
-function open(options: ConstructorParameters<typeof DmaChecker>[0] = {}): Bench {
-  const machine = createFakeMachine()
+function open(
+  options: ConstructorParameters<typeof DmaChecker>[0] = {},
+  checks: FakeMachineOptions['checks'] & {} = 'off',
+): Bench {
+  const machine = createFakeMachine({ checks })
   const checker = new DmaChecker({ onError: 'collect', all: true, ...options })
   const { address } = machine.addDevice(new EduDevice())
   const device = openVfioDevice(address, { kernel: machine.kernel, checked: checker })
@@ -445,6 +448,22 @@ describe.each(rows)('class $class: $what', (row) => {
     expect(report?.hint).not.toBe('')
     expect(report?.message).toContain(`class ${row.class}, ${report?.misuse}`)
     expect(bench.checker.errorCount).toBe(1)
+    bench.memory.close()
+    bench.device.close()
+    bench.machine.assertQuiescent()
+  })
+
+  it('is told to the machine, too, where a driver brings a checker of its own', () => {
+    const contents = row.class === DmaMisuse.CpuWrote
+    const bench = open({ contents }, contents ? { onError: 'collect', contents } : 'collect')
+    const thrown = thrownBy(() => row.provoke(bench))
+    const [report, ...more] = bench.machine.dmaErrors
+    expect(more).toEqual([])
+    expect(report).toMatchObject({ class: row.class, code: row.code })
+    // One report, which both have, and which is thrown.
+    expect(bench.checker.reports).toEqual([report])
+    expect(bench.checker.reports[0]).toBe(report)
+    if (thrown) expect(thrown).toBe(report)
     bench.memory.close()
     bench.device.close()
     bench.machine.assertQuiescent()

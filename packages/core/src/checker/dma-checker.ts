@@ -118,34 +118,35 @@ export class DmaChecker {
    * @returns what is to be thrown: a report with the error's code, and all else that the checker knows @internal
    */
   refused(device: DmaDevice, misuse: DmaMisuse, error: DmaError, facts: DmaReportFacts): DmaError {
-    this.#errorCount++
-    if (!this.#watches(device)) return error
+    const told = this.#toldOf(device)
+    if (told.length === 0) return error
     const report = new DmaReport(error, misuse, device.name, facts, callSite(FRAMES))
-    this.#keep(report)
+    for (const checker of told) checker.#keep(report)
     return report
   }
 
   /**
    * A misuse that goes on without a checker.
-   * @throws DMA_DEBUG, where this checker throws @internal
+   * @throws DMA_DEBUG, where this checker throws, or the device's own: one error, which both have @internal
    */
   complain(device: DmaDevice, misuse: DmaMisuse, message: string, hint: string, facts: DmaReportFacts): void {
-    this.#errorCount++
-    if (!this.#watches(device)) return
+    const told = this.#toldOf(device, misuse)
+    if (told.length === 0) return
     const error = new DmaError('DMA_DEBUG', message, { hint })
     const report = new DmaReport(error, misuse, device.name, facts, callSite(FRAMES))
-    const isNews = this.#keep(report)
-    if (this.onError === 'throw') throw report
-    if (this.onError === 'warn' && isNews) device.kernel.warn(report)
+    const news = told.filter((checker) => checker.#keep(report))
+    if (told.some(({ onError }) => onError === 'throw')) throw report
+    if (news.some(({ onError }) => onError === 'warn')) device.kernel.warn(report)
   }
 
   /** A misuse that is over by the time it is told of: to throw would stop nothing, and hide what else went wrong. @internal */
   tell(device: DmaDevice, misuse: DmaMisuse, message: string, hint: string, facts: DmaReportFacts): void {
-    this.#errorCount++
-    if (!this.#watches(device)) return
+    const told = this.#toldOf(device)
+    if (told.length === 0) return
     const error = new DmaError('DMA_DEBUG', message, { hint })
     const report = new DmaReport(error, misuse, device.name, facts, callSite(FRAMES))
-    if (this.#keep(report) && this.onError !== 'collect') device.kernel.warn(report)
+    const news = told.filter((checker) => checker.#keep(report))
+    if (news.some(({ onError }) => onError !== 'collect')) device.kernel.warn(report)
   }
 
   /** The CPU wrote to bytes while the device had them. @throws DMA_DEBUG, where this checker throws @internal */
@@ -167,6 +168,18 @@ export class DmaChecker {
   deviceAccessed(device: string, address: number, bytes: Uint8Array, access: 'read' | 'write'): void {
     const done = { address, byteLength: bytes.byteLength, access, bytes }
     for (const ledger of this.ledgers) if (ledger.device.name === device) judgeAccess(this, ledger, done)
+  }
+
+  /**
+   * Who has it counted, and is to have a report: this one, which looks after the device, and what was brought for that device alone.
+   * Neither takes the other's place: what a test's machine is asked to see, it sees of every driver.
+   */
+  #toldOf(device: DmaDevice, misuse?: DmaMisuse): DmaChecker[] {
+    const { ownChecker } = device
+    const both = ownChecker === undefined || ownChecker === this ? [this] : [this, ownChecker]
+    const all = misuse === DmaMisuse.CpuWrote ? both.filter(({ contents }) => contents) : both
+    for (const checker of all) checker.#errorCount++
+    return all.filter((checker) => checker.#watches(device))
   }
 
   #watches({ name }: DmaDevice): boolean {

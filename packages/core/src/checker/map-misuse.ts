@@ -65,7 +65,7 @@ const found: Partial<Record<DmaMisuse, string>> = {
 }
 
 function mappedReadOnly(device: DmaDevice, size: number, direction: TransferDirection): void {
-  device.checker?.complain(
+  device.ledger?.checker?.complain(
     device,
     DmaMisuse.MapReadOnly,
     `the device is to write ${size} bytes that this process mapped for reading only`,

@@ -26,6 +26,7 @@ const ONLY = 0 as unknown as MappingHandle
  */
 export class MappingLedger {
   readonly device: DmaDevice
+  /** What looks at all this, and tells {@link DmaDevice.ownChecker}, too: its kernel's, or else that one. */
   readonly checker: DmaChecker | undefined
   readonly records = new MappingRecords()
   readonly ended = new EndedMappings()
@@ -45,6 +46,19 @@ export class MappingLedger {
     this.events = dmaEvents && new MappingEvents(this, dmaEvents)
     this.#sites = checker?.sites ?? (dmaEvents && new CallSites(false))
     checker?.watch(this)
+  }
+
+  /** Its device has a checker of its own from now on, or none any more, beside the one that looks. */
+  watchedAlso(): void {
+    const { ownChecker } = this.device
+    ownChecker?.watch(this)
+    if (ownChecker?.contents) this.#noteAllContents()
+  }
+
+  /** Nobody watches any more. */
+  unwatch(): void {
+    this.checker?.unwatch(this)
+    this.device.ownChecker?.unwatch(this)
   }
 
   /** Records no mapping until as many calls of {@link resume}: what is mapped then is part of something that is recorded whole. */
@@ -85,7 +99,7 @@ export class MappingLedger {
       lines.add(offset!, byteLength)
       records.setLined(note)
     }
-    if (checker?.contents === true) noteContents(this.records, note, owner, handle)
+    if (this.#looksAtBytes) noteContents(this.records, note, owner, handle)
     this.events?.mapped(note, this.events.bytesOf(owner, handle, 0, byteLength))
     return note
   }
@@ -97,7 +111,7 @@ export class MappingLedger {
   endSingle(note: number, owner: SingleOwner, handle: MappingHandle): void {
     if (note === 0) return
     const { checker } = this
-    const wrote = checker?.contents === true && contentsChanged(this.records, note, owner, handle)
+    const wrote = this.#looksAtBytes && contentsChanged(this.records, note, owner, handle)
     const facts = wrote ? this.factsOf(note) : {}
     this.#unline(note, owner, handle)
     this.end(note, true, this.events?.bytesOf(owner, handle, 0, this.records.byteLengthOf(note)))
@@ -120,16 +134,16 @@ export class MappingLedger {
 
   /** A sync for the CPU is asked for. @throws DMA_DEBUG where the CPU wrote to the mapping before that */
   lending(note: number, owner: SingleOwner, handle: MappingHandle): void {
-    if (note === 0 || this.checker?.contents !== true) return
+    if (note === 0 || !this.#looksAtBytes) return
     if (!contentsChanged(this.records, note, owner, handle)) return
     // It is said once.
     noteContents(this.records, note, owner, handle)
-    this.checker.cpuWrote(this.device, this.factsOf(note))
+    this.checker?.cpuWrote(this.device, this.factsOf(note))
   }
 
   /** The device has a mapping back. */
   gaveBack(note: number, owner: SingleOwner, handle: MappingHandle): void {
-    if (note !== 0 && this.checker?.contents === true) noteContents(this.records, note, owner, handle)
+    if (note !== 0 && this.#looksAtBytes) noteContents(this.records, note, owner, handle)
   }
 
   /** A part of a single mapping, or all of it, was synced. 0: one that is not recorded. */
@@ -176,7 +190,7 @@ export class MappingLedger {
         records.byteLengthOf(note),
         records.directionOf(note),
         records.siteOf(note),
-        checker.sites.here(),
+        this.site(true),
       )
     }
     records.remove(note)
@@ -256,7 +270,7 @@ export class MappingLedger {
   /** Where the program is now, as a number. @param isNew false where it mapped something before anybody took that down */
   site(isNew: boolean): number {
     if (!isNew) return EARLIER
-    return this.#sites ? this.#sites.here() : 0
+    return this.#sites ? this.#sites.here(this.device.ownChecker?.sites.every) : 0
   }
 
   /** The same of a single mapping, whether it is live or has ended. */
@@ -285,6 +299,20 @@ export class MappingLedger {
   *live(): Generator<number> {
     for (const note of this.records) {
       if (this.ownerOf(note).isMapped(this.handleOf(note))) yield note
+    }
+  }
+
+  /** Whether any checker wants to know who wrote to what. */
+  get #looksAtBytes(): boolean {
+    return this.checker?.contents === true || this.device.ownChecker?.contents === true
+  }
+
+  /** Takes down what the device has been given so far: nobody wanted to know until now. */
+  #noteAllContents(): void {
+    this.prune()
+    for (const note of this.live()) {
+      const owner = this.ownerOf(note)
+      if ('bytesOf' in owner) noteContents(this.records, note, owner as SingleOwner, this.handleOf(note))
     }
   }
 

@@ -2,6 +2,7 @@ import { DmaError } from '@linux-dma/native'
 import { shown } from '../checks/shown'
 import { assertDevice } from '../checks/validate'
 import type { DmaDevice } from '../device/dma-device'
+import { checkerOf } from './checker-of'
 import { DmaChecker } from './dma-checker'
 import { ledgerFor } from './ledger-for'
 import { MappingLedger } from './mapping-ledger'
@@ -9,6 +10,8 @@ import { MappingLedger } from './mapping-ledger'
 /**
  * Has a checker watch a device, or nobody. What is mapped already is known to it from then on, but not where that was done; tables and
  * slots that are mapped already are not.
+ *
+ * What a fake machine has for all of its devices goes on: this one is told of what that finds, as well.
  * @param checker undefined ends it
  * @throws DMA_INVALID_ARGUMENT; DMA_CLOSED
  * @example
@@ -24,10 +27,16 @@ export function setDmaChecker(device: DmaDevice, checker: DmaChecker | undefined
     })
   }
   device.assertOpen()
-  const { ledger } = device
-  if (ledger?.checker === checker) return
-  ledger?.checker?.unwatch(ledger)
-  device.setLedger(ledgerFor(device, checker))
+  const { ledger, ownChecker } = device
+  const forAll = checkerOf(device.kernel)
+  // Whoever passes that is told of everything already.
+  const own = checker === forAll ? undefined : checker
+  if (own === ownChecker) return
+  if (ledger) ownChecker?.unwatch(ledger)
+  device.setOwnChecker(own)
+  // What the kernel has for all goes on with the ledger that there is: what it knows must not go with what a driver wants.
+  if (ledger && forAll) ledger.watchedAlso()
+  else device.setLedger(ledgerFor(device, own))
 }
 
 /**
@@ -43,7 +52,8 @@ export function assertChecked(of: string, checked: unknown): void {
 }
 
 /**
- * Does what that option asks for: true is a checker of the device's own, false none, also where its kernel has one for all.
+ * Does what that option asks for: true is a checker of the device's own, false none. What its kernel has for all is no matter of it: a
+ * driver that asks for either is to be watched in its tests as any other.
  * @internal
  */
 export function applyChecked(device: DmaDevice, checked: boolean | DmaChecker | undefined): void {

@@ -56,6 +56,8 @@ export class DmaDevice implements Disposable {
 
   /** What is mapped, by address, where there is a checker, its kernel wants to know, or somebody asked: `setDmaChecker` changes it. @internal */
   readonly ledger: MappingLedger | undefined
+  /** What was brought for this device alone, beside what its kernel has for all: `setDmaChecker` changes it. @internal */
+  readonly ownChecker: DmaChecker | undefined
   /** How many children have gone: where it is what it was, so is all that was mapped. @internal */
   disowned = 0
 
@@ -83,9 +85,9 @@ export class DmaDevice implements Disposable {
     this.ledger = ledgerFor(this, checker)
   }
 
-  /** What checks how its memory is mapped: `setDmaChecker` changes it. */
+  /** What checks how its memory is mapped: what `setDmaChecker` set, or else what its kernel has for all devices. */
   get checker(): DmaChecker | undefined {
-    return this.ledger?.checker
+    return this.ledger && (this.ownChecker ?? this.ledger.checker)
   }
 
   /** What the device can reach now, oldest first. */
@@ -154,7 +156,7 @@ export class DmaDevice implements Disposable {
       () => this.#children.clear(),
       () => this.release(),
       () => this.#tellOfKept(),
-      () => ledger?.checker?.unwatch(ledger),
+      () => ledger?.unwatch(),
       () => this.setLedger(undefined),
       () => pending?.(),
     ])
@@ -176,6 +178,11 @@ export class DmaDevice implements Disposable {
     this.ledger?.events?.endAll()
     ;(this as { ledger: MappingLedger | undefined }).ledger = ledger
     attendChildren(this.#children, ledger)
+  }
+
+  /** Changes it: `setDmaChecker` checks first. @internal */
+  setOwnChecker(checker: DmaChecker | undefined): void {
+    ;(this as { ownChecker: DmaChecker | undefined }).ownChecker = checker
   }
 
   /** Changes the DMA path: `setDmaOps` checks first. @internal */

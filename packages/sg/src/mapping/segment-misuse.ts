@@ -21,7 +21,7 @@ export function assertSegments(device: DmaDevice, table: MappedTable): void {
 
 function tooLong(device: DmaDevice, { segments, direction }: MappedTable, i: number, most: number): void {
   const size = segments.lengths[i]!
-  device.checker?.complain(
+  device.ledger?.checker?.complain(
     device,
     DmaMisuse.SegmentTooLong,
     `segment ${i} of the table has ${size} bytes, and ${device.name} takes ${most} at most`,
@@ -38,7 +38,7 @@ function crosses(
 ): void {
   const size = placement.lengths[i]!
   const end = placement.addresses[i]! + size - 1
-  device.checker?.complain(
+  device.ledger?.checker?.complain(
     device,
     DmaMisuse.SegmentCrosses,
     `segment ${i} of the table, as ${device.name} sees it, crosses a multiple of 0x${(boundary + 1).toString(16)}`,

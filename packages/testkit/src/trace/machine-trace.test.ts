@@ -1,6 +1,7 @@
 import {
   allocateDmaMemory,
   createDmaRegion,
+  DmaChecker,
   type DmaDevice,
   DmaDirection,
   DmaMisuse,
@@ -189,16 +190,20 @@ describe('a machine’s trace', () => {
     )
   })
 
-  it('goes on where another checker takes over, or none', () => {
-    const { machine, device } = opened()
+  it.each([
+    ['off', ['map 1', 'unmap 1', 'map 2', 'unmap 2', 'map 3', 'unmap 3']],
+    // What is mapped stays in the machine's own books.
+    ['throw', ['map 1', 'unmap 1', 'map 2', 'unmap 2']],
+  ] as const)('goes on where a checker is set while something is mapped, with checks: %s', (checks, all) => {
+    const { machine, device } = opened({ checks })
     const region = createDmaRegion(device, { byteLength: 4096 })
     const handle = region.mapSingle(0, 64, ToDevice)
-    setDmaChecker(device, undefined)
+    setDmaChecker(device, new DmaChecker())
     region.unmapSingle(handle)
     region.unmapSingle(region.mapSingle(128, 64, ToDevice))
     const seen = machine.trace.events.flatMap((event) =>
       event.kind === 'map' || event.kind === 'unmap' ? [`${event.kind} ${event.mapping}`] : [],
     )
-    expect(seen).toEqual(['map 1', 'unmap 1', 'map 2', 'unmap 2', 'map 3', 'unmap 3'])
+    expect(seen).toEqual(all)
   })
 })

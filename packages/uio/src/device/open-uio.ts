@@ -23,8 +23,8 @@ export interface UioOptions {
    */
   unsafePhysicalAddresses?: boolean
   /**
-   * Watch what the driver does with the DMA API: `true` for a {@link DmaChecker} that throws, or one of one's own; `false` for none, also on
-   * a fake machine, which has one for all of its devices.
+   * Watch what the driver does with the DMA API: `true` for a {@link DmaChecker} that throws, or one of one's own; `false` for none. A fake
+   * machine watches all of its devices beside that, as its own option `checks` says.
    */
   checked?: boolean | DmaChecker
 }
