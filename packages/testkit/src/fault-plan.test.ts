@@ -1,4 +1,7 @@
+import { readFileSync } from 'node:fs'
 import { expect, it } from 'vitest'
+import { linuxErrnos } from './fail-nth/errnos'
+import { syscallNames } from './fail-nth/verbs'
 import { FaultPlan } from './fault-plan'
 import { outcome } from './fixtures/outcome'
 import { createFakeMachine } from './machine'
@@ -45,5 +48,20 @@ it('refuses plans that make no sense', () => {
     { syscall: 'mmap', code: 'EIO', times: 2 },
   ]) {
     expect(outcome(() => machine.failCall(plan))).toBe('DMA_INVALID_ARGUMENT')
+  }
+})
+
+it('takes each name that the documentation has', () => {
+  const text = readFileSync(new URL('../docs/faults.md', import.meta.url), 'utf8')
+  const list = text.split('## System calls that fail')[1]!.split(/^`failNth/m)[0]!
+  const names = [...list.matchAll(/`([a-z_0-9]+(?:\([A-Z_]+\))?)`/g)].map(([, name]) => name!)
+  const known = [...new Set(names)].filter((name) => !['syscall', 'nth'].includes(name))
+  const [requests, calls] = [/^ioctl\(/, /^(?!ioctl\()/].map((kind) =>
+    known.filter((name) => kind.test(name)),
+  )
+  expect(calls!.sort()).toEqual([...syscallNames].sort())
+  // Requests, by the table that knows what each answers.
+  for (const syscall of requests!.filter((name) => name !== 'ioctl(REQUEST)')) {
+    expect(linuxErrnos({ syscall }), syscall).not.toEqual(['ENOTTY'])
   }
 })

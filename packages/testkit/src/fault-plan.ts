@@ -1,3 +1,4 @@
+import { callSite } from '@linux-dma/native'
 import { checkInteger, checkOptionNames } from './arguments'
 import { type ErrnoName, fail, invalidArgument, isErrnoName } from './errors'
 import { syscallNames } from './fail-nth/verbs'
@@ -15,9 +16,25 @@ export interface PlannedFailure {
 /** Told of a system call before anything comes of it: its name, and what it names. */
 export type CallListener = (syscall: string, path: string | undefined) => void
 
+/** A planned failure that has not come yet. */
+export interface PendingFailure {
+  readonly syscall: string
+  readonly nth: number
+  readonly code: string
+  readonly plannedAt: string
+  /** How often each call of its kind was made since: any ioctl, where it is one. */
+  readonly made: ReadonlyMap<string, number>
+}
+
+interface Planned extends PendingFailure {
+  readonly code: ErrnoName
+  readonly kind: string
+  readonly made: Map<string, number>
+}
+
 /** System calls that are to fail although nothing is wrong: how a program's error paths are tested. */
 export class FaultPlan {
-  readonly #pending: { syscall: string; countdown: number; code: ErrnoName }[] = []
+  readonly #pending: Planned[] = []
   #onCall: CallListener | undefined
 
   add(failure: PlannedFailure): void {
@@ -31,7 +48,8 @@ export class FaultPlan {
       )
     checkInteger(nth, 'nth', 1)
     if (!isErrnoName(code)) invalidArgument(`the fake kernel knows no errno '${code}'`)
-    this.#pending.push({ syscall, countdown: nth, code })
+    const kind = kindOf(syscall)
+    this.#pending.push({ syscall, nth, code, kind, plannedAt: callSite(), made: new Map() })
   }
 
   /** Has each call told from now on; undefined for nobody. */
@@ -39,24 +57,29 @@ export class FaultPlan {
     this.#onCall = onCall
   }
 
-  /** How many failures are still to come. */
-  get pending(): number {
-    return this.#pending.length
+  /** The failures that are still to come. */
+  get pending(): readonly PendingFailure[] {
+    return this.#pending
   }
 
   /** Counts a call, and fails it when its time has come. */
   check(syscall: string, path?: string): void {
     this.#onCall?.(syscall, path)
     if (this.#pending.length === 0) return
-    let code: ErrnoName | undefined
-    for (const planned of this.#pending) {
-      if (planned.syscall !== syscall) continue
-      planned.countdown--
-      if (planned.countdown === 0) code ??= planned.code
+    const kind = kindOf(syscall)
+    for (const { made } of this.#pending.filter((planned) => planned.kind === kind)) {
+      made.set(syscall, (made.get(syscall) ?? 0) + 1)
     }
+    const due = this.#pending.filter((planned) => planned.made.get(planned.syscall) === planned.nth)
+    const code = due[0]?.code
     if (code === undefined) return
-    const left = this.#pending.filter((planned) => planned.countdown > 0)
+    const left = this.#pending.filter((planned) => !due.includes(planned))
     this.#pending.splice(0, this.#pending.length, ...left)
     fail(code, 'the test asked for this failure')
   }
+}
+
+/** What is easily taken for one another: ioctls, and calls that say where in the file beside those that do not. */
+function kindOf(syscall: string): string {
+  return syscall.replace(/\(.*/, '').replace(/^p(?=read$|write$)/, '')
 }

@@ -113,7 +113,8 @@ class Sweep {
   #judge(machine: FakeMachineCore, outcome: Outcome, failed: Failed): string[] {
     const wrong: string[] = []
     if (outcome.kind === 'hung') wrong.push(`hangs: ${outcome.why}`)
-    if (machine.faultPlan.pending > 0) wrong.push('did not make this call: it is another one each time')
+    if (machine.faultPlan.pending.length > 0)
+      wrong.push('did not make this call: it is another one each time')
     if (outcome.kind !== 'failed' || this.#options.isClear(outcome.error)) return wrong
     const why = unclear(outcome.error, failed)
     return why === undefined ? wrong : [...wrong, why]

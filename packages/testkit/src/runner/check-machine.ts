@@ -4,13 +4,14 @@ import { neverShown } from '../coherence/never-shown'
 import type { FakeMachine } from '../machine'
 import { FakeMachineCore } from '../machine-core'
 import { allMessages } from './messages'
+import { failuresThatNeverCame } from './never-failed'
 
 /** How many refused accesses are told of one by one. */
 const MOST_TOLD = 5
 
 /**
- * What is wrong with a machine after a test: what is left open, then what was done wrong with DMA, then what devices
- * reached for and do not have. Of a test that failed, also what
+ * What is wrong with a machine after a test: what is left open, then what was done wrong with DMA, then failures that were planned
+ * and never came, then what devices reached for and do not have. Of a test that failed, also what
  * devices wrote and it cannot have seen: by itself that is no fault, since packets may be dropped.
  * @param thrown what the test threw: a misuse that is among it, or is what caused it, is not told of again
  */
@@ -26,6 +27,7 @@ export function findDisorder(machine: FakeMachine, thrown: readonly unknown[] = 
   collect(() => machine.assertQuiescent())
   const told = new Set(thrown.flatMap((error) => [...allMessages(error)]))
   if (machine.dmaErrors.some(({ message }) => !told.has(message))) collect(() => machine.assertNoDmaErrors())
+  found.push(...failuresThatNeverCame(machine))
   if (machine.faults.length > 0 && !isDisturbed(machine)) found.push(refusedAccesses(machine))
   if (thrown.length + found.length > 0) found.push(...unshown(machine, told))
   return found
