@@ -42,6 +42,8 @@ export class DmaChecker {
   readonly #onReport: ((report: DmaReport) => void) | undefined
   /** Weakly: a device that is forgotten is to be collected, and told of. */
   readonly #ledgers = new Set<WeakRef<MappingLedger>>()
+  /** Whether it is looking at what a device did: what it tells of meanwhile is the device's doing. */
+  #judging = false
   readonly #lines = new WeakMap<DmaMemory, CacheLines>()
   readonly #reports: DmaReport[] = []
   #errorCount = 0
@@ -143,8 +145,9 @@ export class DmaChecker {
   tell(device: DmaDevice, misuse: DmaMisuse, message: string, hint: string, facts: DmaReportFacts): void {
     const told = this.#toldOf(device)
     if (told.length === 0) return
+    const time = this.#judging ? device.kernel.clock.now() : undefined
     const error = new DmaError('DMA_DEBUG', message, { hint })
-    const report = new DmaReport(error, misuse, device.name, facts, callSite(FRAMES))
+    const report = new DmaReport(error, misuse, device.name, facts, callSite(FRAMES), time)
     const news = told.filter((checker) => checker.#keep(report))
     if (news.some(({ onError }) => onError !== 'collect')) device.kernel.warn(report)
   }
@@ -167,7 +170,12 @@ export class DmaChecker {
    */
   deviceAccessed(device: string, address: number, bytes: Uint8Array, access: 'read' | 'write'): void {
     const done = { address, byteLength: bytes.byteLength, access, bytes }
-    for (const ledger of this.ledgers) if (ledger.device.name === device) judgeAccess(this, ledger, done)
+    this.#judging = true
+    try {
+      for (const ledger of this.ledgers) if (ledger.device.name === device) judgeAccess(this, ledger, done)
+    } finally {
+      this.#judging = false
+    }
   }
 
   /**

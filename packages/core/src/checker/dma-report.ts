@@ -41,16 +41,24 @@ export class DmaReport extends DmaError implements DmaReportFacts {
   declare readonly mappedAt?: string
   declare readonly unmappedAt?: string
   declare readonly count?: number
-  /** Where the program made the mistake: frames, innermost first, one a line. */
-  readonly misusedAt: string
+  /** Where the program made the mistake: frames, innermost first, one a line. Absent of what a device did by itself. */
+  declare readonly misusedAt?: string
 
-  /** @internal made by a checker */
-  constructor(error: DmaError, misuse: DmaMisuse, device: string, facts: DmaReportFacts, misusedAt: string) {
-    super(error.code, describe(error, misuse, device, facts, misusedAt), detailsOf(error))
+  /** @internal made by a checker @param time when a device did it, in milliseconds of its clock; absent of what the program did */
+  constructor(
+    error: DmaError,
+    misuse: DmaMisuse,
+    device: string,
+    facts: DmaReportFacts,
+    misusedAt: string,
+    time?: number,
+  ) {
+    const doneLine = time === undefined ? site('misused', misusedAt) : doneByDevice(time, misusedAt)
+    super(error.code, describe(error, misuse, device, facts, doneLine), detailsOf(error))
     this.class = misuse
     this.misuse = misuseText[misuse]
     this.device = device
-    this.misusedAt = misusedAt
+    if (time === undefined || misusedAt !== nowhere) this.misusedAt = misusedAt
     // Absent fields stay absent, so that a report prints only what it knows.
     for (const [name, value] of Object.entries(facts)) {
       if (value !== undefined) Object.assign(this, { [name]: value })
@@ -64,14 +72,23 @@ function describe(
   misuse: DmaMisuse,
   device: string,
   facts: DmaReportFacts,
-  misusedAt: string,
+  doneLine: string,
 ): string {
   const lines = [bareMessage(error), `class ${misuse}, ${misuseText[misuse]}: ${subject(device, facts)}`]
   if (facts.expected !== undefined) lines.push(`expected ${facts.expected}, found ${facts.actual}`)
   if (facts.mappedAt !== undefined) lines.push(site('mapped', facts.mappedAt))
   if (facts.unmappedAt !== undefined) lines.push(site('unmapped', facts.unmappedAt))
-  lines.push(site('misused', misusedAt))
+  lines.push(doneLine)
   return lines.join('\n  ')
+}
+
+/** What `callSite()` says where the program is not on the stack, as when a device's time has come. */
+const nowhere = 'at an unknown place'
+
+/** A device does it when its time has come, or while the program calls: then it says where. */
+function doneByDevice(time: number, misusedAt: string): string {
+  const when = `by the device, at ${Number(time.toFixed(4))} ms`
+  return misusedAt === nowhere ? when : site(`${when},`, misusedAt)
 }
 
 function subject(device: string, { address, size, direction }: DmaReportFacts): string {

@@ -69,7 +69,7 @@ describe('a device with fewer address lines', () => {
         device: model.address,
         message:
           `Narrow: DMA write of 3 bytes at 0x${(address + 16).toString(16)} is out of reach: the device drives 24 address ` +
-          `bits, so it goes to 0x${(hit + 16).toString(16)}`,
+          `bits, so it goes to 0x${(hit + 16).toString(16)}: call dmaSetMask(device, dmaBitMask(24))`,
       },
     ])
     expect(machine.faults).toEqual([])

@@ -301,7 +301,9 @@ export abstract class AttachedModel implements DeviceSlot {
       const { kind } = this.model
       const access = `DMA ${direction} of ${bytes.byteLength} bytes at 0x${address.toString(16)}`
       const lines = `the device drives ${dmaMaskBits} address bits`
-      this.log(`${kind}: ${access} is out of reach: ${lines}, so it goes to 0x${cut.toString(16)}`)
+      this.log(
+        `${kind}: ${access} is out of reach: ${lines}, so it goes to 0x${cut.toString(16)}: call dmaSetMask(device, dmaBitMask(${dmaMaskBits}))`,
+      )
     })
   }
 

@@ -1,8 +1,10 @@
 import { DmaError } from '@linux-dma/native'
 import { VirtualClock } from '../clock'
+import { milliseconds } from '../coherence/known-mapping'
 import { neverShown } from '../coherence/never-shown'
 import type { FakeMachine } from '../machine'
 import { FakeMachineCore } from '../machine-core'
+import { disturbancesOf, isDisturbed } from './disturbed'
 import { allMessages } from './messages'
 import { failuresThatNeverCame } from './never-failed'
 
@@ -12,7 +14,7 @@ const MOST_TOLD = 5
 /**
  * What is wrong with a machine after a test: what is left open, then what was done wrong with DMA, then failures that were planned
  * and never came, then what devices reached for and do not have. Of a test that failed, also what
- * devices wrote and it cannot have seen: by itself that is no fault, since packets may be dropped.
+ * devices wrote and it cannot have seen, and what disturbances did: by itself that is no fault, since packets may be dropped.
  * @param thrown what the test threw: a misuse that is among it, or is what caused it, is not told of again
  */
 export function findDisorder(machine: FakeMachine, thrown: readonly unknown[] = []): unknown[] {
@@ -28,20 +30,16 @@ export function findDisorder(machine: FakeMachine, thrown: readonly unknown[] = 
   const told = new Set(thrown.flatMap((error) => [...allMessages(error)]))
   if (machine.dmaErrors.some(({ message }) => !told.has(message))) collect(() => machine.assertNoDmaErrors())
   found.push(...failuresThatNeverCame(machine))
+  // What a disturbed device reaches for is not the driver's doing.
   if (machine.faults.length > 0 && !isDisturbed(machine)) found.push(refusedAccesses(machine))
-  if (thrown.length + found.length > 0) found.push(...unshown(machine, told))
+  if (thrown.length + found.length > 0) found.push(...unshown(machine, told), ...disturbancesOf(machine))
   return found
-}
-
-/** What a disturbed device reaches for is not the driver's doing. */
-function isDisturbed({ log }: FakeMachine): boolean {
-  return log.some(({ message }) => message.startsWith('disturbed: '))
 }
 
 /** Accesses of devices that the IOMMU refused, with what the devices themselves said of it. */
 function refusedAccesses({ faults, log }: FakeMachine): DmaError {
   const lines = faults.slice(0, MOST_TOLD).map(({ device, direction, byteLength, address, time }) => {
-    return `${device} was refused a ${direction} of ${byteLength} bytes at 0x${address.toString(16)}, at ${time} ms`
+    return `${device} was refused a ${direction} of ${byteLength} bytes at 0x${address.toString(16)}, at ${milliseconds(time)}`
   })
   const more = faults.length > MOST_TOLD ? [`and ${faults.length - MOST_TOLD} more`] : []
   const said = log.filter(({ message }) => message.includes('out of reach')).slice(0, MOST_TOLD)
