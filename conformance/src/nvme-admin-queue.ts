@@ -1,3 +1,4 @@
+import { DmaDirection } from '@linux-dma/core'
 import type { FileDescriptor, Kernel } from '@linux-dma/native'
 import {
   ADMIN_COMPLETION_QUEUE,
@@ -14,6 +15,8 @@ import {
   SUBMISSION_BYTES,
 } from './nvme'
 
+const { ToDevice, FromDevice } = DmaDirection
+
 const ENTRIES = 8
 /** Bit 0 of a completion's status is set the first time round. */
 const PHASE = 14
@@ -23,14 +26,23 @@ export class NvmeAdminQueue {
   readonly #kernel: Kernel
   readonly #device: FileDescriptor
   readonly #bytes: Uint8Array
+  readonly #address: number
   readonly #pageBytes: number
+  /** The controller's PCI address, by which caches know it. */
+  readonly #name: string
   #submitted = 0
 
-  /** @param queues two pages, the submissions' and the completions', and their address for the device */
-  constructor(kernel: Kernel, device: FileDescriptor, queues: { bytes: Uint8Array; address: number }) {
+  /** @param queues two pages, the submissions' and the completions', and their address for the device of that name */
+  constructor(
+    kernel: Kernel,
+    device: FileDescriptor,
+    queues: { name: string; bytes: Uint8Array; address: number },
+  ) {
     this.#kernel = kernel
     this.#device = device
+    this.#name = queues.name
     this.#bytes = queues.bytes
+    this.#address = queues.address
     this.#pageBytes = kernel.pageSize
     this.#write(CONFIGURATION, 0)
     this.#write(ADMIN_QUEUE_ATTRIBUTES, ((ENTRIES - 1) << 16) | (ENTRIES - 1))
@@ -46,9 +58,11 @@ export class NvmeAdminQueue {
   submit(): void {
     if (this.#submitted === ENTRIES - 1) throw new RangeError('the admin queue is used once round')
     const { buffer, byteOffset } = this.#bytes
-    const command = new DataView(buffer, byteOffset + this.#submitted * SUBMISSION_BYTES, SUBMISSION_BYTES)
+    const offset = this.#submitted * SUBMISSION_BYTES
+    const command = new DataView(buffer, byteOffset + offset, SUBMISSION_BYTES)
     command.setUint32(0, GET_FEATURES | (this.#submitted << 16), true)
     command.setUint32(40, NUMBER_OF_QUEUES, true)
+    this.#kernel.dmaCaches?.syncForDevice(this.#name, this.#address + offset, SUBMISSION_BYTES, ToDevice)
     this.#submitted++
     this.#write(ADMIN_SUBMISSION_DOORBELL, this.#submitted)
   }
@@ -56,6 +70,7 @@ export class NvmeAdminQueue {
   /** Whether the last command was completed. */
   get completed(): boolean {
     const last = this.#pageBytes + (this.#submitted - 1) * COMPLETION_BYTES
+    this.#kernel.dmaCaches?.syncForCpu(this.#name, this.#address + last, COMPLETION_BYTES, FromDevice)
     return (this.#bytes[last + PHASE]! & 1) === 1
   }
 

@@ -92,7 +92,7 @@ export function vfioMessages({ describe, it }: Runner, host: Host): void {
 
       it(`msix ${name}`, () =>
         withVector(kernel, { address: nvme, index: MSIX }, async (device, vector, queues) => {
-          const queue = new NvmeAdminQueue(kernel, device, { bytes: queues, address: QUEUES })
+          const queue = new NvmeAdminQueue(kernel, device, { name: nvme, bytes: queues, address: QUEUES })
           const send = async () => {
             queue.submit()
             await settle(kernel)

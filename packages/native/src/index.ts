@@ -3,12 +3,14 @@ export * from './constants'
 export * from './errors'
 export type {
   Clock,
+  DmaAccessDetail,
   DmaCaches,
   DmaCheckerView,
   DmaChecks,
   DmaEventDirection,
   DmaEventFamily,
   DmaEvents,
+  DmaUnderWay,
   FileDescriptor,
   Kernel,
   LiveCounters,

@@ -197,6 +197,8 @@ export interface DmaChecks {
   onChecker(checker: DmaCheckerView): void
   /** Told of each misuse, also of those that are thrown. */
   onReport(report: Error): void
+  /** What a fake device, by its name, has been told to do with these DMA addresses and has not done yet. */
+  underWay?(device: string, address: number, byteLength: number): DmaUnderWay | undefined
 }
 
 /**
@@ -220,7 +222,28 @@ export interface DmaCheckerView {
   /** What is mapped now. */
   dump(): readonly object[]
   /** A fake device, by its name, read or wrote these bytes at a DMA address: told of after the fact. */
-  deviceAccessed(device: string, address: number, bytes: Uint8Array, access: 'read' | 'write'): void
+  deviceAccessed(
+    device: string,
+    address: number,
+    bytes: Uint8Array,
+    access: 'read' | 'write',
+    detail?: DmaAccessDetail,
+  ): void
+}
+
+/** What else is known of an access by a fake device. */
+export interface DmaAccessDetail {
+  /** It goes on where the one before ended: a burst of the same transfer. */
+  readonly continues?: boolean | undefined
+  /** Which address was on the bus, where the device drives fewer bits than its address has. */
+  readonly wentTo?: number | undefined
+}
+
+/** What a fake device has still to do. */
+export interface DmaUnderWay {
+  readonly access: 'read' | 'write'
+  /** How many of the bytes that were asked about. */
+  readonly byteLength: number
 }
 
 /** Which way the bytes of a mapping go. */

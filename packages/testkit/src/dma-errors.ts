@@ -1,4 +1,10 @@
-import { type DmaCheckerView, type DmaChecks, DmaError } from '@linux-dma/native'
+import {
+  type DmaAccessDetail,
+  type DmaCheckerView,
+  type DmaChecks,
+  DmaError,
+  type DmaUnderWay,
+} from '@linux-dma/native'
 import type { CheckSettings } from './check-settings'
 import type { TraceLog } from './trace/trace-log'
 
@@ -15,6 +21,9 @@ export class DmaErrors implements DmaChecks {
   readonly cacheLineSize: number
   /** The first ones. */
   readonly errors: Error[] = []
+  /** What devices have still to do, by name: the machine knows. */
+  pendingOf: (device: string, address: number, byteLength: number) => DmaUnderWay | undefined = () =>
+    undefined
   /** Where each is noted, too. */
   trace: TraceLog | undefined
   /** Traces that hear from the packages themselves what these find, and from here the rest. */
@@ -40,8 +49,18 @@ export class DmaErrors implements DmaChecks {
   }
 
   /** A device read or wrote memory: what checks looks whether it had that. */
-  deviceAccessed(device: string, address: number, bytes: Uint8Array, access: 'read' | 'write'): void {
-    for (const checker of this.#checkers) checker.deviceAccessed(device, address, bytes, access)
+  deviceAccessed(
+    device: string,
+    address: number,
+    bytes: Uint8Array,
+    access: 'read' | 'write',
+    detail: DmaAccessDetail,
+  ): void {
+    for (const checker of this.#checkers) checker.deviceAccessed(device, address, bytes, access, detail)
+  }
+
+  underWay(device: string, address: number, byteLength: number): DmaUnderWay | undefined {
+    return this.pendingOf(device, address, byteLength)
   }
 
   onReport(report: Error): void {

@@ -65,9 +65,11 @@ export {
   type BarLayout,
   DeviceModel,
   type DeviceSlot,
+  type DmaBurst,
   type DmaEngine,
   type InterruptLayout,
   type PciIdentity,
+  type PendingTransfer,
 } from './models/device-model'
 export { E1000Device, type E1000Options } from './models/e1000'
 export { EduDevice, type EduOptions } from './models/edu'

@@ -188,6 +188,12 @@ export class FakeMachineCore implements FakeMachine {
     }
   }
 
+  /** {@link faults}, but for those of devices that were disturbed. */
+  ownFaults(): DmaFault[] {
+    const { faults, excusedFaults } = this.#parts
+    return faults.filter((fault) => !excusedFaults.has(fault))
+  }
+
   /** What a test cannot have seen: see `MachineCaches.unshown()`. */
   unshown(): StaleBytes[] {
     return this.#parts.kernelParts.caches?.unshown() ?? []

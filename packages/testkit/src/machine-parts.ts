@@ -52,6 +52,7 @@ export function assembleMachine(options: CheckedOptions) {
     clock,
     random,
     faults: [],
+    excusedFaults: new WeakSet(),
     log: [],
     attached: new WeakMap(),
     caches: kernelParts.caches,
@@ -68,17 +69,33 @@ export function assembleMachine(options: CheckedOptions) {
   mountPorts(fs, process, ports)
   const vfio = makeVfio(options, kernelParts)
   const buses = makeBuses(options, kernelParts, slots, vfio, ports)
+  if (kernelParts.dmaErrors) {
+    kernelParts.dmaErrors.pendingOf = (device, address, byteLength) =>
+      (buses.pci.find(device) ?? buses.platform.find(device))?.underWay(address, byteLength)
+  }
   const registerParts = makeUio(options, kernelParts, buses, vfio, ports)
   mountIomem(fs, process, frames, () => [...buses.pci.ranges(), ...buses.platform.ranges()])
   const { open, faultPlan } = kernelParts
   const kernel = new FakeKernel(kernelParts)
   const uDmaBufs = new UDmaBufDriver({ ...kernelParts, log: slots.log })
-  const { faults, log, attached } = slots
+  const { faults, excusedFaults, log, attached } = slots
   const remove = (model: DeviceModel) => buses.pci.remove(model) || buses.platform.remove(model)
   const disturbances = new MachineDisturbances({ seed: options.seed, clock, attached, remove })
   return {
     ...{ kernel, clock, random, waiters, descriptors, fs, process, open, faultPlan },
-    ...{ faults, log, warnings, vfio, ...buses, registerParts, kernelParts, uDmaBufs, remove, disturbances },
+    ...{
+      faults,
+      excusedFaults,
+      log,
+      warnings,
+      vfio,
+      ...buses,
+      registerParts,
+      kernelParts,
+      uDmaBufs,
+      remove,
+      disturbances,
+    },
     trace: kernelParts.shownTrace,
     setKernelRelease: (release: string) => {
       kernelParts.kernelRelease = checkKernelRelease(release)

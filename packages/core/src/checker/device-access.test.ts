@@ -10,7 +10,16 @@ import {
   dmaSetMask,
   toNumber,
 } from '@linux-dma/core'
-import { createFakeMachine, DeviceModel, type FakeMachine, type FakeMachineOptions } from '@linux-dma/testkit'
+import { dmaMapSgtable, dmaUnmapSgtable, SgTable } from '@linux-dma/sg'
+import {
+  createFakeMachine,
+  DeviceModel,
+  type DmaBurst,
+  defineDevice,
+  EduDevice,
+  type FakeMachine,
+  type FakeMachineOptions,
+} from '@linux-dma/testkit'
 import { openVfioDevice } from '@linux-dma/vfio'
 import { describe, expect, it } from 'vitest'
 
@@ -26,8 +35,8 @@ class HandDevice extends DeviceModel {
 
   override write(): void {}
 
-  put(address: object, byteLength: number, offset = 0): void {
-    this.dma.write(toNumber(address as never) + offset, new Uint8Array(byteLength).fill(0x55))
+  put(address: object, byteLength: number, offset = 0, burst: DmaBurst = {}): void {
+    this.dma.write(toNumber(address as never) + offset, new Uint8Array(byteLength).fill(0x55), burst)
   }
 
   take(address: object, byteLength: number, offset = 0): void {
@@ -110,13 +119,160 @@ describe.each(coherences)('what a device does on a machine that is %s', (coheren
     filled.unmap()
   })
 
-  it('is told of while the CPU has the bytes', () => {
+  it('is told of past the end, also where a burst begins there', () => {
+    const { machine, hand, device, region } = open({ coherence })
+    using mapping = dmaMapSingle(device, region.bytes.subarray(0, 128), FromDevice)
+    hand.put(mapping.dmaAddress, 128)
+    hand.put(mapping.dmaAddress, 64, 128, { continues: true })
+    expect(classes(machine)).toEqual([DmaMisuse.DevicePastEnd])
+    expect(machine.dmaErrors[0]!.message).toContain('64 bytes of others')
+  })
+
+  it('is told of late where something else is mapped there meanwhile', () => {
+    const { machine, hand, device, region } = open({ coherence })
+    const received = dmaMapSingle(device, region.bytes.subarray(0, 128), FromDevice)
+    const { dmaAddress } = received
+    received.unmap()
+    using sent = dmaMapSingle(device, region.bytes.subarray(0, 128), ToDevice)
+    // On a machine that bounces, what is mapped next may lie elsewhere.
+    hand.put(coherence === 'bounce' ? dmaAddress : sent.dmaAddress, 128)
+    expect(classes(machine)).toEqual([DmaMisuse.DeviceLate])
+    expect((machine.dmaErrors[0] as DmaReport).unmappedAt).toContain('device-access.test.ts')
+  })
+
+  it('is told of late however many were unmapped since', () => {
+    const { machine, hand, device } = open({ coherence })
+    const region = createDmaRegion(device, { byteLength: 300 * 64 })
+    const ring = Array.from({ length: 300 }, (_, index) =>
+      dmaMapSingle(device, region.bytes.subarray(index * 64, index * 64 + 64), FromDevice),
+    )
+    const { dmaAddress } = ring[0]!
+    for (const mapping of ring) mapping.unmap()
+    hand.put(dmaAddress, 64)
+    expect(classes(machine)).toEqual([DmaMisuse.DeviceLate])
+  })
+
+  it('is told of where the segments of a table are left, and after their unmap', () => {
+    const { machine, hand, device, region } = open({ coherence })
+    const table = SgTable.fromBuffers([region.bytes.subarray(0, 64), region.bytes.subarray(4096, 4160)])
+    const mapped = dmaMapSgtable(device, table, FromDevice)
+    const addresses = [...mapped].map(({ dmaAddress }) => dmaAddress)
+    for (const address of addresses) hand.put(address, 64)
+    expect(classes(machine)).toEqual([])
+    hand.put(addresses.at(-1)!, 128)
+    dmaUnmapSgtable(device, table, FromDevice)
+    hand.put(addresses.at(-1)!, 64)
+    expect(classes(machine)).toEqual([DmaMisuse.DevicePastEnd, DmaMisuse.DeviceLate])
+  })
+
+  it('is nobody’s mistake where the program has asked for the region’s addresses', () => {
+    const { machine, hand, device, region } = open({ coherence: 'coherent' })
+    const ring = region.addressAt(0, 4096)
+    const piece = dmaMapSingle(device, region.bytes.subarray(0, 64), FromDevice)
+    hand.put(ring, 128)
+    piece.unmap()
+    hand.put(ring, 128)
+    expect(classes(machine)).toEqual([])
+  })
+
+  it('is nothing wrong where the CPU looks at what the device goes on writing', () => {
     const { machine, hand, device, region } = open({ coherence })
     using mapping = dmaMapSingle(device, region.bytes.subarray(0, 64), FromDevice)
-    mapping.syncForCpu()
-    hand.put(mapping.dmaAddress, 64)
-    expect(classes(machine)).toEqual([DmaMisuse.DeviceWhileCpuOwns])
+    for (let turn = 0; turn < 3; turn++) {
+      hand.put(mapping.dmaAddress, 64)
+      mapping.syncForCpu()
+      expect(mapping.bytes[0]).toBe(0x55)
+    }
+    expect(classes(machine)).toEqual([])
   })
+})
+
+/** Writes a counter to where it is told. */
+const counter = defineDevice(
+  {
+    name: 'counter',
+    identity: { vendor: 0x1234, device: 0x0003 },
+    bars: [
+      {
+        byteLength: 4096,
+        registers: {
+          address: { offset: 0, width: 32, access: 'rw' },
+          byteLength: { offset: 4, width: 32, access: 'rw' },
+          start: { offset: 8, width: 32, access: 'wo' },
+        },
+      },
+    ],
+  },
+  ({ registers, engine }) => {
+    const dma = engine({ bytesPerMillisecond: 4096, burstBytes: 4096 })
+    return {
+      onWrite: {
+        start: () => dma.write(registers.address.value, new Uint8Array(registers.byteLength.value)),
+      },
+    }
+  },
+)
+
+describe('a device with an engine', () => {
+  function counting(byteLength: number) {
+    const machine = createFakeMachine()
+    const { address } = machine.addDevice(counter())
+    const device = openVfioDevice(address, { kernel: machine.kernel })
+    device.setMaster()
+    dmaSetMask(device, 0xffff_ffffn)
+    const region = createDmaRegion(device, { byteLength: 0x4000 })
+    const mapping = dmaMapSingle(device, region.bytes.subarray(0, 4096), FromDevice)
+    const registers = device.bar(0)
+    registers.write32(0, toNumber(mapping.dmaAddress))
+    registers.write32(4, byteLength)
+    registers.write32(8, 1)
+    return { machine, device, region, mapping }
+  }
+
+  it('is told of past the end of a page, where a burst ends, too', async () => {
+    const { machine, mapping } = counting(8192)
+    await machine.clock.sleep(10)
+    expect(classes(machine)).toEqual([DmaMisuse.DevicePastEnd])
+    mapping.unmap()
+  })
+
+  it('is at work while its mapping is ended', async () => {
+    const { machine, mapping } = counting(4096)
+    mapping.unmap()
+    expect(classes(machine)).toEqual([DmaMisuse.DeviceLate])
+    expect(machine.dmaErrors[0]!.message).toMatch(
+      /the device is at work: it has 4096 bytes of them to write yet/,
+    )
+    expect((machine.dmaErrors[0] as DmaReport).misusedAt).toContain('device-access.test.ts')
+  })
+
+  it('is at rest once it may not use the bus', () => {
+    const { machine, device, mapping } = counting(4096)
+    device.clearMaster()
+    mapping.unmap()
+    expect(classes(machine)).toEqual([])
+  })
+})
+
+it('a device that drives fewer address bits than an address has is told of by what was mapped', async () => {
+  const machine = createFakeMachine()
+  const { address } = machine.addDevice(new EduDevice())
+  using device = openVfioDevice(address, { kernel: machine.kernel })
+  device.setMaster()
+  // What is forgotten: dmaSetMask(device, dmaBitMask(28)).
+  dmaSetMask(device, 0xffff_ffffn)
+  using region = createDmaRegion(device, { byteLength: 4096 })
+  using mapping = dmaMapSingle(device, region.bytes.subarray(0, 64), FromDevice)
+  const registers = device.bar(0)
+  registers.write32(0x80, 0x40000)
+  registers.writeAddress(0x88, mapping.dmaAddress)
+  registers.write32(0x90, 64)
+  registers.write32(0x98, 3)
+  await machine.clock.sleep(100)
+  expect(classes(machine)).toEqual([DmaMisuse.DeviceOutOfReach])
+  const [report] = machine.dmaErrors as DmaReport[]
+  expect(report).toMatchObject({ address: mapping.dmaAddress, hint: expect.stringContaining('dmaSetMask') })
+  expect(report!.mappedAt).toContain('device-access.test.ts')
 })
 
 it('a device that reads a copy is told of what was not synced', () => {

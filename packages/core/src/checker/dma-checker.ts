@@ -1,4 +1,4 @@
-import { callSite, DmaError } from '@linux-dma/native'
+import { callSite, type DmaAccessDetail, DmaError } from '@linux-dma/native'
 import { assertOptions } from '../checks/validate'
 import type { DmaDevice } from '../device/dma-device'
 import type { DmaMemory } from '../memory/memory'
@@ -168,8 +168,14 @@ export class DmaChecker {
    * was given to read, or wrote, is `bytes`.
    * @internal
    */
-  deviceAccessed(device: string, address: number, bytes: Uint8Array, access: 'read' | 'write'): void {
-    const done = { address, byteLength: bytes.byteLength, access, bytes }
+  deviceAccessed(
+    device: string,
+    address: number,
+    bytes: Uint8Array,
+    access: 'read' | 'write',
+    detail?: DmaAccessDetail,
+  ): void {
+    const done = { ...detail, address, byteLength: bytes.byteLength, access, bytes }
     this.#judging = true
     try {
       for (const ledger of this.ledgers) if (ledger.device.name === device) judgeAccess(this, ledger, done)

@@ -11,8 +11,9 @@ export interface EndedMapping {
   readonly unmappedAt: number
 }
 
-/** How many are remembered: a second unmap mostly comes soon after the first. */
-const REMEMBERED = 256
+/** How many are remembered: a second unmap mostly comes soon after the first, and a device that is late has a ring of buffers at most. */
+const REMEMBERED = 4096
+const FIRST_CAPACITY = 64
 
 enum Field {
   Home = 0,
@@ -29,7 +30,9 @@ enum Field {
 
 /** The mappings that ended last, so that who unmaps one again is told of the first time. */
 export class EndedMappings {
-  readonly #fields = new Float64Array(REMEMBERED * Field.Count)
+  #fields = new Float64Array(FIRST_CAPACITY * Field.Count)
+  #capacity = FIRST_CAPACITY
+  #count = 0
   #next = 0
 
   note(
@@ -41,9 +44,11 @@ export class EndedMappings {
     mappedAt: number,
     unmappedAt: number,
   ): void {
+    if (this.#count === this.#capacity && this.#capacity < REMEMBERED) this.#grow()
     const fields = this.#fields
     const base = this.#next * Field.Count
-    this.#next = (this.#next + 1) % REMEMBERED
+    this.#next = (this.#next + 1) % this.#capacity
+    if (this.#count < this.#capacity) this.#count++
     fields[base + Field.Home] = home
     fields[base + Field.Handle] = handle
     fields[base + Field.Address] = address
@@ -69,7 +74,7 @@ export class EndedMappings {
   /** Memory is mapped as a whole there from now on: what the device does there has nothing to do with what was there before. */
   reuse(address: number, byteLength: number): void {
     const fields = this.#fields
-    for (let base = 0; base < fields.length; base += Field.Count) {
+    for (let base = 0; base < this.#count * Field.Count; base += Field.Count) {
       const start = fields[base + Field.Address]!
       const end = start + fields[base + Field.ByteLength]!
       if (start < address + byteLength && address < end) fields[base + Field.Reused] = 1
@@ -88,10 +93,9 @@ export class EndedMappings {
 
   #last(matches: (base: number) => boolean): EndedMapping | undefined {
     const fields = this.#fields
-    for (let back = 1; back <= REMEMBERED; back++) {
-      const base = ((this.#next - back + REMEMBERED) % REMEMBERED) * Field.Count
-      // What was never filled has no length.
-      if (fields[base + Field.ByteLength] === 0 || !matches(base)) continue
+    for (let back = 1; back <= this.#count; back++) {
+      const base = ((this.#next - back + this.#capacity) % this.#capacity) * Field.Count
+      if (!matches(base)) continue
       return {
         address: fields[base + Field.Address] as unknown as DmaAddress,
         byteLength: fields[base + Field.ByteLength]!,
@@ -101,5 +105,14 @@ export class EndedMappings {
       }
     }
     return undefined
+  }
+
+  /** Twice the room: nothing was forgotten so far, so that all stays where it is. */
+  #grow(): void {
+    const fields = new Float64Array(this.#capacity * 2 * Field.Count)
+    fields.set(this.#fields)
+    this.#fields = fields
+    this.#next = this.#capacity
+    this.#capacity *= 2
   }
 }

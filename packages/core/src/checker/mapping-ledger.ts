@@ -6,6 +6,7 @@ import type { DmaAttributes } from '../vocabulary/attributes'
 import { DmaDirection, type TransferDirection } from '../vocabulary/direction'
 import { CallSites, EARLIER } from './call-sites'
 import { contentsChanged, noteContents } from './contents'
+import { tellOfUnderWay } from './device-access'
 import type { DmaChecker } from './dma-checker'
 import type { DmaReportFacts } from './dma-report'
 import { type EndedMapping, EndedMappings } from './ended-mappings'
@@ -32,6 +33,8 @@ export class MappingLedger {
   readonly ended = new EndedMappings()
   /** Allocations, and registers of other devices. */
   readonly wholes = new WholeMappings(this)
+  /** Regions, by DMA address, whose addresses the program has asked for, and their lengths: what the device does there is nobody's to judge. */
+  readonly addressed = new Map<number, number>()
   /** Present where the device's kernel wants to be told of all this. */
   readonly events: MappingEvents | undefined
   readonly #sites: CallSites | undefined
@@ -156,9 +159,15 @@ export class MappingLedger {
     byteLength: number,
   ): void {
     if (note === 0) return
-    const { records } = this
-    records.setLent(note, verb === 'syncForCpu' && byteLength === records.byteLengthOf(note))
     this.events?.syncedSingle(note, owner, handle, verb, byteOffset, byteLength)
+  }
+
+  /** Whether an address is in a region whose addresses the program has asked for. */
+  isAddressed(address: number): boolean {
+    for (const [start, byteLength] of this.addressed) {
+      if (address >= start && address < start + byteLength) return true
+    }
+    return false
   }
 
   /** Whether nothing is recorded now. */
@@ -182,18 +191,24 @@ export class MappingLedger {
   end(note: number, remember = true, bytes?: Uint8Array): void {
     const { records, checker } = this
     this.events?.ended(note, bytes)
-    if (checker && remember) {
-      this.ended.note(
-        records.homeOf(note),
-        records.handleOf(note),
-        records.addressOf(note),
-        records.byteLengthOf(note),
-        records.directionOf(note),
-        records.siteOf(note),
-        this.site(true),
-      )
-    }
+    if (checker && remember) this.#remember(note, checker, this.site(true))
     records.remove(note)
+  }
+
+  #remember(note: number, checker: DmaChecker, site: number): void {
+    const { records, device } = this
+    const [address, byteLength] = [records.addressOf(note), records.byteLengthOf(note)]
+    this.ended.note(
+      records.homeOf(note),
+      records.handleOf(note),
+      address,
+      byteLength,
+      records.directionOf(note),
+      records.siteOf(note),
+      site,
+    )
+    const underWay = device.kernel.dmaChecks?.underWay?.(device.name, address, byteLength)
+    if (underWay) tellOfUnderWay(checker, this, note, underWay)
   }
 
   /** Records a segment of a table, as the device sees it. */
@@ -226,7 +241,13 @@ export class MappingLedger {
 
   /** The segments of a table end. @param bytesAt what the CPU has of one */
   endSegments(number: number, notes: Int32Array, bytesAt?: (index: number) => Uint8Array | undefined): void {
-    for (const [index, note] of notes.entries()) this.end(note, index === 0, bytesAt?.(index))
+    const site = this.checker ? this.site(true) : 0
+    // The first is noted last: who unmaps the table again is told of that.
+    for (let index = notes.length - 1; index >= 0; index--) {
+      const note = notes[index]!
+      if (this.checker) this.#remember(note, this.checker, site)
+      this.end(note, false, bytesAt?.(index))
+    }
     this.#owners.delete(number)
   }
 

@@ -41,7 +41,6 @@ const DIRECTION = 3
 enum Kind {
   Family = 7,
   Lined = 32,
-  Lent = 64,
 }
 
 const FIRST_CAPACITY = 64
@@ -61,7 +60,9 @@ export class MappingRecords {
   #times = new Float64Array(0)
   #heads = new Int32Array(0)
   #free = NONE
-  /** Of all that there ever was: as far as a mapping that holds an address may begin before it. */
+  /** How many there are by length: of up to 2^n bytes, and more than half of that. */
+  readonly #counts = new Int32Array(64)
+  /** The n of the longest. */
   #longest = 0
 
   /** @returns the number of the new record */
@@ -73,7 +74,9 @@ export class MappingRecords {
     this.#addresses[slot] = address
     this.#lengths[slot] = byteLength
     this.#times[slot] = time
-    if (byteLength > this.#longest) this.#longest = byteLength
+    const size = sizeOf(byteLength)
+    this.#counts[size]!++
+    if (size > this.#longest) this.#longest = size
     this.#link(slot)
     this.live++
     return slot + 1
@@ -103,6 +106,9 @@ export class MappingRecords {
     const slot = note - 1
     const base = slot << RECORD
     this.#unlink(slot)
+    const counts = this.#counts
+    counts[sizeOf(this.#lengths[slot]!)]!--
+    while (this.#longest > 0 && counts[this.#longest] === 0) this.#longest--
     this.#words[base + Word.Kind] = 0
     this.#words[base] = this.#free
     this.#free = slot
@@ -167,16 +173,6 @@ export class MappingRecords {
     this.#words[((note - 1) << RECORD) + Word.Kind]! |= Kind.Lined
   }
 
-  /** Whether the CPU has all of the mapping. */
-  isLent(note: number): boolean {
-    return (this.#word(note, Word.Kind) & Kind.Lent) !== 0
-  }
-
-  setLent(note: number, isLent: boolean): void {
-    const kind = ((note - 1) << RECORD) + Word.Kind
-    this.#words[kind] = isLent ? this.#words[kind]! | Kind.Lent : this.#words[kind]! & ~Kind.Lent
-  }
-
   /** The live records, in no order that means anything. */
   *[Symbol.iterator](): Iterator<number> {
     for (let slot = 0; slot < this.#lengths.length; slot++) {
@@ -196,7 +192,7 @@ export class MappingRecords {
   findAround(wanted: Wanted): number {
     const { address } = wanted
     const holds = (start: number, byteLength: number) => start <= address && address < start + byteLength
-    const first = Math.max(Math.floor((address - this.#longest) / GRANULE), 0)
+    const first = this.#firstGranule(address)
     const buckets = Math.min(Math.floor(address / GRANULE) - first + 1, this.#heads.length)
     for (let back = 0; back < buckets; back++) {
       const found = this.#best(wanted, this.#bucketOf(address - back * GRANULE), holds)
@@ -208,7 +204,7 @@ export class MappingRecords {
   /** All mappings that have the byte at an address. */
   covering(address: number): number[] {
     const found: number[] = []
-    const first = Math.max(Math.floor((address - this.#longest) / GRANULE), 0)
+    const first = this.#firstGranule(address)
     const buckets = Math.min(Math.floor(address / GRANULE) - first + 1, this.#heads.length)
     for (let back = 0; back < buckets; back++) {
       const bucket = this.#bucketOf(address - back * GRANULE)
@@ -239,6 +235,11 @@ export class MappingRecords {
       this.directionOf(note) === direction &&
       this.entriesOf(note) === entries
     )
+  }
+
+  /** As far back as a mapping that holds an address may begin. */
+  #firstGranule(address: number): number {
+    return Math.max(Math.floor((address - 2 ** this.#longest) / GRANULE), 0)
   }
 
   #word(note: number, word: Word): number {
@@ -283,6 +284,12 @@ export class MappingRecords {
     }
     this.#free = before
   }
+}
+
+/** The n of a length of more than 2^(n-1) and up to 2^n bytes. */
+function sizeOf(byteLength: number): number {
+  const last = byteLength - 1
+  return last < 2 ** 32 ? 32 - Math.clz32(last) : 64 - Math.clz32(last / 2 ** 32)
 }
 
 function grown<Words extends Int32Array | Float64Array>(old: Words, larger: Words): Words {

@@ -49,7 +49,7 @@ export const DmaMisuse = {
   SyncDeviceWriteOnly: 22,
   /** Synced table: another count of entries. */
   SyncEntries: 23,
-  /** The device was closed with mappings left. */
+  /** The device, or what was mapped for it, was closed with mappings left. */
   ClosePending: 24,
   /** The CPU wrote bytes that the device owned. Looked for with `contents: true`; no class of the kernel's. */
   CpuWrote: 25,
@@ -59,10 +59,10 @@ export const DmaMisuse = {
   DevicePastEnd: 27,
   /** The device wrote to a mapping that it was to read, or read one that it was to write. */
   DeviceDirection: 28,
-  /** The device wrote to a mapping while the CPU had it. */
-  DeviceWhileCpuOwns: 29,
   /** The device read bytes of a copy that the CPU has changed since the last sync. */
-  DeviceStale: 30,
+  DeviceStale: 29,
+  /** The device reached for an address that has more bits than it drives. */
+  DeviceOutOfReach: 30,
 } as const
 
 /** One of the values of {@link DmaMisuse}. */
@@ -93,11 +93,11 @@ export const misuseText: Readonly<Record<DmaMisuse, string>> = {
   21: 'sync for the CPU of what the device only reads',
   22: 'sync for the device of what the device only writes',
   23: 'sync of a table with another count of entries',
-  24: 'close of a device with mappings left',
+  24: 'close of a device, or of its memory, with mappings left',
   25: 'write by the CPU to what the device owns',
   26: 'access by the device after the unmap',
   27: 'access by the device past the end of a mapping',
   28: 'access by the device against the direction of a mapping',
-  29: 'write by the device to what the CPU owns',
-  30: 'read by the device of what the CPU wrote and did not sync',
+  29: 'read by the device of what the CPU wrote and did not sync',
+  30: 'access by the device beyond the addresses that it can reach',
 }

@@ -56,6 +56,8 @@ export class DmaRegion implements Disposable, MappingHome, SingleOwner {
   private readonly start: number = 0
   /** Bytes that can be mapped: 0 once closed. */
   private limit = 0
+  /** The same once the program has asked for addresses in it, else 0. */
+  private givenLimit = 0
   /** Registered for both directions. */
   private readonly acceptsAll: boolean = false
   /** There is work to do at each change of ownership: the DMA path is not coherent, or may bounce; or there is a ledger. */
@@ -224,10 +226,10 @@ export class DmaRegion implements Disposable, MappingHome, SingleOwner {
       byteOffset >>> 0 !== byteOffset ||
       byteLength >>> 0 !== byteLength ||
       byteLength === 0 ||
-      byteOffset + byteLength > this.limit ||
+      byteOffset + byteLength > this.givenLimit ||
       this.device.dmaReady !== true
     ) {
-      this.checkAgain(byteOffset, byteLength)
+      this.giveOut(byteOffset, byteLength)
     }
     return (this.start + byteOffset) as unknown as DmaAddress
   }
@@ -275,6 +277,8 @@ export class DmaRegion implements Disposable, MappingHome, SingleOwner {
     if (this.#closed) return
     this.#closed = true
     this.limit = 0
+    this.givenLimit = 0
+    this.device.ledger?.addressed.delete(this.start)
     const slots = this.table.bounceAddresses()
     if (this.device.ledger) leaveMappings(this, this.table, this.device.ledger)
     // An empty table knows no handle: every mapping that was live is stale from here on.
@@ -325,6 +329,13 @@ export class DmaRegion implements Disposable, MappingHome, SingleOwner {
   // Engines inline what is called here only while it is short: what is rare is a method that calls it.
   private checkAgain(byteOffset: number, byteLength: number): void {
     assertRegionRange(this, byteOffset, byteLength)
+  }
+
+  /** The first time, at least: from then on what the device does here is not held against what is mapped. */
+  private giveOut(byteOffset: number, byteLength: number): void {
+    assertRegionRange(this, byteOffset, byteLength)
+    this.givenLimit = this.limit
+    this.device.ledger?.addressed.set(this.start, this.byteLength)
   }
 
   private checkDirection(direction: TransferDirection): void {

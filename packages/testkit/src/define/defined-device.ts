@@ -6,6 +6,7 @@ import {
   DeviceModel,
   type InterruptLayout,
   type PciIdentity,
+  type PendingTransfer,
 } from '../models/device-model'
 import { BarMap } from './bar-map'
 import type { Behaviour, DeviceInside } from './behaviour'
@@ -44,6 +45,7 @@ export class DefinedDevice<Description extends DeviceDescription, Side> extends 
   readonly #maps = new Map<number, BarMap>()
   readonly #events = new Set<ScheduledEvent>()
   readonly #resets: (() => void)[] = []
+  readonly #engines: PacedEngine[] = []
   readonly #line = new Set<InterruptCauses>()
   readonly #logged = new Set<string>()
   readonly #behaviour: Behaviour<Description, Side>
@@ -126,6 +128,10 @@ export class DefinedDevice<Description extends DeviceDescription, Side> extends 
     this.#behaviour.reset?.()
   }
 
+  override pendingTransfers(): readonly PendingTransfer[] {
+    return this.#engines.flatMap((engine) => engine.pending())
+  }
+
   #inside(): DeviceInside<Description> {
     const { registers, windows, dma } = this
     const random = () => this.random
@@ -139,7 +145,11 @@ export class DefinedDevice<Description extends DeviceDescription, Side> extends 
         return random()
       },
       now: () => this.now,
-      engine: (options) => this.#resettable(new PacedEngine(options, { dma, schedule }), (one) => one.stop()),
+      engine: (options) => {
+        const engine = new PacedEngine(options, { dma, schedule })
+        this.#engines.push(engine)
+        return this.#resettable(engine, (one) => one.stop())
+      },
       ring: (layout, place) => this.#resettable(new DescriptorRing(layout, place, dma), (one) => one.reset()),
       causes: (options) =>
         new CauseRegisters(options, {

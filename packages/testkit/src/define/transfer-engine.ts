@@ -1,7 +1,7 @@
 import { checkInteger, checkOptionNames } from '../arguments'
 import type { ScheduledEvent } from '../clock'
 import { invalidArgument } from '../errors'
-import type { DmaEngine } from '../models/device-model'
+import type { DmaEngine, PendingTransfer } from '../models/device-model'
 
 /** How fast a {@link TransferEngine} is. */
 export interface TransferEngineOptions {
@@ -51,6 +51,8 @@ export class PacedEngine implements TransferEngine {
   readonly #rate: number
   readonly #burstBytes: number
   readonly #waiting: Transfer[] = []
+  /** Bytes of the first of them that were moved. */
+  #done = 0
   #event: ScheduledEvent | undefined
 
   constructor(options: TransferEngineOptions, parts: EngineParts) {
@@ -86,6 +88,14 @@ export class PacedEngine implements TransferEngine {
     this.#add({ address: BigInt(address), bytes: bytes.slice(), direction: 'write', done })
   }
 
+  /** What is left of those that are under way or wait. */
+  pending(): PendingTransfer[] {
+    return this.#waiting.map(({ address, bytes: { byteLength }, direction }, place) => {
+      const done = place === 0 ? this.#done : 0
+      return { address: address + BigInt(done), byteLength: byteLength - done, direction }
+    })
+  }
+
   stop(): void {
     this.#waiting.length = 0
     this.#event?.cancel()
@@ -100,9 +110,12 @@ export class PacedEngine implements TransferEngine {
   /** The next burst of the transfer under way. */
   #goOn(transfer: Transfer, from: number): void {
     const { address, bytes, direction } = transfer
+    this.#done = from
     const burst = bytes.subarray(from, from + this.#burstBytes)
     this.#event = this.#parts.schedule(burst.byteLength / this.#rate, () => {
-      const complete = burst.byteLength === 0 || this.#parts.dma[direction](address + BigInt(from), burst)
+      const continues = from > 0
+      const complete =
+        burst.byteLength === 0 || this.#parts.dma[direction](address + BigInt(from), burst, { continues })
       const to = from + burst.byteLength
       if (complete && to < bytes.byteLength) this.#goOn(transfer, to)
       else this.#finish(transfer, complete)

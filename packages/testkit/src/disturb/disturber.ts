@@ -65,8 +65,14 @@ export abstract class Disturber implements Disturbance, Interference {
     return !this.#stopped && this.#timing.strikes()
   }
 
+  /** Whether a driver cannot know from then on what the device does: what that does wrong is not the driver's doing. */
+  protected get misleads(): boolean {
+    return true
+  }
+
   /** Puts down what was done. */
   protected note(what: string): void {
+    if (this.misleads) this.parts.device.mislead()
     this.hits.push({ time: this.parts.clock.now(), what })
     this.parts.device.log(`disturbed: ${what}`)
   }

@@ -17,6 +17,11 @@ abstract class InterruptDisturber<Options extends OfDevice> extends Disturber {
     this.options = options
   }
 
+  /** A driver does not go by interrupts alone: what it does with the device's registers and memory is its own doing still. */
+  protected override get misleads(): boolean {
+    return false
+  }
+
   interrupt(signal: InterruptSignal, pass: Pass): void {
     const { vector } = this.options
     if (vector !== undefined && vector !== signal.vector) pass()
@@ -129,6 +134,11 @@ class SpuriousDisturber extends Disturber {
     this.#options = options
     const { afterMilliseconds = 0, everyMilliseconds = 0 } = options
     this.#next = parts.clock.schedule(afterMilliseconds + everyMilliseconds, () => this.#come())
+  }
+
+  /** A driver does not go by interrupts alone: what it does with the device's registers and memory is its own doing still. */
+  protected override get misleads(): boolean {
+    return false
   }
 
   override stop(): void {

@@ -1,3 +1,4 @@
+import type { DmaAccessDetail, DmaUnderWay } from '@linux-dma/native'
 import type { FakeClock } from '../clock'
 import type { MachineCaches } from '../coherence/machine-caches'
 import { Interferences } from '../disturb/interference'
@@ -13,7 +14,7 @@ import { accessRegisters } from '../registers/register-access'
 import type { RegisterBlock } from '../registers/register-block'
 import type { TraceLog } from '../trace/trace-log'
 import { allOnes, BarRegisters } from './bar-registers'
-import type { AccessWidth, DeviceModel, DeviceSlot } from './device-model'
+import type { AccessWidth, DeviceModel, DeviceSlot, DmaBurst } from './device-model'
 
 /** Refused accesses that are kept: a device that went astray goes on and on. */
 const MOST_FAULTS = 1000
@@ -23,6 +24,8 @@ export interface SlotParts {
   readonly clock: FakeClock
   readonly random: Random
   readonly faults: DmaFault[]
+  /** Those of them that came of a disturbance. */
+  readonly excusedFaults: WeakSet<DmaFault>
   readonly log: LogEntry[]
   /** Absent where nobody wants to know what happens. */
   readonly trace: TraceLog | undefined
@@ -45,7 +48,7 @@ export abstract class AttachedModel implements DeviceSlot {
   #removed = false
   /** What the device wants of its line, whether or not that gets through. */
   #level = false
-  /** An access of it was disturbed: what it does from then on is no mistake of the driver's. */
+  /** It was disturbed: what it does from then on is no mistake of the driver's. */
   #isMisled = false
   /** How many keep its link down. */
   #cuts = 0
@@ -270,9 +273,14 @@ export abstract class AttachedModel implements DeviceSlot {
     accessRegisters(registers, byteOffset, bytes, direction)
   }
 
-  transfer(address: number | bigint, bytes: Uint8Array, direction: 'read' | 'write'): boolean {
+  transfer(
+    address: number | bigint,
+    bytes: Uint8Array,
+    direction: 'read' | 'write',
+    burst: DmaBurst = {},
+  ): boolean {
     if (this.absent || !this.mastering) return false
-    if (!this.interferences.any) return this.#move(address, bytes, direction, true)
+    if (!this.interferences.any) return this.#move(address, bytes, direction, burst)
     let isOwn = true
     const moved = this.interferences.transfer({ address, bytes, direction }, (transfer) => {
       const isJudged = isOwn && transfer.address === address && transfer.bytes === bytes
@@ -280,7 +288,7 @@ export abstract class AttachedModel implements DeviceSlot {
       if (!isJudged) this.#isMisled = true
       // What was held back may come when nothing gets through any more.
       if (this.absent || !this.mastering) return false
-      return this.#move(transfer.address, transfer.bytes, transfer.direction, isJudged)
+      return this.#move(transfer.address, transfer.bytes, transfer.direction, isJudged ? burst : undefined)
     })
     if (isOwn) this.#isMisled = true
     isOwn = false
@@ -292,12 +300,17 @@ export abstract class AttachedModel implements DeviceSlot {
     address: number | bigint,
     bytes: Uint8Array,
     direction: 'read' | 'write',
-    isJudged: boolean,
+    /** Absent where it is not looked at. */
+    burst: DmaBurst | undefined,
   ): boolean {
     const { dmaMaskBits } = this.model
-    if (dmaMaskBits === undefined) return this.#translate(Number(address), bytes, direction, isJudged)
-    const move = (at: number, part: Uint8Array) => this.#translate(at, part, direction, isJudged)
+    if (dmaMaskBits === undefined) return this.#translate(Number(address), bytes, direction, burst)
+    let isCut = false
+    const move = (at: number, part: Uint8Array) =>
+      this.#translate(at, part, direction, isCut ? undefined : burst)
     return throughAddressLines(dmaMaskBits, address, bytes, move, (cut) => {
+      isCut = true
+      if (burst) this.#judge(Number(address), bytes, direction, { wentTo: cut })
       const { kind } = this.model
       const access = `DMA ${direction} of ${bytes.byteLength} bytes at 0x${address.toString(16)}`
       const lines = `the device drives ${dmaMaskBits} address bits`
@@ -307,20 +320,49 @@ export abstract class AttachedModel implements DeviceSlot {
     })
   }
 
-  #translate(address: number, bytes: Uint8Array, direction: 'read' | 'write', isJudged: boolean): boolean {
-    const { caches, dmaErrors, faults, trace } = this.#parts
+  /** What it did is held against what is mapped for it. */
+  #judge(address: number, bytes: Uint8Array, direction: 'read' | 'write', detail: DmaAccessDetail): void {
+    if (!this.#isMisled)
+      this.#parts.dmaErrors?.deviceAccessed(this.address, address, bytes, direction, detail)
+  }
+
+  /** A disturbance has struck that a driver cannot see through: from now on what the device does wrong is nobody's mistake. */
+  mislead(): void {
+    this.#isMisled = true
+  }
+
+  /** What the device is to transfer yet of the bytes at some addresses. */
+  underWay(address: number, byteLength: number): DmaUnderWay | undefined {
+    if (this.absent || !this.mastering || this.#isMisled) return undefined
+    for (const pending of this.model.pendingTransfers()) {
+      const start = Math.max(Number(pending.address), address)
+      const end = Math.min(Number(pending.address) + pending.byteLength, address + byteLength)
+      if (start < end) return { access: pending.direction, byteLength: end - start }
+    }
+    return undefined
+  }
+
+  #translate(
+    address: number,
+    bytes: Uint8Array,
+    direction: 'read' | 'write',
+    burst: DmaBurst | undefined,
+  ): boolean {
+    const { caches, excusedFaults, faults, trace } = this.#parts
     const { address: device } = this
     trace?.dma(device, direction, address, bytes.byteLength)
     const onRefused = (refused: number, byteLength: number) => {
       if (faults.length < MOST_FAULTS) {
-        faults.push({ address: refused, byteLength, device, direction, time: this.clock.now() })
+        const fault = { address: refused, byteLength, device, direction, time: this.clock.now() }
+        faults.push(fault)
+        if (this.#isMisled) excusedFaults.add(fault)
       }
       trace?.fault(device, direction, refused, byteLength)
     }
     const onMoved =
       caches && ((at: number, segment: DmaSegment) => caches.accessed(this.address, at, segment, direction))
     const complete = transferThrough(this.path, address, bytes, direction, onRefused, onMoved)
-    if (isJudged && !this.#isMisled) dmaErrors?.deviceAccessed(device, address, bytes, direction)
+    if (burst) this.#judge(address, bytes, direction, burst)
     return complete
   }
 

@@ -62,10 +62,34 @@ export interface DeviceSlot {
   readonly random: Random
   /** Whether the device was pulled out. */
   readonly removed: boolean
-  transfer(address: number | bigint, bytes: Uint8Array, direction: 'read' | 'write'): boolean
+  transfer(
+    address: number | bigint,
+    bytes: Uint8Array,
+    direction: 'read' | 'write',
+    burst?: DmaBurst,
+  ): boolean
   raiseInterrupt(vector: number): void
   setInterruptLevel(asserted: boolean): void
   log(message: string): void
+}
+
+/** What else is known of an access to memory. */
+export interface DmaBurst {
+  /**
+   * Whether it goes on where the one before ended, as a burst of the same transfer: past the end of what is mapped is then told of, too,
+   * where a burst ends with it. False by default.
+   */
+  readonly continues?: boolean | undefined
+}
+
+/** A transfer that a device has been told to do and has not done yet. */
+export interface PendingTransfer {
+  /** Bus address of the first byte that is left. */
+  readonly address: number | bigint
+  /** Bytes that are left. */
+  readonly byteLength: number
+  /** Seen from the device. */
+  readonly direction: 'read' | 'write'
 }
 
 /** How a device reaches the machine's memory. */
@@ -74,9 +98,9 @@ export interface DmaEngine {
    * Fills `bytes` from bus address `address` on. What the IOMMU does not let through reads as zeros and is recorded
    * in `machine.faults`. Returns whether all bytes came; with bus mastering off none does, and `bytes` is untouched.
    */
-  read(address: number | bigint, bytes: Uint8Array): boolean
+  read(address: number | bigint, bytes: Uint8Array, burst?: DmaBurst): boolean
   /** Writes `bytes` to bus address `address` on, as far as the IOMMU lets it. Returns whether all bytes went. */
-  write(address: number | bigint, bytes: Uint8Array): boolean
+  write(address: number | bigint, bytes: Uint8Array, burst?: DmaBurst): boolean
 }
 
 /**
@@ -131,6 +155,11 @@ export abstract class DeviceModel {
   /** Goes back to the state after power-on. */
   reset(): void {}
 
+  /** What it has been told to transfer and has not done yet: who unmaps that is told so. Nothing by default. */
+  pendingTransfers(): readonly PendingTransfer[] {
+    return []
+  }
+
   /** Plugs the model into a machine: called by `machine.addDevice`. @throws `DMA_ALREADY_ATTACHED` */
   attach(slot: DeviceSlot): void {
     if (this.#slot !== undefined) {
@@ -152,8 +181,8 @@ export abstract class DeviceModel {
 
   /** Memory, through bus mastering and the IOMMU. */
   protected readonly dma: DmaEngine = {
-    read: (address, bytes) => this.slot.transfer(address, bytes, 'read'),
-    write: (address, bytes) => this.slot.transfer(address, bytes, 'write'),
+    read: (address, bytes, burst) => this.slot.transfer(address, bytes, 'read', burst),
+    write: (address, bytes, burst) => this.slot.transfer(address, bytes, 'write', burst),
   }
 
   /** A seeded stream of numbers that all devices of the machine share. */

@@ -233,7 +233,7 @@ describe('DMA', () => {
     read(0x10100000)
     write(0x101000)
     expect(mapping.bytes[page]).toBe(1)
-    expect(machine.log[0]!.message).toContain('0x10100000 is beyond the mask: 0x100000 is used')
+    expect(machine.log[0]!.message).toContain('0x10100000 is out of reach: the device drives 28 address bits')
   })
 
   it('reaches further with a wider mask', () => {

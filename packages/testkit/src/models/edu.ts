@@ -1,6 +1,6 @@
 import { checkOptionNames } from '../arguments'
 import { invalidArgument } from '../errors'
-import { type AccessWidth, DeviceModel } from './device-model'
+import { type AccessWidth, DeviceModel, type PendingTransfer } from './device-model'
 
 const register = {
   id: 0x00,
@@ -41,7 +41,7 @@ const allOnes = 0xffff_ffff_ffff_ffffn
 
 /** How an {@link EduDevice} is built. */
 export interface EduOptions {
-  /** Address bits that the DMA engine drives: the others are dropped. 28 bits by default, as in QEMU. */
+  /** Address bits that the DMA engine drives, from the lowest on: the others are dropped. 28 bits by default, as in QEMU. */
   dmaMask?: bigint
 }
 
@@ -63,7 +63,7 @@ export class EduDevice extends DeviceModel {
   }
   override readonly bars = [{ byteLength: 0x100000 }]
   override readonly interrupts = { pin: true, msi: 1 }
-  readonly #dmaMask: bigint
+  override readonly dmaMaskBits: number
   readonly #buffer = new Uint8Array(bufferBytes)
   readonly #dma = { source: 0n, destination: 0n, count: 0n, command: 0n }
   #liveness = 0
@@ -75,10 +75,18 @@ export class EduDevice extends DeviceModel {
     super()
     checkOptionNames(options, ['dmaMask'], 'EduDevice')
     const { dmaMask = (1n << 28n) - 1n } = options
-    if (typeof dmaMask !== 'bigint' || dmaMask < 0n || dmaMask > allOnes) {
-      invalidArgument('dmaMask is a bigint of 64 bits')
+    if (
+      typeof dmaMask !== 'bigint' ||
+      dmaMask <= 0n ||
+      dmaMask > allOnes ||
+      (dmaMask & (dmaMask + 1n)) !== 0n
+    ) {
+      invalidArgument(
+        'dmaMask is a bigint of 1 to 64 bits, each of them set',
+        'for 28 bits: (1n << 28n) - 1n',
+      )
     }
-    this.#dmaMask = dmaMask
+    this.dmaMaskBits = dmaMask.toString(2).length
   }
 
   override accepts(_bar: number, byteOffset: number, width: AccessWidth): boolean {
@@ -171,14 +179,23 @@ export class EduDevice extends DeviceModel {
     }
   }
 
+  override pendingTransfers(): readonly PendingTransfer[] {
+    const { source, destination, count, command } = this.#dma
+    if ((command & commandRun) === 0n) return []
+    const byteLength = Number(count)
+    return (command & commandToMemory) === 0n
+      ? [{ address: source, byteLength, direction: 'read' }]
+      : [{ address: destination, byteLength, direction: 'write' }]
+  }
+
   #finishTransfer(): void {
     const { source, destination, command } = this.#dma
     if ((command & commandToMemory) === 0n) {
       const target = this.#bufferRange(destination)
-      if (target !== undefined) this.dma.read(this.#clamp(source), target)
+      if (target !== undefined) this.dma.read(source, target)
     } else {
       const content = this.#bufferRange(source)
-      if (content !== undefined) this.dma.write(this.#clamp(destination), content)
+      if (content !== undefined) this.dma.write(destination, content)
     }
     this.#dma.command = command & ~commandRun
     if ((command & commandInterrupt) !== 0n) this.#raise(dmaInterrupt)
@@ -195,15 +212,5 @@ export class EduDevice extends DeviceModel {
       return undefined
     }
     return this.#buffer.subarray(Number(offset), Number(offset + count))
-  }
-
-  #clamp(address: bigint): bigint {
-    const clamped = address & this.#dmaMask
-    if (clamped !== address) {
-      this.log(
-        `edu: DMA address 0x${address.toString(16)} is beyond the mask: 0x${clamped.toString(16)} is used`,
-      )
-    }
-    return clamped
   }
 }

@@ -2,9 +2,10 @@ import { DmaError } from '@linux-dma/native'
 import { VirtualClock } from '../clock'
 import { milliseconds } from '../coherence/known-mapping'
 import { neverShown } from '../coherence/never-shown'
+import type { DmaFault } from '../iommu/dma-path'
 import type { FakeMachine } from '../machine'
 import { FakeMachineCore } from '../machine-core'
-import { disturbancesOf, isDisturbed } from './disturbed'
+import { disturbancesOf } from './disturbed'
 import { allMessages } from './messages'
 import { failuresThatNeverCame } from './never-failed'
 
@@ -30,14 +31,14 @@ export function findDisorder(machine: FakeMachine, thrown: readonly unknown[] = 
   const told = new Set(thrown.flatMap((error) => [...allMessages(error)]))
   if (machine.dmaErrors.some(({ message }) => !told.has(message))) collect(() => machine.assertNoDmaErrors())
   found.push(...failuresThatNeverCame(machine))
-  // What a disturbed device reaches for is not the driver's doing.
-  if (machine.faults.length > 0 && !isDisturbed(machine)) found.push(refusedAccesses(machine))
+  const faults = machine instanceof FakeMachineCore ? machine.ownFaults() : []
+  if (faults.length > 0) found.push(refusedAccesses(faults, machine))
   if (thrown.length + found.length > 0) found.push(...unshown(machine, told), ...disturbancesOf(machine))
   return found
 }
 
 /** Accesses of devices that the IOMMU refused, with what the devices themselves said of it. */
-function refusedAccesses({ faults, log }: FakeMachine): DmaError {
+function refusedAccesses(faults: readonly DmaFault[], { log }: FakeMachine): DmaError {
   const lines = faults.slice(0, MOST_TOLD).map(({ device, direction, byteLength, address, time }) => {
     return `${device} was refused a ${direction} of ${byteLength} bytes at 0x${address.toString(16)}, at ${milliseconds(time)}`
   })
