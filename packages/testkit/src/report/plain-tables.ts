@@ -1,5 +1,6 @@
 import { escapeHtml } from './embed'
 import { describeEvent, groupOf } from './model/event-text'
+import { nothingKnown } from './model/problem'
 import { formatTime } from './model/ticks'
 import type { Timeline } from './model/timeline'
 
@@ -7,7 +8,7 @@ import type { Timeline } from './model/timeline'
 const SHOWN = 1000
 
 /** What is there to see where scripts are off: the problems, and the last events. */
-export function plainTables({ trace, problems }: Timeline): string {
+export function plainTables({ trace, problems }: Timeline, failed: boolean): string {
   const { events } = trace
   const rows = events.slice(-SHOWN).map((event) => {
     const cells = [event.n, formatTime(event.time), event.device, groupOf(event), describeEvent(event)]
@@ -20,7 +21,9 @@ export function plainTables({ trace, problems }: Timeline): string {
     events.length > SHOWN ? `<p>These are the last ${SHOWN} of ${events.length} events.</p>` : ''
   return [
     '<p>Scripts are off, so that there is no timeline: these are its events.</p>',
-    list.length > 0 ? `<h2>Problems</h2><ol>${list.join('')}</ol>` : '<p>There are no problems.</p>',
+    list.length > 0
+      ? `<h2>Problems</h2><ol>${list.join('')}</ol>`
+      : `<p>${failed ? nothingKnown : 'There are no problems.'}</p>`,
     `<h2>Events</h2>${omitted}<table><thead>${tableRow(['n', 'time', 'device', 'what', ''])}</thead>`,
     `<tbody>${rows.join('\n')}</tbody></table>`,
   ].join('\n')

@@ -77,6 +77,44 @@ describe.skipIf(whyNot)('traces of all kinds', { timeout: 60_000 }, () => {
     expect(await count(page, '*')).toBeLessThan(400)
   })
 
+  it('one without problems says so, and no more than that it knows of none where something failed', async () => {
+    const trace = sampleTrace([{ time: 0, kind: 'note', message: 'begin' }])
+    const said = async (failure?: string) => {
+      const page = await reports.show(trace, failure === undefined ? {} : { failure })
+      const colour = 'getComputedStyle(document.querySelector("#problems p")).color'
+      return [await text(page, '#problems'), await page.evaluate(colour)]
+    }
+    const [passed, green] = await said()
+    const [failed, colour] = await said('it is not the packet')
+    expect(passed).toBe('No misuse, fault or hazard is in this trace.')
+    expect(failed).toMatch(/^Nothing in this trace is known to be wrong/)
+    expect(colour).not.toBe(green)
+  })
+
+  it('one of a run that was disturbed says by what, at the top', async () => {
+    const common = { kind: 'note', device: '0000:00:04.0' } as const
+    const page = await reports.show(
+      sampleTrace([
+        { ...common, time: 1.25, message: 'disturbed: interrupt 0 is lost' },
+        { ...common, time: 2, message: 'disturbed: DMA write of 64 bytes at 0x1000 is lost' },
+        { ...common, time: 3, message: 'disturbed: DMA write of 32 bytes at 0x2000 is lost' },
+      ]),
+    )
+    expect(await text(page, '#top .disturbed')).toBe(
+      'Disturbed on purpose: interrupt 0 is lost (0000:00:04.0), once, at 1.25 ms; ' +
+        'DMA write of 64 bytes at 0x1000 is lost (0000:00:04.0), 2 times, first at 2 ms',
+    )
+    expect(await count(await reports.show(staleRead()), '#top .disturbed')).toBe(0)
+  })
+
+  it('long lines have the room that a wide window has', async () => {
+    const message = 'the quick brown fox jumps over the lazy dog'
+    const page = await reports.show(sampleTrace([{ time: 0, kind: 'note', message }]))
+    const cut =
+      'const { scrollWidth, clientWidth } = document.querySelector("#events [role=option] span:last-child")'
+    expect(await page.evaluate(`(() => { ${cut}; return scrollWidth > clientWidth })()`)).toBe(false)
+  })
+
   it('an empty one says so', async () => {
     const page = await reports.show(sampleTrace([]))
     expect(await text(page, '#top')).toContain('The trace is empty')

@@ -39,6 +39,14 @@ describe('a report', () => {
     expect(writeReport(staleRead()).includes('<li>event 6: bytes 64..127 were read by the CPU')).toBe(true)
   })
 
+  it('reassures nobody of what failed', () => {
+    const trace = sampleTrace([{ kind: 'note', time: 0, message: 'begin' }])
+    expect(writeReport(trace).includes('<p>There are no problems.</p>')).toBe(true)
+    const failed = writeReport(trace, { failure: 'it is not the packet' })
+    expect(/<p>(Nothing in this trace is known to be wrong.*?)<\/p>/.test(failed)).toBe(true)
+    expect(failed.includes('There are no problems')).toBe(false)
+  })
+
   it('takes what knows its trace, and is the same page each time', () => {
     const trace = staleRead()
     const page = writeReport(

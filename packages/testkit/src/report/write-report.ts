@@ -49,7 +49,7 @@ export function writeReport(trace: Trace | { toJSON(): Trace }, options: ReportO
 <header id="top"><h1>${escapeHtml(title)}</h1></header>
 ${failureBox(options.failure)}
 <noscript>
-${plainTables(readTimeline(data))}
+${plainTables(readTimeline(data), options.failure !== undefined)}
 </noscript>
 <script type="application/json" id="trace">${embedJson(data)}</script>
 <script>${script}</script>

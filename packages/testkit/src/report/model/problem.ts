@@ -20,3 +20,7 @@ export interface Problem {
 export function byteRange(start: number, end: number): string {
   return end - start === 1 ? `byte ${start}` : `bytes ${start}..${end - 1}`
 }
+
+/** Said where something failed all the same. What a program makes of the bytes is in no trace. */
+export const nothingKnown =
+  'Nothing in this trace is known to be wrong; what the program made of the bytes is not in it.'

@@ -56,6 +56,7 @@ export class EventList {
     const { timeline, listed, selected } = this.#view
     const event = timeline.trace.events[index]!
     const problem = timeline.problemsAt.has(index)
+    const words = `${problem ? '✕ ' : ''}${describeEvent(event)}`
     const row = element(
       'div',
       {
@@ -66,7 +67,7 @@ export class EventList {
       },
       element('span', {}, String(event.n)),
       element('span', {}, formatTime(event.time)),
-      element('span', {}, `${problem ? '✕ ' : ''}${describeEvent(event)}`),
+      element('span', { title: words }, words),
     )
     row.setAttribute('aria-selected', String(index === selected))
     row.setAttribute('aria-setsize', String(listed.length))

@@ -1,4 +1,4 @@
-import type { Problem } from '../model/problem'
+import { nothingKnown, type Problem } from '../model/problem'
 import { formatTime } from '../model/ticks'
 import { button, element } from './dom'
 import type { ReportView } from './report-view'
@@ -18,7 +18,7 @@ export function makeProblemList(view: ReportView): HTMLElement {
   const section = element('section', { id: 'problems', 'aria-label': 'Problems' })
   if (problems.length === 0) {
     // No tick: what the program looked at without a sync leaves no trace, nor does what a real device did.
-    section.append(element('p', { className: 'none' }, 'No misuse, fault or hazard is in this trace.'))
+    section.append(noProblem())
     return section
   }
   const list = element('ol')
@@ -28,6 +28,13 @@ export function makeProblemList(view: ReportView): HTMLElement {
     section.append(element('p', {}, `These are the first ${SHOWN}: choose “problems” alone to see all.`))
   }
   return section
+}
+
+function noProblem(): HTMLElement {
+  // Of a test that failed that is no reassurance: something is wrong.
+  return document.getElementById('failure')
+    ? element('p', { className: 'unknown' }, nothingKnown)
+    : element('p', { className: 'none' }, 'No misuse, fault or hazard is in this trace.')
 }
 
 function problemButton(view: ReportView, { severity, index, device, title }: Problem): HTMLElement {

@@ -1,6 +1,10 @@
+import { disturbanceKinds, tellDisturbance } from '../../disturb/kinds'
 import type { Trace } from '../../trace/trace-event'
 import { formatTime } from '../model/ticks'
 import { element } from './dom'
+
+/** Kinds of disturbances that are named. */
+const SHOWN = 4
 
 /** What the trace is of, and whether it is all. */
 export function makeSummary({ machine, seed, events, dropped }: Trace): HTMLElement[] {
@@ -14,6 +18,12 @@ export function makeSummary({ machine, seed, events, dropped }: Trace): HTMLElem
   if (dropped > 0) {
     const lost = `${dropped} older events were let go. What was mapped before the first one here is known only from what came later.`
     parts.push(element('p', { className: 'warning' }, lost))
+  }
+  const kinds = disturbanceKinds(events.filter((event) => event.kind === 'note'))
+  if (kinds.length > 0) {
+    const told = kinds.slice(0, SHOWN).map((kind) => tellDisturbance(kind, formatTime))
+    if (kinds.length > SHOWN) told.push(`${kinds.length - SHOWN} kinds more`)
+    parts.push(element('p', { className: 'disturbed' }, `Disturbed on purpose: ${told.join('; ')}`))
   }
   return parts
 }
