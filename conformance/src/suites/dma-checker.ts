@@ -90,7 +90,7 @@ export function dmaChecker({ describe, it }: Runner, host: Host): void {
     it('tells of what overlaps, of counts, and of what is left at the end', () =>
       withoutLeaks(host, () => {
         const checker = new DmaChecker({ onError: 'collect', all: true })
-        const device = openVfioDevice(host.edu, { kernel, checked: checker })
+        using device = openVfioDevice(host.edu, { kernel, checked: checker })
         device.setMaster()
         using memory = allocateDmaMemory({ byteLength: 8192, kernel })
         using _first = dmaMapSingle(device, memory.bytes.subarray(0, 32), FromDevice)
