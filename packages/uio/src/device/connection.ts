@@ -43,6 +43,8 @@ export class UioConnection {
   readonly #watch: Watch | undefined
   #total: number
   #interruptsTakenBy: Holder | undefined
+  /** What the first read said of a device without one. */
+  #whyNoInterrupt: unknown
   #users = 0
   /** The descriptor's number may be another file's from then on. */
   #closed = false
@@ -83,6 +85,11 @@ export class UioConnection {
   /** Whether the driver was unbound, or the device unplugged, as far as it was noticed. */
   get gone(): boolean {
     return this.#departure.noticed
+  }
+
+  /** What is thrown once it was noticed. */
+  goneError(): DmaError {
+    return this.#departure.error()
   }
 
   /** Whether the kernel tells by itself that the device goes away: where it has an interrupt. */
@@ -145,13 +152,13 @@ export class UioConnection {
 
   /** Takes in what has come, and looks whether the device is there. @throws DMA_DEVICE_GONE */
   assertPresent(): void {
-    if (!this.present()) throw deviceGone(this.info.node)
+    if (!this.present()) throw this.goneError()
   }
 
   /** The same, without a system call where the device has an interrupt: its watch tells. @throws DMA_DEVICE_GONE */
   assertNotGone(): void {
     if (this.#watch === undefined) this.assertPresent()
-    else if (this.gone) throw deviceGone(this.info.node)
+    else if (this.gone) throw this.goneError()
   }
 
   /** Does what the kernel refuses by errnos of its own once the device has gone. @throws DMA_DEVICE_GONE then */
@@ -169,7 +176,7 @@ export class UioConnection {
   present(): boolean {
     if (this.gone || this.#closed) return !this.gone
     if (this.#watch) this.#readTotal()
-    else if (!this.#answersWrites()) this.#becomeGone()
+    else this.#writeNothing()
     return !this.gone
   }
 
@@ -187,6 +194,7 @@ export class UioConnection {
     if (this.#watch === undefined) {
       throw new DmaError('DMA_NO_INTERRUPT', `${node} (${name}) has no interrupt`, {
         hint: 'look at its registers: await registers.pollUntil(offset, (value) => …, { timeoutMilliseconds })',
+        cause: this.#whyNoInterrupt,
       })
     }
     if (this.#interruptsTakenBy !== undefined) {
@@ -248,7 +256,10 @@ export class UioConnection {
     try {
       this.#take(this.#read())
     } catch (error) {
-      if (isDmaError(error, 'EIO')) return false
+      if (isDmaError(error, 'EIO')) {
+        this.#whyNoInterrupt = error
+        return false
+      }
       if (!isDmaError(error, 'EAGAIN')) throw error
     }
     return true
@@ -280,13 +291,12 @@ export class UioConnection {
   }
 
   /** A device without an interrupt refuses what would be told to its driver: by another errno once it is gone. */
-  #answersWrites(): boolean {
+  #writeNothing(): void {
     try {
       this.kernel.write(this.fd, new Uint8Array(4))
     } catch (error) {
-      return !isDmaError(error, 'EINVAL')
+      if (isDmaError(error, 'EINVAL')) this.#becomeGone(error)
     }
-    return true
   }
 
   #take(total: number): void {
@@ -294,7 +304,7 @@ export class UioConnection {
     for (const listener of [...this.#eventListeners]) listener(total)
   }
 
-  #becomeGone(cause?: unknown): void {
+  #becomeGone(cause: unknown): void {
     const last = () => {
       this.dma.lose()
       this.#watch?.close()

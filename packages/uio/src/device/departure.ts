@@ -1,4 +1,4 @@
-import type { Kernel } from '@linux-dma/core'
+import type { DmaError, Kernel } from '@linux-dma/core'
 import { deviceGone } from './device-gone'
 
 /** That a device goes away while it is open: what ends with it, and who is told. */
@@ -8,6 +8,8 @@ export class Departure {
   readonly #controller = new AbortController()
   readonly #callbacks = new Set<() => void>()
   #noticed = false
+  /** What told of it. */
+  #cause: unknown
 
   constructor(kernel: Kernel, node: string) {
     this.#kernel = kernel
@@ -16,6 +18,11 @@ export class Departure {
 
   get noticed(): boolean {
     return this.#noticed
+  }
+
+  /** What every call says from then on: with what told of it, which may be another failure that only looked like it. */
+  error(): DmaError {
+    return deviceGone(this.#node, this.#cause)
   }
 
   /** Aborted when it is noticed, with DMA_DEVICE_GONE. */
@@ -37,6 +44,7 @@ export class Departure {
   notice(last: () => void, cause?: unknown): void {
     if (this.#noticed) return
     this.#noticed = true
+    this.#cause = cause
     const callbacks = [...this.#callbacks]
     this.#callbacks.clear()
     for (const step of [...callbacks, last]) {
@@ -46,6 +54,6 @@ export class Departure {
         this.#kernel.warn(error as Error)
       }
     }
-    this.#controller.abort(deviceGone(this.#node, cause))
+    this.#controller.abort(this.error())
   }
 }

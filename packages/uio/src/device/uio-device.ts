@@ -14,7 +14,6 @@ import type { UioDeviceInfo } from '../discovery/uio-device-info'
 import { whyNotAtRest } from '../dma/at-rest'
 import { UioInterruptStream } from '../interrupts/uio-interrupt-stream'
 import type { UioConnection } from './connection'
-import { deviceGone } from './device-gone'
 import { Holder } from './holder'
 import { assertMemory } from './map-kind'
 import { findMap } from './map-range'
@@ -230,7 +229,7 @@ export class UioDevice extends DmaDevice {
   }
 
   protected override whyNotReady(): DmaError {
-    if (this.#connection.gone) return deviceGone(this.node)
+    if (this.#connection.gone) return this.#connection.goneError()
     const taken = this.#connection.dma.whyTaken(this.#user)
     return taken ?? this.#noBusMaster()
   }

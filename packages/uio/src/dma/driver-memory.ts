@@ -7,7 +7,6 @@ import {
 } from '@linux-dma/core'
 import type { MemoryMapping } from '@linux-dma/native'
 import type { UioConnection } from '../device/connection'
-import { deviceGone } from '../device/device-gone'
 import type { DriverRegion } from './driver-region'
 import type { RegionPool } from './region-pool'
 
@@ -101,8 +100,7 @@ export class DriverMemory implements CoherentMemory, DeviceChild {
   }
 
   #assertKnownThere(): void {
-    const { gone, info } = this.#connection
-    if (gone) throw deviceGone(info.node)
+    if (this.#connection.gone) throw this.#connection.goneError()
   }
 
   /**

@@ -2,7 +2,7 @@ import { type DmaDevice, DmaError } from '@linux-dma/core'
 import type { UioConnection } from '../device/connection'
 import { UIO_DMEM_GENIRQ } from '../discovery/drivers'
 import { iommuTranslates } from '../discovery/iommu'
-import type { UioMapInfo } from '../discovery/uio-device-info'
+import type { UioDeviceInfo, UioMapInfo } from '../discovery/uio-device-info'
 import { DriverMemory } from './driver-memory'
 import type { DriverWay } from './driver-way'
 import { NOT_OFFERED } from './refusals'
@@ -53,7 +53,7 @@ export class DynamicRegions implements DriverWay {
     const { driver, node, maps } = info
     const having = (kind: UioMapInfo['addressKind']) => maps.filter(({ addressKind }) => addressKind === kind)
     const pointers = having('kernel-pointer')
-    if (driver !== UIO_DMEM_GENIRQ) return otherDriver(driver, pointers)
+    if (driver !== UIO_DMEM_GENIRQ) return otherDriver(info, pointers)
     if (pointers.length > 0) return kernelPointers(pointers)
     if (iommuTranslates(info)) return mistaken(node)
     const failed = having('none')
@@ -76,8 +76,8 @@ export class DynamicRegions implements DriverWay {
   }
 }
 
-function otherDriver(driver: string | undefined, pointers: readonly UioMapInfo[]): DmaError {
-  const none = `the driver is ${driver ?? 'unknown'}`
+function otherDriver({ driver, devicePath }: UioDeviceInfo, pointers: readonly UioMapInfo[]): DmaError {
+  const none = driver === undefined ? `there is no ${devicePath}/driver` : `the driver is ${driver}`
   if (pointers.length === 0) return new DmaError(NOT_OFFERED, none)
   const { index } = pointers[0]!
   return new DmaError(

@@ -30,11 +30,13 @@ export function firstOf<Memory>(
 }
 
 function noneOf(what: string, refusals: readonly Refusal[]): DmaError {
-  const telling = refusals.find(({ error }) => error.code !== NOT_OFFERED) ?? refusals.at(-1)
-  const cause = telling?.error
+  const offered = refusals.filter(({ error }) => error.code !== NOT_OFFERED).map(({ error }) => error)
+  const telling = offered[0] ?? refusals.at(-1)?.error
+  // What stands behind each of them is to be found, and not only behind the one whose code it has.
+  const cause = offered.length > 1 ? new AggregateError(offered, `${what} could not be had`) : telling
   const lines = refusals.map(({ way, error }) => `\n  ${way}: ${reasonOf(error)}`)
   const hints = refusals.flatMap(({ error }) => (error.hint === undefined ? [] : [error.hint]))
-  const { code = NOT_OFFERED, errno, syscall, path } = cause ?? {}
+  const { code = NOT_OFFERED, errno, syscall, path } = telling ?? {}
   return new DmaError(code, `${what} could not be had${lines.join('')}`, {
     hint: hints.join('; or '),
     errno,

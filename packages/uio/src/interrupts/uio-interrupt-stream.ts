@@ -1,6 +1,5 @@
 import { closeAll, InterruptStream } from '@linux-dma/core'
 import type { UioConnection } from '../device/connection'
-import { deviceGone } from '../device/device-gone'
 import { assertGate, hasPinGate, type InterruptGate, openGate } from './interrupt-gate'
 
 /**
@@ -36,7 +35,7 @@ export class UioInterruptStream extends InterruptStream {
       this.#delivered = connection.total
       this.#release = [
         connection.subscribe((total) => this.#came(total)),
-        connection.onGone(() => this.fail(deviceGone(connection.info.node))),
+        connection.onGone(() => this.fail(connection.goneError())),
       ]
       // What is still asserted comes now, and counts.
       this.#gate = openGate(connection)
