@@ -4,8 +4,8 @@ import { type DmaError, isDmaError } from '@linux-dma/native'
 export interface Failed {
   readonly syscall: string
   readonly code: string
-  /** The file that it named; where it named none, those that the scenario had named before. */
-  readonly paths: readonly string[]
+  /** The file that it named. What other calls were about is none of it: any error of a driver names its device. */
+  readonly path: string | undefined
 }
 
 /**
@@ -38,40 +38,26 @@ function isBare(message: string, code: string): boolean {
   return message.replace(`${code}:`, '').trim() === ''
 }
 
-function tellsOf({ code, syscall, path, message }: DmaError, failed: Failed): boolean {
+function tellsOf({ code, syscall, path, message, hint }: DmaError, failed: Failed): boolean {
   if (syscall === failed.syscall || code === failed.code) return true
-  if (path !== undefined && failed.paths.includes(path)) return true
+  if (path !== undefined && path === failed.path) return true
   // A folder that is not there is one with nothing in it.
   if (failed.syscall === 'scandir' && failed.code === 'ENOENT' && saysAbsent.has(code)) return true
-  // The hint is a part of the message.
-  return [failed.code, failed.syscall, ...failed.paths.flatMap(namesIn)].some((name) =>
-    hasWord(message, name),
-  )
+  if (hasWord(message, failed.code)) return true
+  // What to do next may well be to open or to read something, whatever it was that failed.
+  const said = hint === undefined ? message : message.slice(0, message.lastIndexOf(hint))
+  return hasWord(said, failed.syscall) || namesIn(failed.path).some((name) => hasWord(message, name))
 }
 
 /** What says that a device is not there. */
 const saysAbsent = new Set(['DMA_NO_DEVICE', 'DMA_NOT_BOUND', 'DMA_DEVICE_GONE'])
 
-/** Folders that many files are in. */
-const everywhere = new Set([
-  'dev',
-  'sys',
-  'proc',
-  'self',
-  'bus',
-  'pci',
-  'class',
-  'devices',
-  'kernel',
-  'drivers',
-  'vfio',
-  'uio',
-])
+/** What is called like nothing else: a device, its node, a driver with a name of its own, an attribute of two words. */
+const ownName = /^(?=.*[\d_-])(?!\d+$)/
 
-/** A file's path, and what in it names a device, a driver or an attribute. */
-function namesIn(path: string): string[] {
-  const parts = path.split('/').filter((part) => !everywhere.has(part) && !/^\d*$/.test(part))
-  return [path, ...parts]
+/** A file's path, and what in it names a device or something of it. What most devices have, as a `driver`, says nothing of this one. */
+function namesIn(path: string | undefined): string[] {
+  return path === undefined ? [] : [path, ...path.split('/').filter((part) => ownName.test(part))]
 }
 
 function hasWord(text: string, word: string): boolean {

@@ -190,26 +190,36 @@ it('takes a diagnosis for clear that names the file, the device or the call, and
   }
 })
 
-it('takes a diagnosis for clear that names the device which a later call was for', async () => {
+it('takes a diagnosis for clear that names the device where the call named it, and for no other call', async () => {
   const address = '0000:00:04.0'
   const diagnoses =
-    (message: string): FailNthScenario =>
+    (message: string, hint?: string): FailNthScenario =>
     ({ kernel }) => {
-      kernel.readLink(`/sys/bus/pci/devices/${address}/iommu_group`)
       try {
+        kernel.readLink(`/sys/bus/pci/devices/${address}/driver`)
         kernel.close(kernel.eventfd())
-      } catch {
-        throw new DmaError('DMA_INTERRUPT', message)
+        kernel.close(kernel.open('/dev/vfio/vfio', O_RDWR))
+      } catch (cause) {
+        const tooOld = message === '' ? { cause } : hint === undefined ? {} : { hint }
+        throw new DmaError('DMA_TIMEOUT', message || 'it did not work', tooOld)
       }
     }
-  const options = {
+  const of = (verb: string) => ({
     prepare: (machine: FakeMachine) => void machine.addDevice(new EduDevice(), { address }),
-    verbs: ['eventfd'],
+    verbs: [verb],
+  })
+  const unclear = /says nothing of the call: DMA_TIMEOUT/
+  const tooOld = diagnoses(`${address}: the firmware is too old`)
+  expect(await complaints(tooOld, of('readlink'))).toBe('')
+  expect(await complaints(tooOld, of('eventfd'))).toMatch(unclear)
+  expect(await complaints(tooOld, of('open'))).toMatch(unclear)
+  expect(await complaints(diagnoses('0000:00:05.0: no answer'), of('readlink'))).toMatch(unclear)
+  // What each device has, and what anybody may be told to do, is no name of what failed.
+  expect(await complaints(diagnoses('the driver is too old'), of('readlink'))).toMatch(unclear)
+  expect(await complaints(diagnoses('no answer', 'open it again'), of('open'))).toMatch(unclear)
+  for (const verb of ['readlink', 'eventfd', 'open']) {
+    expect(await complaints(diagnoses(''), of(verb))).toBe('')
   }
-  expect(await complaints(diagnoses(`${address} has no interrupt left`), options)).toBe('')
-  expect(await complaints(diagnoses('0000:00:05.0 has no interrupt left'), options)).toMatch(
-    /says nothing of/,
-  )
 })
 
 it('waits for the host as long as it is told, by its own time', async () => {

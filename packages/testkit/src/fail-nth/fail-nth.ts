@@ -97,14 +97,9 @@ class Sweep {
     const machine = await this.#makeMachine()
     const before = baselineOf(machine)
     machine.failCall({ syscall, nth, code })
-    const paths = new Set(path === undefined ? [] : [path])
-    machine.faultPlan.observe((_, named) => {
-      if (path === undefined && named !== undefined) paths.add(named)
-    })
     const outcome = await this.#runOn(machine)
-    machine.faultPlan.observe(undefined)
     const error = outcome.kind === 'failed' ? outcome.error : undefined
-    const wrong = this.#judge(machine, outcome, { syscall, code, paths: [...paths] })
+    const wrong = this.#judge(machine, outcome, { syscall, code, path })
     if (outcome.kind !== 'hung') wrong.push(...this.#aftermath(machine, before))
     if (wrong.length === 0) wrong.push(...(await this.#runAgain(machine, before)))
     return { ...call, code, error, wrong }
