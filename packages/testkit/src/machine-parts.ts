@@ -19,6 +19,7 @@ import { FakeKernel } from './kernel/fake-kernel'
 import type { KernelParts } from './kernel/kernel-parts'
 import { IoUringSwitch } from './kernel/pinned-pages'
 import { Waiters } from './kernel/waiters'
+import { MachineLog } from './machine-log'
 import { type CheckedOptions, checkKernelRelease, checkUioDmaMemory } from './machine-options'
 import { AddressSpace } from './memory/address-space'
 import { FrameAllocator } from './memory/frames'
@@ -53,7 +54,7 @@ export function assembleMachine(options: CheckedOptions) {
     random,
     faults: [],
     excusedFaults: new WeakSet(),
-    log: [],
+    log: new MachineLog(),
     attached: new WeakMap(),
     caches: kernelParts.caches,
     dmaErrors: kernelParts.dmaErrors,
@@ -78,7 +79,7 @@ export function assembleMachine(options: CheckedOptions) {
   const { open, faultPlan } = kernelParts
   const kernel = new FakeKernel(kernelParts)
   const uDmaBufs = new UDmaBufDriver({ ...kernelParts, log: slots.log })
-  const { faults, excusedFaults, log, attached } = slots
+  const { faults, excusedFaults, attached } = slots
   const remove = (model: DeviceModel) => buses.pci.remove(model) || buses.platform.remove(model)
   const disturbances = new MachineDisturbances({ seed: options.seed, clock, attached, remove })
   return {
@@ -86,7 +87,7 @@ export function assembleMachine(options: CheckedOptions) {
     ...{
       faults,
       excusedFaults,
-      log,
+      log: slots.log.entries,
       warnings,
       vfio,
       ...buses,

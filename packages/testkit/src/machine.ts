@@ -40,7 +40,10 @@ export interface FakeMachine {
   readonly random: Random
   /** Device accesses that the IOMMU refused, oldest first: the first 1,000. The trace has the last ones. */
   readonly faults: readonly DmaFault[]
-  /** What devices complained about, and drivers of the kernel, oldest first. */
+  /**
+   * What devices complained about, and drivers of the kernel, oldest first: the first 1,000 lines of each device, and one that counts the
+   * rest. The trace has the last ones.
+   */
   readonly log: readonly LogEntry[]
   /** What the packages warned of, such as a device that was forgotten without `close()`, oldest first. */
   readonly warnings: readonly Error[]

@@ -2,6 +2,7 @@ import type { FakeClock } from '../clock'
 import type { AttachedModel } from '../models/attached-model'
 import type { Random } from '../prng'
 import type { Interference } from './interference'
+import { DISTURBED } from './kinds'
 import type { Disturbance, DisturbanceHit, DisturbanceTiming } from './options'
 import { Timing } from './timing'
 
@@ -74,7 +75,7 @@ export abstract class Disturber implements Disturbance, Interference {
   protected note(what: string): void {
     if (this.misleads) this.parts.device.mislead()
     this.hits.push({ time: this.parts.clock.now(), what })
-    this.parts.device.log(`disturbed: ${what}`)
+    this.parts.device.log(`${DISTURBED}${what}`)
   }
 
   /** Does something `milliseconds` from now, or when the disturbance is stopped, unless the device is reset before. */

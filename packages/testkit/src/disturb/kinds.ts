@@ -1,5 +1,5 @@
 /** How a line of the log, and a note of a trace, begins that is about a disturbance. */
-const mark = 'disturbed: '
+export const DISTURBED = 'disturbed: '
 
 /** What says when something was done to which device: a line of `machine.log`, a note of a trace. */
 interface Told {
@@ -22,8 +22,8 @@ export interface DisturbanceKind {
 export function disturbanceKinds(lines: readonly Told[]): DisturbanceKind[] {
   const kinds = new Map<string, DisturbanceKind>()
   for (const { time, device, message } of lines) {
-    if (!message.startsWith(mark)) continue
-    const what = message.slice(mark.length)
+    if (!message.startsWith(DISTURBED)) continue
+    const what = message.slice(DISTURBED.length)
     // Addresses, lengths and values are others each time.
     const key = `${device} ${what.replace(/0x[0-9a-f]+|\d+(?= bytes)/g, '#')}`
     const known = kinds.get(key) ?? { what, device, count: 0, time }

@@ -6,8 +6,8 @@ import type { DmaErrors } from '../dma-errors'
 import { throughAddressLines } from '../iommu/address-lines'
 import type { DmaFault, DmaPath, DmaSegment } from '../iommu/dma-path'
 import { transferThrough } from '../iommu/transfer'
+import type { MachineLog } from '../machine-log'
 import type { Bar } from '../pci/config-space'
-import type { LogEntry } from '../pci/function'
 import type { Random } from '../prng'
 import { accessMilliseconds } from '../registers/access-time'
 import { accessRegisters } from '../registers/register-access'
@@ -26,7 +26,7 @@ export interface SlotParts {
   readonly faults: DmaFault[]
   /** Those of them that came of a disturbance. */
   readonly excusedFaults: WeakSet<DmaFault>
-  readonly log: LogEntry[]
+  readonly log: MachineLog
   /** Absent where nobody wants to know what happens. */
   readonly trace: TraceLog | undefined
   /** Present where devices do not look into the CPU's caches. */
@@ -377,7 +377,7 @@ export abstract class AttachedModel implements DeviceSlot {
   }
 
   log(message: string): void {
-    this.#parts.log.push({ time: this.clock.now(), device: this.address, message })
+    this.#parts.log.add({ time: this.clock.now(), device: this.address, message })
     this.#parts.trace?.note(message, this.address)
   }
 }

@@ -3,8 +3,8 @@ import type { DmaBufParts } from '../dma-buf/dma-buf-parts'
 import { fail, invalidArgument } from '../errors'
 import type { FileSystem } from '../fs/file-system'
 import { deviceNode, textFile } from '../fs/nodes'
+import type { MachineLog } from '../machine-log'
 import type { FrameAllocator } from '../memory/frames'
-import type { LogEntry } from '../pci/function'
 import type { TraceLog } from '../trace/trace-log'
 import { UDmaBuffer } from './buffer'
 import { UDmaBufMemory } from './buffer-memory'
@@ -21,7 +21,7 @@ export interface UDmaBufParts extends DmaBufParts {
   readonly fs: FileSystem
   readonly frames: FrameAllocator
   readonly clock: VirtualClock
-  readonly log: LogEntry[]
+  readonly log: MachineLog
   readonly trace: TraceLog | undefined
 }
 
@@ -137,7 +137,7 @@ export class UDmaBufDriver {
 
   #log(minor: number, message: string): void {
     const device = `u-dma-buf.${minor}`
-    this.#parts.log.push({ time: this.#parts.clock.now(), device, message })
+    this.#parts.log.add({ time: this.#parts.clock.now(), device, message })
     this.#parts.trace?.note(message, device)
   }
 }
