@@ -18,6 +18,7 @@ const description = (bars: readonly BarDescription[]): DeviceDescription => ({
 })
 const bar = (rest: Omit<BarDescription, 'byteLength'>) => description([{ byteLength: 64, ...rest }])
 const one = (register: RegisterDescription) => bar({ registers: { r: register } })
+const which = (rest: object): DeviceDescription => ({ ...description([{ byteLength: 64 }]), ...rest })
 const word = { offset: 0, width: 32 } as const
 
 const refused: [string, DeviceDescription, RegExp, RegExp?][] = [
@@ -80,6 +81,37 @@ const refused: [string, DeviceDescription, RegExp, RegExp?][] = [
     ]),
     /BAR 1: 'a' is there twice/,
     /unique/,
+  ],
+  ['no identity', which({ identity: undefined }), /bad has no identity/, /vendor: 0x1234/],
+  ['a vendor of 17 bits', which({ identity: { vendor: 0x10000, device: 2 } }), /bad: vendor is 65536/],
+  ['a device id below 0', which({ identity: { vendor: 1, device: -2 } }), /bad: device is -2/],
+  [
+    'a class of 32 bits',
+    which({ identity: { vendor: 1, device: 2, classCode: 0x2000000 } }),
+    /bad: classCode is 33554432/,
+  ],
+  [
+    'an id that is misspelled',
+    which({ identity: { vendor: 1, device: 2, rev: 1 } }),
+    /bad: identity has no option 'rev'/,
+  ],
+  ['MSI vectors', which({ interrupts: { msi: 3 } }), /bad has 3 MSI vectors/, /1, 2, 4, 8, 16, 32/],
+  ['MSI-X vectors', which({ interrupts: { msix: { vectors: 0, bar: 0 } } }), /bad has 0 MSI-X vectors/],
+  ['interrupts that are misspelled', which({ interrupts: { msis: 1 } }), /interrupts has no option 'msis'/],
+  ['address bits', which({ dmaMaskBits: 65 }), /bad: dmaMaskBits is 65/],
+  [
+    'a BAR of an odd size',
+    description([{ byteLength: 0x1800 }]),
+    /bad, BAR 0 has 6144 bytes, which is no power of two/,
+    /0x2000/,
+  ],
+  ['a BAR that is too small', description([{ byteLength: 8 }]), /bad, BAR 0: byteLength is 8/],
+  ['a seventh BAR', description([{ byteLength: 64, index: 6 }]), /bad, BAR 6: index is 6/],
+  [
+    'a BAR where the upper half of another one is',
+    description([{ byteLength: 64, addressWidth: 64 }, { byteLength: 64 }]),
+    /bad: two BARs use index 1/,
+    /takes the next index/,
   ],
 ]
 

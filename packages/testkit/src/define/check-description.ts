@@ -1,5 +1,7 @@
 import { checkInteger, checkOptionNames, checkText } from '../arguments'
 import { invalidArgument } from '../errors'
+import { checkDescribed } from '../models/check-model'
+import { checkBars } from '../pci/check-bars'
 import { bitsOf } from './bits'
 import { checkNoOverlap, type Place, placesOf } from './check-places'
 import type { BarDescription, DeviceDescription, RegisterDescription, WindowDescription } from './description'
@@ -8,6 +10,9 @@ const widths = [8, 16, 32, 64]
 const kinds = ['rw', 'ro', 'wo', 'w1c', 'w1s', 'rc']
 const endians = ['little', 'big']
 const deviceOptions = ['name', 'identity', 'bars', 'interrupts', 'resettable', 'dmaMaskBits']
+const identityOptions = ['vendor', 'device', 'revision', 'classCode', 'subsystemVendor', 'subsystemDevice']
+const interruptOptions = ['pin', 'pinMaskable', 'msi', 'msix']
+const msixOptions = ['vectors', 'bar', 'tableOffset', 'pendingOffset']
 const layoutOptions = ['byteLength', 'kind', 'index', 'addressWidth', 'prefetchable']
 const barOptions = [...layoutOptions, 'registers', 'windows', 'endian', 'undescribed']
 const registerOptions = [
@@ -23,14 +28,19 @@ const MOST_FIELD_BITS = 32
 export function checkDescription(description: DeviceDescription): void {
   checkOptionNames(description, deviceOptions, 'defineDevice')
   checkText(description.name, 'name of the device')
-  const { name, bars } = description
+  const { name, bars, identity, interrupts } = description
   if (!Array.isArray(bars) || bars.length === 0) {
     invalidArgument(`${name} has no BAR`, 'give it bars: [{ byteLength: 4096, registers: { … } }]')
   }
+  checkOptionNames(identity ?? {}, identityOptions, `${name}: identity`)
+  checkOptionNames(interrupts ?? {}, interruptOptions, `${name}: interrupts`)
+  checkOptionNames(interrupts?.msix ?? {}, msixOptions, `${name}: msix`)
+  checkDescribed(description, name)
   const seen = new Set<string>()
   bars.forEach((bar, place) => {
     checkBar(bar, `${name}, BAR ${bar?.index ?? place}`, seen)
   })
+  checkBars(bars, name)
 }
 
 function checkBar(bar: BarDescription, owner: string, seen: Set<string>): void {

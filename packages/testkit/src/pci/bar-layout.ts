@@ -1,7 +1,7 @@
-import { checkInteger } from '../arguments'
 import { invalidArgument } from '../errors'
 import { pageSize } from '../memory/storage'
 import type { DeviceModel } from '../models/device-model'
+import { checkBars } from './check-bars'
 import type { Bar } from './config-space'
 
 const lowWindow = 0xfe00_0000
@@ -23,21 +23,10 @@ export function busWindow(): BusWindow {
 }
 
 /** Checks a model's BARs and gives each its bus address. @throws `DMA_INVALID_ARGUMENT` */
-export function layOutBars({ bars }: DeviceModel, window: BusWindow): Bar[] {
-  const taken = new Set<number>()
-  return bars.map((layout, place) => {
+export function layOutBars(model: DeviceModel, window: BusWindow): Bar[] {
+  checkBars(model.bars, model.kind)
+  return model.bars.map((layout, place) => {
     const { byteLength, index = place, addressWidth = 32, prefetchable = false, kind = 'memory' } = layout
-    const [least, most] = kind === 'io' ? [4, 256] : [16, 2 ** 40]
-    const power = Math.log2(checkInteger(byteLength, 'byteLength of a BAR', least, most))
-    if (kind === 'io' && (addressWidth === 64 || prefetchable)) {
-      invalidArgument('a BAR of I/O ports has 32 bits, and nothing can be fetched ahead')
-    }
-    if (!Number.isInteger(power)) invalidArgument(`a BAR of ${byteLength} bytes: its size is a power of two`)
-    for (const used of addressWidth === 64 ? [index, index + 1] : [index]) {
-      checkInteger(used, 'index of a BAR', 0, 5)
-      if (taken.has(used)) invalidArgument(`two BARs use index ${used}`)
-      taken.add(used)
-    }
     const space = kind === 'io' ? 'io' : addressWidth === 64 && prefetchable ? 'high' : 'low'
     // Nobody shares a page of memory space with another: firmware sees to it, so that each can be mapped alone.
     const room = kind === 'io' ? byteLength : Math.max(byteLength, pageSize)

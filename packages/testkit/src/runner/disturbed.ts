@@ -6,11 +6,6 @@ import type { FakeMachine } from '../machine'
 /** Kinds that are told of. */
 const mostTold = 10
 
-/** Whether a disturbance did something to a device of the machine. */
-export function isDisturbed({ log }: FakeMachine): boolean {
-  return disturbanceKinds(log).length > 0
-}
-
 /** What disturbances did, where they did something: what a test that failed may have failed by, and nobody else tells of. */
 export function disturbancesOf({ log }: FakeMachine): DmaError[] {
   const kinds = disturbanceKinds(log)
