@@ -34,11 +34,11 @@ describe('a trace as text', () => {
   })
 
   it('is refused with its line where it is none', () => {
-    expect(problem('')).toBe('line 1 of the trace: it is no JSON')
+    expect(problem('')).toBe('line 1 of the trace: it is no JSON: ""')
     expect(problem('[]')).toBe('line 1 of the trace: it is no object')
     expect(problem('{"version":2}')).toBe('line 1 of the trace: version is 2')
     expect(problem('{"version":1}')).toBe('line 1 of the trace: machine is missing')
-    expect(problem(head, note, '{"n":1')).toBe('line 3 of the trace: it is no JSON')
+    expect(problem(head, note, '{"n":1')).toBe('line 3 of the trace: it is no JSON: "{\\"n\\":1"')
     expect(problem(head, note, note)).toBe('line 3 of the trace: event 0 is where 1 should be')
     expect(problem(head, note.replace('note', 'toString'))).toMatch(/^line 2 .* no kind of event 'toString'/)
     expect(problem(head, note.replace('"time":0', '"time":-1'))).toBe('line 2 of the trace: time is -1')
@@ -50,6 +50,15 @@ describe('a trace as text', () => {
     expect(problem(head, read.replace('"read"', '"fetch"'))).toMatch(/access is "fetch"/)
     expect(() => parseTrace(undefined as never)).toThrow(
       expect.objectContaining({ code: 'DMA_INVALID_TRACE' }),
+    )
+  })
+
+  it('is refused with what the line begins with', () => {
+    expect(problem('> linux-dma@0.0.0 lab\u001b', head)).toBe(
+      'line 1 of the trace: it is no JSON: "> linux-dma@0.0.0 lab\\u001b"',
+    )
+    expect(problem(`<${'-'.repeat(1000)}>`)).toBe(
+      `line 1 of the trace: it is no JSON: "<${'-'.repeat(59)}" …`,
     )
   })
 

@@ -3,6 +3,9 @@ import { isBase64 } from './base64'
 import { directions, families, stages } from './decode-event'
 import type { Trace, TraceEvent } from './trace-event'
 
+/** Characters of a line that are quoted. */
+const MOST_QUOTED = 60
+
 type Check = (value: unknown) => boolean
 
 const isCount: Check = (value) => Number.isSafeInteger(value) && (value as number) >= 0
@@ -89,12 +92,18 @@ function fieldsOf(text: string, line: number): Record<string, unknown> {
   try {
     value = JSON.parse(text)
   } catch {
-    throw invalid(line, 'it is no JSON')
+    throw invalid(line, `it is no JSON: ${quoteStart(text)}`)
   }
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     throw invalid(line, 'it is no object')
   }
   return value as Record<string, unknown>
+}
+
+/** What somebody else wrote there, such as a line of npm's before the first. */
+function quoteStart(line: string): string {
+  const start = JSON.stringify(line.slice(0, MOST_QUOTED))
+  return line.length > MOST_QUOTED ? `${start} …` : start
 }
 
 function check(fields: Record<string, unknown>, known: Record<string, Check>, line: number): void {
