@@ -146,8 +146,9 @@ function numberOf(file: string | null): number {
   return number
 }
 
+/** Also what a test runner's compiler puts in beside the program, for `using` say. */
 function isInstalled(place: string): boolean {
-  return /[\\/]node_modules[\\/]/.test(place)
+  return /[\\/]node_modules[\\/]|@oxc-project\+runtime@/.test(place)
 }
 
 function isOwn(place: string): boolean {

@@ -99,6 +99,15 @@ describe.each(coherences)('what a device does on a machine that is %s', (coheren
     expect(report!.unmappedAt).toContain('device-access.test.ts')
   })
 
+  it('is nothing wrong where it reads the last word whole', () => {
+    const { machine, hand, device, region } = open({ coherence })
+    using mapping = dmaMapSingle(device, region.bytes.subarray(0, 61), ToDevice)
+    hand.take(mapping.dmaAddress, 64)
+    expect(classes(machine)).toEqual([])
+    hand.take(mapping.dmaAddress, 68)
+    expect(classes(machine)).toEqual([DmaMisuse.DevicePastEnd])
+  })
+
   it('is told of past the end, also where another mapping begins', () => {
     const { machine, hand, device, region } = open({ coherence })
     using first = dmaMapSingle(device, region.bytes.subarray(0, 128), FromDevice)

@@ -36,6 +36,7 @@ export function judgeAccess(checker: DmaChecker, ledger: MappingLedger, done: De
     const notes = records.covering(at)
     const isAddressed = ledger.isAddressed(at)
     if (!isAddressed && leaves(ledger, before, notes)) {
+      if (isRounding(end - at, done)) return
       tellPastEnd(checker, ledger, before[0]!, done)
       return
     }
@@ -55,6 +56,11 @@ function leaves({ records }: MappingLedger, before: readonly number[], notes: re
     one === other ||
     (records.familyOf(one) === MappingFamily.Sg && records.homeOf(one) === records.homeOf(other))
   return before.length > 0 && !before.some((one) => notes.some((other) => isSame(one, other)))
+}
+
+/** Devices read whole words of 32 bits, and use of the last what they were given. */
+function isRounding(past: number, { access, address, byteLength }: DeviceAccess): boolean {
+  return access === 'read' && past < 4 && (address + byteLength) % 4 === 0
 }
 
 function tellOutOfReach(checker: DmaChecker, ledger: MappingLedger, done: DeviceAccess): void {

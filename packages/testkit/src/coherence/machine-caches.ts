@@ -1,4 +1,5 @@
 import type { DmaCaches, DmaCheckerView, DmaError } from '@linux-dma/native'
+import { callSite } from '@linux-dma/native'
 import { invalidArgument } from '../errors'
 import type { DmaPath, DmaSegment } from '../iommu/dma-path'
 import type { Storage } from '../memory/storage'
@@ -28,6 +29,11 @@ const MOST_KEPT = 1000
 
 /** What runs at the end of a scope, in a stack: some engines say `Symbol`, Node.js 20 says `nodejs`. */
 const atScopeEnd = /\[\w+\.(?:d|asyncD)ispose\]/
+/** Functions of a program that end a driver, by what they are called. */
+const atDriverEnd =
+  /^at (?:async )?(?:[\w$<>#]+\.)*#?(?:close|dispose|destroy|stop|shutdown|teardown|disconnect)\w* /im
+/** Frames of the program that are looked at. */
+const FRAMES = 4
 
 /** What the caches need of their machine. */
 export interface MachineCachesParts {
@@ -130,8 +136,8 @@ export class MachineCaches implements DmaCaches {
   }
 
   /**
-   * What a test cannot have seen: what is stale, and what was shown by an unmap only when the scope of its mapping ended. An unmap at
-   * another place may well come before the CPU looks.
+   * What a test cannot have seen: what is stale, and what was shown by an unmap only when the scope of its mapping, or its driver,
+   * ended. An unmap at another place may well come before the CPU looks.
    */
   unshown(): StaleBytes[] {
     return [...this.stale(), ...this.#late]
@@ -150,7 +156,7 @@ export class MachineCaches implements DmaCaches {
     // A stack has ten frames: those of this file are left out of them.
     const here: { stack?: string } = {}
     Error.captureStackTrace(here, this.syncForCpu)
-    if (!atScopeEnd.test(here.stack ?? '')) return
+    if (!atScopeEnd.test(here.stack ?? '') && !atDriverEnd.test(callSite(FRAMES))) return
     for (const write of writes) keep(this.#late, staleBytes(write))
   }
 

@@ -29,7 +29,7 @@ export function neverShown(unshown: readonly StaleBytes[], trace: Trace): DmaErr
     return `${message}${mappedAt(mapping)}`.replaceAll('\n', '\n  ')
   })
   if (more > 0) lines.push(`and ${more} more before`)
-  const message = `stale: what looked at these bytes saw what was there before:\n  ${lines.join('\n  ')}`
+  const message = `stale, for whoever looked at these bytes, since no sync had shown them:\n  ${lines.join('\n  ')}`
   const { mapping } = told.at(-1)!
   return new DmaError('DMA_STALE', message, {
     hint: forCpuHint(mapping ?? { family: 'single', direction: DmaDirection.FromDevice }),

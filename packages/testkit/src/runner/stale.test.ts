@@ -7,7 +7,7 @@ import type { FakeMachine } from '../machine'
 import type { FakeMachineFailure } from './failure'
 import { withFakeMachine } from './with-fake-machine'
 
-type Ending = 'scope' | 'driver' | 'memory' | 'unmap' | 'sync'
+type Ending = 'scope' | 'driver' | 'close' | 'memory' | 'unmap' | 'sync'
 
 /** Unmaps as it is closed. */
 class Driver {
@@ -38,12 +38,18 @@ function receive(
   using region = createDmaRegion(device, { byteLength: 4096 })
   const packet = region.bytes.subarray(256, 320)
   const mapping = dmaMapSingle(device, packet, direction)
-  using _ended = ending === 'driver' ? new Driver(mapping) : ending === 'memory' ? undefined : mapping
+  const driver = new Driver(mapping)
+  using _ended = ending === 'driver' ? driver : ending === 'scope' ? mapping : undefined
   machine.clock.advance(5)
   plain.writeMemory(toNumber(mapping.dmaAddress), [1, 2, 3])
   if (ending === 'unmap') mapping.unmap()
   if (ending === 'sync') mapping.syncForCpu()
-  if (packet[0] !== 1) throw new Error('it is not the packet')
+  try {
+    if (packet[0] !== 1) throw new Error('it is not the packet')
+  } finally {
+    if (ending === 'close') driver.close()
+    if (ending === 'sync') mapping.unmap()
+  }
   if (ending === 'unmap' || ending === 'sync') throw new Error('another thing')
 }
 
@@ -57,7 +63,7 @@ async function failureOf(run: (machine: FakeMachine) => unknown) {
 }
 
 describe('a test that fails by bytes that it was not shown', () => {
-  it.each(['scope', 'driver', 'memory'] as const)(
+  it.each(['scope', 'driver', 'close', 'memory'] as const)(
     'is told of them: they were lost with their %s',
     async (ending) => {
       const { error, failures } = await failureOf((machine) => receive(machine, ending))
