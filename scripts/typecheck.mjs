@@ -3,6 +3,7 @@
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { bin, build, ensureDependencies, root, run } from './steps.mjs'
+import { typeReport } from './type-report.mjs'
 
 const names = process.argv.slice(2)
 const strange = names.find((name) => name.startsWith('-'))
@@ -11,7 +12,7 @@ if (strange) {
   process.exit(2)
 }
 ensureDependencies()
-process.exitCode = names.length > 0 ? checkFiles(names.map(find)) : checkPackages()
+process.exitCode = names.length > 0 ? checkNamed(names.map(find)) : checkPackages()
 
 function checkPackages() {
   const env = { ...process.env, TURBO_TELEMETRY_DISABLED: '1', DO_NOT_TRACK: '1' }
@@ -24,6 +25,13 @@ function find(name) {
   if (existsSync(file)) return file
   console.error(`there is no ${file}`)
   process.exit(2)
+}
+
+function checkNamed(files) {
+  const status = checkFiles(files)
+  const report = typeReport(status, files)
+  if (report) console.log(report)
+  return status
 }
 
 function checkFiles(files) {
