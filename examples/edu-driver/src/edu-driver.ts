@@ -120,14 +120,24 @@ export class EduDriver implements Disposable {
     } catch (error) {
       // It may still be at it, and the buffer is about to be somebody else's: no further byte must move.
       this.device.clearMaster()
+      await this.#rest()
       throw error
     }
   }
 
-  /** Waits for what an earlier user left the device at, which nothing stopped where opening it is no reset. */
+  /** What is left of a transfer comes to nothing now, and must not be left for who turns bus mastering on again. */
+  async #rest(): Promise<void> {
+    try {
+      await this.#idle()
+    } catch {
+      // The failure that led here says more.
+    }
+  }
+
+  /** Waits until the device is at nothing: an earlier user's transfer is stopped by nobody where opening it is no reset. */
   async #idle(): Promise<void> {
     const command = this.#registers.read32(edu.DMA_COMMAND)
-    if ((command & edu.DMA_START) === 0) return
+    if ((command & edu.DMA_START) === 0 || command === NOBODY) return
     await this.#registers.pollUntil(edu.DMA_COMMAND, (value) => (value & edu.DMA_START) === 0, {
       timeoutMilliseconds: 5000,
       intervalMilliseconds: 1,
