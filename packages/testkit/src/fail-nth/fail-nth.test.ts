@@ -1,9 +1,11 @@
 import { DmaError, O_RDWR } from '@linux-dma/native'
+import { openVfioDevice } from '@linux-dma/vfio'
 import { expect, it } from 'vitest'
 import type { FakeMachine } from '../machine'
+import { DeviceModel } from '../models/device-model'
 import { EduDevice } from '../models/edu'
 import { failNth } from './fail-nth'
-import type { FailNthRun, FailNthScenario } from './types'
+import type { FailNthOptions, FailNthRun, FailNthScenario } from './types'
 
 /** Opens what it closes: a counter, and its own copy. */
 const tidy: FailNthScenario = ({ kernel }) => {
@@ -220,6 +222,48 @@ it('takes a diagnosis for clear that names the device where the call named it, a
   for (const verb of ['readlink', 'eventfd', 'open']) {
     expect(await complaints(diagnoses(''), of(verb))).toBe('')
   }
+})
+
+/** Writes where it is told. */
+class HandDevice extends DeviceModel {
+  override readonly identity = { vendor: 0x1234, device: 0x0002 }
+
+  override read(): number {
+    return 0
+  }
+
+  override write(): void {}
+
+  put(address: number): void {
+    this.dma.write(address, new Uint8Array(64))
+  }
+}
+
+it('finds a device that reaches for what it does not have, unless it does where no call fails', async () => {
+  const of = (always: boolean): [FailNthScenario, FailNthOptions] => {
+    let hand: HandDevice | undefined
+    const scenario: FailNthScenario = ({ kernel }) => {
+      using device = openVfioDevice(hand!.address, { kernel })
+      device.setMaster()
+      try {
+        kernel.close(kernel.eventfd())
+        if (always) hand!.put(0x5555000)
+      } catch {
+        // A driver that goes on with an address that it never got.
+        hand!.put(0x5555000)
+      }
+    }
+    const prepare = (machine: FakeMachine) => {
+      hand = machine.addDevice(new HandDevice())
+    }
+    return [scenario, { prepare, verbs: ['eventfd'], errnos: ['EMFILE'] }]
+  }
+  const [reaches, options] = of(false)
+  expect(await complaints(reaches, options)).toMatch(
+    /eventfd \d+ EMFILE: reached for what it does not have: 0000:00:0\d\.0, by a write of 64 bytes at 0x5555000/,
+  )
+  expect(await complaints(reaches, { ...options, allowDmaErrors: true })).toBe('')
+  expect(await complaints(...of(true))).toBe('')
 })
 
 it('waits for the host as long as it is told, by its own time', async () => {

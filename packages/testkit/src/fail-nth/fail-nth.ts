@@ -1,7 +1,7 @@
 import { callSite, DmaError } from '@linux-dma/native'
 import { createFakeMachine } from '../machine'
 import type { FakeMachineCore } from '../machine-core'
-import { baselineOf, leftOver } from './aftermath'
+import { baselineOf, leftOver, refusedAccesses, refusedKinds } from './aftermath'
 import { type CheckedFailNth, checkFailNth, everyCall } from './check-options'
 import { type Failed, unclear } from './clear-error'
 import { FailNthError } from './fail-nth-error'
@@ -15,7 +15,8 @@ import { wholeStack } from './whole-stack'
  * Runs a scenario once for each system call that it makes and each errno that Linux can answer there, each time on a machine of
  * its own, with that call failing; and looks after each run at what a program owes its user. It got to its end, or ended with a
  * clear error: a `DmaError`, or one caused by it, that tells of what failed. Nothing is left open, mapped, pinned or waited for,
- * nothing was rejected with nobody there, nothing hangs, DMA was used rightly, and the scenario runs once more on that machine.
+ * nothing was rejected with nobody there, nothing hangs, DMA was used rightly, no device was refused what it reached for, unless
+ * it is where no call fails, and the scenario runs once more on that machine.
  *
  * After the kernel's fault injection `fail-nth` and its self-tests. A scenario has to do the same each time, and runs alone in its
  * process: what is thrown elsewhere meanwhile is taken for its own.
@@ -47,6 +48,8 @@ class Sweep {
   readonly uncaught = new Uncaught()
   readonly #scenario: FailNthScenario
   readonly #options: CheckedFailNth
+  /** What devices are refused where no call fails: the scenario means it. */
+  #expectedFaults: ReadonlySet<string> = new Set()
 
   constructor(scenario: FailNthScenario, options: CheckedFailNth) {
     this.#scenario = scenario
@@ -87,6 +90,7 @@ class Sweep {
     const outcome = await this.#runOn(machine)
     machine.faultPlan.observe(undefined)
     if (outcome.kind === 'failed') throw outcome.error
+    this.#expectedFaults = refusedKinds(machine)
     const wrong = outcome.kind === 'hung' ? [outcome.why] : this.#aftermath(machine, before)
     if (wrong.length === 0) return calls
     throw new DmaError('DMA_FAIL_NTH', `the scenario goes wrong where no call fails:\n${wrong.join('\n')}`)
@@ -120,7 +124,8 @@ class Sweep {
     const wrong = leftOver(machine, before)
     for (const error of this.uncaught.take()) wrong.push(`nobody caught: ${String(error)}`)
     if (this.#options.allowDmaErrors) return wrong
-    return [...wrong, ...machine.dmaErrors.map(({ message }) => `misused DMA: ${message}`)]
+    const misuses = machine.dmaErrors.map(({ message }) => `misused DMA: ${message}`)
+    return [...wrong, ...misuses, ...refusedAccesses(machine, this.#expectedFaults)]
   }
 
   /** Whether the machine can still be used. */

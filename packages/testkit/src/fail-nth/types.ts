@@ -60,7 +60,7 @@ export interface FailNthOptions {
    * asserted.
    */
   isClear?: (error: unknown) => boolean
-  /** Lets a scenario use DMA wrongly, as long as that is not for a failure. False by default. */
+  /** Lets a scenario use DMA wrongly, and devices reach for what they do not have. False by default. */
   allowDmaErrors?: boolean
   /** Milliseconds, of real time, that one run may take. 10,000 by default. */
   timeoutMilliseconds?: number
