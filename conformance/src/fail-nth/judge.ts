@@ -2,8 +2,8 @@ import type { FailNthCall, FailNthFailure } from '@linux-dma/testkit'
 
 /** A frame of the packages, which is not one of their tests. */
 const ownFrame = /[\\/]packages[\\/](?:core|pci|sg|vfio|uio|udmabuf)[\\/](?:src|dist)[\\/](?!.*\.test\.)/
-/** Giving something back: all that is given back with it has to be. */
-const release = /\b(?:close|closeAll|dispose|unmap|free|release)\b|Symbol\.dispose/
+/** What gives something back is called so: all that is given back with it has to be. */
+const releasing = new Set(['close', 'closeAll', 'dispose', 'unmap', 'free', 'release', '[Symbol.dispose]'])
 
 /** The packages' own part of the way to a call: empty where a test made it by itself. */
 export function ownPlace({ syscall, stack }: FailNthCall): string {
@@ -33,10 +33,19 @@ export function hashOfPlace(place: string): number {
  */
 export function ownFaults({ wrong, at, stack }: FailNthFailure): string[] {
   const ofTest = (line: string) => isLeft(line) && openedElsewhere(line, at)
-  const all = release.test(stack) || !wrong.some(ofTest)
+  const all = stack.split('\n').some(isReleasing) || !wrong.some(ofTest)
   return wrong
     .filter((line) => !line.startsWith('fails on the same machine afterwards'))
     .filter((line) => !isLeft(line) || all || line.includes(at))
+}
+
+/** Whether a frame is of a function that gives something back, whatever the file is called that it is in. */
+function isReleasing(frame: string): boolean {
+  const named = /^at (?:async )?(?:new )?(.+?) \(/.exec(frame)?.[1] ?? ''
+  const names = /^(.*?)(?: \[as (.*)\])?$/.exec(named) ?? []
+  return names
+    .slice(1)
+    .some((name = '') => releasing.has(/(?:^|[.#])(\[[^\]]*\]|[^.#]*)$/.exec(name)?.[1] ?? ''))
 }
 
 function isLeft(line: string): boolean {
