@@ -12,7 +12,8 @@ export function noteContents(
   handle: MappingHandle,
 ): void {
   if (records.directionOf(note) !== DmaDirection.ToDevice) return
-  records.setChecksum(note, checksum(owner.bytesOf(handle, 0, records.byteLengthOf(note))))
+  const sum = checksumOf(records, note, owner, handle)
+  if (sum !== undefined) records.setChecksum(note, sum)
 }
 
 /** Whether the CPU wrote to it all the same. */
@@ -23,5 +24,22 @@ export function contentsChanged(
   handle: MappingHandle,
 ): boolean {
   if (records.directionOf(note) !== DmaDirection.ToDevice || owner.isCpuOwned?.(handle) === true) return false
-  return checksum(owner.bytesOf(handle, 0, records.byteLengthOf(note))) !== records.checksumOf(note)
+  const sum = checksumOf(records, note, owner, handle)
+  return sum !== undefined && sum !== records.checksumOf(note)
+}
+
+/** Undefined where there is nothing to look at: the program gave its ArrayBuffer away, which must not keep a mapping from ending. */
+function checksumOf(
+  records: MappingRecords,
+  note: number,
+  owner: SingleOwner,
+  handle: MappingHandle,
+): number | undefined {
+  let bytes: Uint8Array
+  try {
+    bytes = owner.bytesOf(handle, 0, records.byteLengthOf(note))
+  } catch {
+    return undefined
+  }
+  return checksum(bytes)
 }

@@ -296,6 +296,16 @@ it('a device that reads a copy is told of what was not synced', () => {
   expect(classes(machine)).toEqual([])
 })
 
+it('throws nothing out of a device that reads a copy of what the program has given away', () => {
+  const { machine, hand, device } = open({ coherence: 'bounce' })
+  const buffer = new ArrayBuffer(64)
+  const mapping = dmaMapSingle(device, new Uint8Array(buffer), ToDevice)
+  structuredClone(buffer, { transfer: [buffer] })
+  hand.take(mapping.dmaAddress, 64)
+  mapping.unmap()
+  expect(classes(machine)).toEqual([])
+})
+
 describe.each(coherences)('what is closed with mappings left on a machine that is %s', (coherence) => {
   it('is told of, whichever is closed first', () => {
     for (const first of ['region', 'memory', 'device'] as const) {

@@ -311,6 +311,18 @@ describe('bytes that are looked at', () => {
     }
   })
 
+  it('are nobody’s to look at once the program has given its buffer away: the mapping ends all the same', () => {
+    const machine = createFakeMachine({ coherence: 'bounce', checks: { onError: 'throw', contents: true } })
+    const { address } = machine.addDevice(new EduDevice())
+    using device = openVfioDevice(address, { kernel: machine.kernel })
+    device.setMaster()
+    const buffer = new ArrayBuffer(64)
+    const mapping = dmaMapSingle(device, new Uint8Array(buffer), ToDevice)
+    structuredClone(buffer, { transfer: [buffer] })
+    mapping.unmap()
+    expect([machine.checker?.dump(), machine.dmaErrors]).toEqual([[], []])
+  })
+
   it('are not lost where an object is unmapped whose bytes were written', () => {
     const { device, region, checker } = open({ contents: true })
     const memory = allocateDmaMemory({ byteLength: 4096, kernel: device.kernel })
