@@ -1,11 +1,9 @@
-import type { DmaAccessDetail, DmaUnderWay } from '@linux-dma/native'
+import type { DmaUnderWay } from '@linux-dma/native'
 import type { FakeClock } from '../clock'
 import type { MachineCaches } from '../coherence/machine-caches'
 import { Interferences } from '../disturb/interference'
 import type { DmaErrors } from '../dma-errors'
-import { throughAddressLines } from '../iommu/address-lines'
-import type { DmaFault, DmaPath, DmaSegment } from '../iommu/dma-path'
-import { transferThrough } from '../iommu/transfer'
+import type { DmaFault, DmaPath } from '../iommu/dma-path'
 import type { MachineLog } from '../machine-log'
 import type { Bar } from '../pci/config-space'
 import type { Random } from '../prng'
@@ -15,9 +13,7 @@ import type { RegisterBlock } from '../registers/register-block'
 import type { TraceLog } from '../trace/trace-log'
 import { allOnes, BarRegisters } from './bar-registers'
 import type { AccessWidth, DeviceModel, DeviceSlot, DmaBurst } from './device-model'
-
-/** Refused accesses that are kept: a device that went astray goes on and on. */
-const MOST_FAULTS = 1000
+import { MemoryPort } from './memory-port'
 
 /** What a device needs of its machine. */
 export interface SlotParts {
@@ -48,13 +44,12 @@ export abstract class AttachedModel implements DeviceSlot {
   #removed = false
   /** What the device wants of its line, whether or not that gets through. */
   #level = false
-  /** It was disturbed: what it does from then on is no mistake of the driver's. */
-  #isMisled = false
   /** How many keep its link down. */
   #cuts = 0
   /** Bytes of each BAR, by index. */
   readonly #lengths: readonly number[]
   readonly #parts: SlotParts
+  readonly #port: MemoryPort
 
   constructor(
     readonly address: string,
@@ -65,6 +60,7 @@ export abstract class AttachedModel implements DeviceSlot {
     parts: SlotParts,
   ) {
     this.#parts = parts
+    this.#port = new MemoryPort(this, parts)
     this.#lengths = Array.from({ length: 6 }, (_, index) => this.bar(index)?.byteLength ?? 0)
     parts.caches?.join(address, () => this.path)
   }
@@ -94,6 +90,11 @@ export abstract class AttachedModel implements DeviceSlot {
   /** Whether nobody answers: it was pulled out, or its link is down. */
   get absent(): boolean {
     return this.#removed || this.#cuts > 0
+  }
+
+  /** Whether it gets to memory: it is there, and may master the bus. */
+  get reaches(): boolean {
+    return !this.absent && this.mastering
   }
 
   pullOut(): void {
@@ -279,91 +280,22 @@ export abstract class AttachedModel implements DeviceSlot {
     direction: 'read' | 'write',
     burst: DmaBurst = {},
   ): boolean {
-    if (this.absent || !this.mastering) return false
-    if (!this.interferences.any) return this.#move(address, bytes, direction, burst)
-    let isOwn = true
-    const moved = this.interferences.transfer({ address, bytes, direction }, (transfer) => {
-      const isJudged = isOwn && transfer.address === address && transfer.bytes === bytes
-      isOwn = false
-      if (!isJudged) this.#isMisled = true
-      // What was held back may come when nothing gets through any more.
-      if (this.absent || !this.mastering) return false
-      return this.#move(transfer.address, transfer.bytes, transfer.direction, isJudged ? burst : undefined)
-    })
-    if (isOwn) this.#isMisled = true
-    isOwn = false
-    return moved
+    if (!this.reaches) return false
+    if (!this.interferences.any) return this.#port.move(address, bytes, direction, burst)
+    // What was held back may come when nothing gets through any more.
+    return this.interferences.transfer({ address, bytes, direction }, (transfer) =>
+      this.#port.move(transfer.address, transfer.bytes, transfer.direction, burst),
+    )
   }
 
-  /** Puts an access on the bus, with the address bits that the device has lines for. */
-  #move(
-    address: number | bigint,
-    bytes: Uint8Array,
-    direction: 'read' | 'write',
-    /** Absent where it is not looked at. */
-    burst: DmaBurst | undefined,
-  ): boolean {
-    const { dmaMaskBits } = this.model
-    if (dmaMaskBits === undefined) return this.#translate(Number(address), bytes, direction, burst)
-    let isCut = false
-    const move = (at: number, part: Uint8Array) =>
-      this.#translate(at, part, direction, isCut ? undefined : burst)
-    return throughAddressLines(dmaMaskBits, address, bytes, move, (cut) => {
-      isCut = true
-      if (burst) this.#judge(Number(address), bytes, direction, { wentTo: cut })
-      const { kind } = this.model
-      const access = `DMA ${direction} of ${bytes.byteLength} bytes at 0x${address.toString(16)}`
-      const lines = `the device drives ${dmaMaskBits} address bits`
-      this.log(
-        `${kind}: ${access} is out of reach: ${lines}, so it goes to 0x${cut.toString(16)}: call dmaSetMask(device, dmaBitMask(${dmaMaskBits}))`,
-      )
-    })
-  }
-
-  /** What it did is held against what is mapped for it. */
-  #judge(address: number, bytes: Uint8Array, direction: 'read' | 'write', detail: DmaAccessDetail): void {
-    if (!this.#isMisled)
-      this.#parts.dmaErrors?.deviceAccessed(this.address, address, bytes, direction, detail)
-  }
-
-  /** A disturbance has struck that a driver cannot see through: from now on what the device does wrong is nobody's mistake. */
+  /** See {@link MemoryPort}. */
   mislead(): void {
-    this.#isMisled = true
+    this.#port.mislead()
   }
 
   /** What the device is to transfer yet of the bytes at some addresses. */
   underWay(address: number, byteLength: number): DmaUnderWay | undefined {
-    if (this.absent || !this.mastering || this.#isMisled) return undefined
-    for (const pending of this.model.pendingTransfers()) {
-      const start = Math.max(Number(pending.address), address)
-      const end = Math.min(Number(pending.address) + pending.byteLength, address + byteLength)
-      if (start < end) return { access: pending.direction, byteLength: end - start }
-    }
-    return undefined
-  }
-
-  #translate(
-    address: number,
-    bytes: Uint8Array,
-    direction: 'read' | 'write',
-    burst: DmaBurst | undefined,
-  ): boolean {
-    const { caches, excusedFaults, faults, trace } = this.#parts
-    const { address: device } = this
-    trace?.dma(device, direction, address, bytes.byteLength)
-    const onRefused = (refused: number, byteLength: number) => {
-      if (faults.length < MOST_FAULTS) {
-        const fault = { address: refused, byteLength, device, direction, time: this.clock.now() }
-        faults.push(fault)
-        if (this.#isMisled) excusedFaults.add(fault)
-      }
-      trace?.fault(device, direction, refused, byteLength)
-    }
-    const onMoved =
-      caches && ((at: number, segment: DmaSegment) => caches.accessed(this.address, at, segment, direction))
-    const complete = transferThrough(this.path, address, bytes, direction, onRefused, onMoved)
-    if (burst) this.#judge(address, bytes, direction, burst)
-    return complete
+    return this.#port.underWay(address, byteLength)
   }
 
   /** The program listens to a vector from here on, or no longer. */
