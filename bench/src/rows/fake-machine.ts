@@ -16,7 +16,7 @@ import { median } from '../statistics'
 const BUFFER = 64
 const MILLION = 1_000_000
 /** Transfers whose places are taken down, each: of later ones one in 64. */
-const FIRST = 32_768
+const FIRST = 4096
 
 /** What a test on a fake machine waits for: the machine as it is made, with its checks and its trace. */
 export function fakeMachineRows(): Row[] {
@@ -59,7 +59,7 @@ function open(byteLength: number): Opened {
 
 const FEW = 4000
 
-/** What a test waits for that is over after some thousands: each has its two places in the program taken down. */
+/** What a test waits for that is over soon, as most are: each has its two places in the program taken down. */
 function firstTransfers(): Measured {
   const samples = Array.from({ length: 5 }, () => {
     const opened = open(1 << 16)
@@ -72,7 +72,7 @@ function firstTransfers(): Measured {
   return single(median(samples), samples.length * FEW)
 }
 
-/** After the first thousands, which have their places in the program taken down. */
+/** After the first four thousand, which have their places in the program taken down. */
 function perTransfer(context: Context, once: (opened: Opened) => unknown): Measured {
   const opened = open(1 << 16)
   const count = context.quick ? 50_000 : 200_000

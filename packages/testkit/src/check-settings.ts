@@ -8,7 +8,7 @@ export interface CheckSettings {
   /** Look at the bytes, too: whether the CPU wrote to a `ToDevice` mapping while the device had it. False by default. */
   contents?: boolean
   /**
-   * `all`: take down of each map and unmap where it was called. `sampled`, the default: of the first 32,768 transfers, and then of one map
+   * `all`: take down of each map and unmap where it was called. `sampled`, the default: of the first 4,096 transfers, and then of one map
    * or unmap in 64.
    */
   callSites?: 'sampled' | 'all'

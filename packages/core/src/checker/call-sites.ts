@@ -4,9 +4,9 @@ import { callSite } from '@linux-dma/native'
 const FRAMES = 4
 /**
  * To find out where a call came from takes longer than the rest of a transfer: it is done for so many, then for some. A transfer has
- * two, a map and an unmap: few tests have as many.
+ * two, a map and an unmap: few tests have as many, and those that have are not to wait for it.
  */
-const FIRST = 2 ** 16
+const FIRST = 2 ** 13
 const ONE_IN = 64
 /** More distinct places than any driver has. */
 const MOST_PLACES = 4096

@@ -20,8 +20,8 @@ export interface DmaCheckerOptions {
    */
   contents?: boolean
   /**
-   * Find out of each map and unmap where it was called, at some microseconds each; `sampled` does it for the first 65,536, which are those
-   * of 32,768 transfers, and then for one in 64: of the others a report says which places come into question. Default: `sampled`.
+   * Find out of each map and unmap where it was called, at some microseconds each; `sampled` does it for the first 8,192, which are those
+   * of 4,096 transfers, and then for one in 64: of the others a report says which places come into question. Default: `sampled`.
    */
   callSites?: 'sampled' | 'all'
   /** Bytes in a cache line: a power of two from 16 to 4096. Default: 64. */
